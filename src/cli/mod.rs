@@ -1,0 +1,143 @@
+//! The command line: one file per command; here they are told apart and their ends become exit codes.
+
+pub mod calendar;
+pub mod demo;
+pub mod duration;
+pub mod exchange;
+pub mod exit;
+pub mod run;
+pub mod send;
+pub mod signals;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use exit::Exit;
+
+/// Turns trading signals into orders: one signal, exactly one order.
+#[derive(Debug, Parser)]
+#[command(name = "bot", version, propagate_version = true, arg_required_else_help = false)]
+#[command(
+    after_help = "Examples:\n  bot demo                 see it work: exchange, signals and pool in one command\n  \
+    bot -w 8                 the live pool with eight workers (the same as: bot run -w 8)\n  \
+    bot send b               send one buy signal\n\nWithout a command, `run` is meant."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Answers as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Logs as text or as JSON lines, on stderr
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Logs more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Logs warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Demo(demo::Args),
+    Exchange(exchange::Args),
+    Signals(signals::Args),
+    Send(send::Args),
+    Calendar(calendar::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // A missing .env file is the usual case; one that cannot be read is said by whoever misses its keys.
+    let _ = dotenvy::dotenv();
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    start_logging(&cli.global);
+    let ended = match cli.command {
+        Command::Run(args) => run::run(args, &cli.global),
+        Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Exchange(args) => exchange::run(args, &cli.global),
+        Command::Signals(args) => signals::run(args, &cli.global),
+        Command::Send(args) => send::run(args, &cli.global),
+        Command::Calendar(args) => calendar::run(args, &cli.global),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bot: {:#}", failure.error);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn parse(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    if !names_a_command(&arguments, &command) {
+        arguments.insert(1.min(arguments.len()), "run".into());
+    }
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// `bot -w 8` means `bot run -w 8`, while `bot --json status`, `bot --help` and a mistyped command stay as they are.
+fn names_a_command(arguments: &[OsString], command: &clap::Command) -> bool {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        match word.as_ref() {
+            "--json" | "-q" | "--quiet" | "-v" | "-vv" | "--verbose" => {}
+            "--log-format" => {
+                words.next();
+            }
+            "-h" | "--help" | "-V" | "--version" | "help" => return true,
+            word if word.starts_with("--log-format=") => {}
+            word => return !word.starts_with('-') || command.find_subcommand(word).is_some(),
+        }
+    }
+    false
+}
+
+fn start_logging(global: &Global) {
+    let default = match (global.quiet, global.verbose) {
+        (true, _) => "warn",
+        (false, 0) => "info",
+        (false, 1) => "bot=debug,info",
+        (false, _) => "bot=trace,debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match global.log_format {
+        LogFormat::Text => {
+            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
+                && std::env::var_os("NO_COLOR").is_none();
+            builder.with_ansi(colour).init();
+        }
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,13 @@
+//! `bot signals`.
+
+use super::Global;
+use super::exit::Failure;
+
+/// The signal generator
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub fn run(_args: Args, _global: &Global) -> Result<(), Failure> {
+    Ok(())
+}

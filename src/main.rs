@@ -1,0 +1,5 @@
+//! The `bot` command.
+
+fn main() -> std::process::ExitCode {
+    bot::cli::main()
+}

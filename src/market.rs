@@ -1,0 +1,90 @@
+//! What the market shows: quotes, trades, bars. Prices seen are `f64`.
+
+use crate::clock::Timestamp;
+use crate::symbol::Symbol;
+
+/// The best bid and ask; 0 stands for "nobody quotes this side".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quote {
+    /// When the market showed it.
+    pub at: Timestamp,
+    /// US dollars.
+    pub bid: f64,
+    /// Shares.
+    pub bid_size: f64,
+    /// US dollars.
+    pub ask: f64,
+    /// Shares.
+    pub ask_size: f64,
+}
+
+impl Quote {
+    /// Half-way between bid and ask.
+    pub fn mid(&self) -> f64 {
+        f64::midpoint(self.bid, self.ask)
+    }
+
+    /// Ask less bid, in basis points of the mid; negative when crossed.
+    pub fn spread_bps(&self) -> f64 {
+        (self.ask - self.bid) / self.mid() * 10_000.0
+    }
+}
+
+/// One print on the tape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trade {
+    /// When it happened.
+    pub at: Timestamp,
+    /// US dollars.
+    pub price: f64,
+    /// Shares.
+    pub size: f64,
+}
+
+/// Open, high, low, close and volume of one span.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bar {
+    /// The span's start.
+    pub at: Timestamp,
+    /// First price, US dollars.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price.
+    pub close: f64,
+    /// Shares.
+    pub volume: f64,
+}
+
+/// What is known of one symbol now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Snapshot {
+    /// Whose prices these are.
+    pub symbol: Symbol,
+    /// The latest quote, where there is one.
+    pub quote: Option<Quote>,
+    /// The latest trade, where there is one.
+    pub trade: Option<Trade>,
+    /// When we read it: a quiet market's quote may be old though it was read just now.
+    pub read_at: Timestamp,
+}
+
+/// Whether orders can be executed now, by the broker's own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionClock {
+    /// True in the regular session.
+    pub is_open: bool,
+    /// When the next session opens.
+    pub next_open: Timestamp,
+    /// When this session (or the next one) closes.
+    pub next_close: Timestamp,
+}
+
+impl SessionClock {
+    /// Whether the session is open at `now`, also when `now` has passed a boundary since the clock was read.
+    pub fn is_open_at(&self, now: Timestamp) -> bool {
+        if self.is_open { now < self.next_close } else { now >= self.next_open && now < self.next_close }
+    }
+}

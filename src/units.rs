@@ -1,0 +1,353 @@
+//! Numbers with a unit: money owed is exact, market data seen is `f64`, and [`Price::from_seen`] is the border.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A number that does not fit its unit: which unit, what is allowed, what was given.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{unit} must be {allowed}, was \"{was}\"")]
+pub struct UnitError {
+    unit: &'static str,
+    allowed: &'static str,
+    was: String,
+}
+
+impl UnitError {
+    fn new(unit: &'static str, allowed: &'static str, was: impl fmt::Display) -> Self {
+        Self { unit, allowed, was: was.to_string() }
+    }
+}
+
+/// US dollars per share, above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub struct Price(Decimal);
+
+impl Price {
+    /// # Errors
+    /// Zero and negative prices are refused.
+    pub fn new(value: Decimal) -> Result<Self, UnitError> {
+        if value > Decimal::ZERO { Ok(Self(value)) } else { Err(UnitError::new("price", "above 0", value)) }
+    }
+
+    /// The border between market data seen (`f64`) and money owed: at most 6 decimals are kept.
+    ///
+    /// # Errors
+    /// Zero, negative, not-a-number and infinite prices are refused.
+    pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
+        if !seen.is_finite() || seen <= 0.0 {
+            return Err(UnitError::new("price", "a finite number above 0", seen));
+        }
+        let exact = Decimal::from_f64(seen).ok_or_else(|| UnitError::new("price", "below 7.9e28", seen))?;
+        Self::new(exact.round_dp(6))
+    }
+
+    /// The exact number of dollars.
+    pub fn get(self) -> Decimal {
+        self.0
+    }
+
+    /// The nearest `f64`, for market data and statistics only.
+    pub fn to_seen(self) -> f64 {
+        self.0.to_f64().unwrap_or(f64::NAN)
+    }
+}
+
+impl Mul<Quantity> for Price {
+    type Output = Money;
+    fn mul(self, quantity: Quantity) -> Money {
+        Money(self.0.saturating_mul(quantity.0))
+    }
+}
+
+/// Shares, with up to 9 decimals; negative for a short position.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Quantity(Decimal);
+
+impl Quantity {
+    /// The absolute number of shares.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Whole shares, rounded towards zero.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self(self.0.trunc())
+    }
+}
+
+/// US dollars, exact; negative when owed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Money(Decimal);
+
+impl Money {
+    /// How many shares this much money buys at `price`, unrounded.
+    #[must_use]
+    pub fn buys(self, price: Price) -> Quantity {
+        Quantity(self.0.checked_div(price.0).unwrap_or_default())
+    }
+
+    /// Rounded to cents, half to even, as a statement prints it.
+    #[must_use]
+    pub fn cents(self) -> Self {
+        Self(self.0.round_dp(2))
+    }
+}
+
+/// A fraction of a whole, 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub struct Weight(Decimal);
+
+impl Weight {
+    /// The whole.
+    pub const ONE: Self = Self(Decimal::ONE);
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// # Errors
+    /// Fractions below 0 and above 1 are refused.
+    pub fn new(value: Decimal) -> Result<Self, UnitError> {
+        if value >= Decimal::ZERO && value <= Decimal::ONE {
+            Ok(Self(value))
+        } else {
+            Err(UnitError::new("weight", "0 to 1", value.normalize()))
+        }
+    }
+
+    /// The exact fraction.
+    pub fn get(self) -> Decimal {
+        self.0
+    }
+
+    /// What is left of the whole.
+    #[must_use]
+    pub fn rest(self) -> Self {
+        Self(Decimal::ONE - self.0)
+    }
+}
+
+impl FromStr for Weight {
+    type Err = UnitError;
+    /// Reads `0.25` and `25%`.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let bad = || UnitError::new("weight", "a fraction such as 0.25 or 25%", text);
+        match text.trim().strip_suffix('%') {
+            Some(percent) => {
+                Self::new(Decimal::from_str(percent.trim()).map_err(|_| bad())? / Decimal::ONE_HUNDRED)
+            }
+            None => Self::new(Decimal::from_str(text.trim()).map_err(|_| bad())?),
+        }
+    }
+}
+
+impl Mul<Weight> for Money {
+    type Output = Money;
+    fn mul(self, weight: Weight) -> Money {
+        Money(self.0.saturating_mul(weight.0))
+    }
+}
+
+impl Mul<Weight> for Quantity {
+    type Output = Quantity;
+    fn mul(self, weight: Weight) -> Quantity {
+        Quantity(self.0.saturating_mul(weight.0))
+    }
+}
+
+/// Hundredths of a percent, 0 or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub struct BasisPoints(Decimal);
+
+impl BasisPoints {
+    /// # Errors
+    /// Negative values are refused.
+    pub fn new(value: Decimal) -> Result<Self, UnitError> {
+        if value >= Decimal::ZERO {
+            Ok(Self(value))
+        } else {
+            Err(UnitError::new("basis points", "0 or more", value))
+        }
+    }
+
+    /// The same as a fraction of 1.
+    pub fn fraction(self) -> Decimal {
+        self.0 / Decimal::from(10_000)
+    }
+
+    /// The nearest `f64` number of basis points.
+    pub fn to_seen(self) -> f64 {
+        self.0.to_f64().unwrap_or(f64::NAN)
+    }
+}
+
+macro_rules! decimal_unit {
+    ($unit:ident, $name:literal, $wrap:expr, $allowed:literal) => {
+        impl fmt::Display for $unit {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.normalize().fmt(f)
+            }
+        }
+        impl FromStr for $unit {
+            type Err = UnitError;
+            fn from_str(text: &str) -> Result<Self, UnitError> {
+                let value =
+                    Decimal::from_str(text.trim()).map_err(|_| UnitError::new($name, $allowed, text))?;
+                $wrap(value)
+            }
+        }
+        impl From<$unit> for Decimal {
+            fn from(unit: $unit) -> Decimal {
+                unit.0
+            }
+        }
+    };
+}
+
+macro_rules! signed_unit {
+    ($unit:ident) => {
+        impl $unit {
+            /// Nothing.
+            pub const ZERO: Self = Self(Decimal::ZERO);
+
+            /// Any exact number.
+            pub fn new(value: Decimal) -> Self {
+                Self(value)
+            }
+
+            /// The exact number.
+            pub fn get(self) -> Decimal {
+                self.0
+            }
+
+            /// The nearest `f64`, for statistics only.
+            pub fn to_seen(self) -> f64 {
+                self.0.to_f64().unwrap_or(f64::NAN)
+            }
+
+            /// True above 0.
+            pub fn is_positive(self) -> bool {
+                self.0 > Decimal::ZERO
+            }
+
+            /// True at 0.
+            pub fn is_zero(self) -> bool {
+                self.0.is_zero()
+            }
+        }
+        impl Add for $unit {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
+                Self(self.0.saturating_add(other.0))
+            }
+        }
+        impl Sub for $unit {
+            type Output = Self;
+            fn sub(self, other: Self) -> Self {
+                Self(self.0.saturating_sub(other.0))
+            }
+        }
+        impl AddAssign for $unit {
+            fn add_assign(&mut self, other: Self) {
+                *self = *self + other;
+            }
+        }
+        impl SubAssign for $unit {
+            fn sub_assign(&mut self, other: Self) {
+                *self = *self - other;
+            }
+        }
+        impl Neg for $unit {
+            type Output = Self;
+            fn neg(self) -> Self {
+                Self(-self.0)
+            }
+        }
+        impl Sum for $unit {
+            fn sum<I: Iterator<Item = Self>>(items: I) -> Self {
+                items.fold(Self::ZERO, Add::add)
+            }
+        }
+    };
+}
+
+signed_unit!(Quantity);
+signed_unit!(Money);
+decimal_unit!(Price, "price", Price::new, "a decimal number above 0");
+decimal_unit!(Quantity, "quantity", |value| Ok(Quantity(value)), "a decimal number");
+decimal_unit!(Money, "money", |value| Ok(Money(value)), "a decimal number");
+decimal_unit!(BasisPoints, "basis points", BasisPoints::new, "a decimal number, 0 or more");
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.normalize().fmt(f)
+    }
+}
+
+impl From<Weight> for Decimal {
+    fn from(weight: Weight) -> Decimal {
+        weight.0
+    }
+}
+
+macro_rules! checked_from_decimal {
+    ($($unit:ident),*) => {$(
+        impl TryFrom<Decimal> for $unit {
+            type Error = UnitError;
+            fn try_from(value: Decimal) -> Result<Self, UnitError> {
+                Self::new(value)
+            }
+        }
+    )*};
+}
+checked_from_decimal!(Price, Weight, BasisPoints);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_from_outside_is_finite_and_above_zero() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Price::from_seen(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Price::from_seen(150.1).unwrap().to_string(), "150.1");
+    }
+
+    #[test]
+    fn whole_shares_round_towards_zero_with_exact_decimals() {
+        let cash: Money = "100000".parse().unwrap();
+        assert_eq!(cash.buys("150.1".parse().unwrap()).whole().to_string(), "666");
+        assert_eq!("-1.9".parse::<Quantity>().unwrap().whole().to_string(), "-1");
+    }
+
+    #[test]
+    fn money_reads_strings_and_numbers_and_writes_strings() {
+        assert_eq!(
+            serde_json::from_str::<Money>("\"1.50\"").unwrap(),
+            serde_json::from_str::<Money>("1.5").unwrap()
+        );
+        assert_eq!(serde_json::to_string(&"1.50".parse::<Money>().unwrap()).unwrap(), "\"1.50\"");
+    }
+
+    #[test]
+    fn errors_say_rule_and_value() {
+        assert_eq!(
+            "x".parse::<Price>().unwrap_err().to_string(),
+            "price must be a decimal number above 0, was \"x\""
+        );
+        assert_eq!("120%".parse::<Weight>().unwrap_err().to_string(), "weight must be 0 to 1, was \"1.2\"");
+    }
+}
