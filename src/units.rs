@@ -98,6 +98,12 @@ impl Money {
         Quantity(self.0.checked_div(price.0).unwrap_or_default())
     }
 
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
     /// Rounded to cents, half to even, as a statement prints it.
     #[must_use]
     pub fn cents(self) -> Self {
@@ -172,6 +178,9 @@ impl Mul<Weight> for Quantity {
 pub struct BasisPoints(Decimal);
 
 impl BasisPoints {
+    /// One percent.
+    pub const HUNDRED: Self = Self(Decimal::ONE_HUNDRED);
+
     /// # Errors
     /// Negative values are refused.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
