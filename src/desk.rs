@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use crate::broker::Account;
+use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::market::{SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, OrderType, Side, TimeInForce};

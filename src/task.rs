@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use crate::broker::Reply;
 use crate::clock::Timestamp;
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, OrderStatus, Phase};
 use crate::outcome::OutcomeKind;
+use crate::reply::Reply;
 use crate::risk::{Approved, Refusal};
 
 /// What to do next.

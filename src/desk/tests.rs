@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::broker::Holding;
+use crate::account::Holding;
 use crate::market::Quote;
 use crate::order::{OrderId, OrderStatus};
 

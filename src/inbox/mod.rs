@@ -56,6 +56,9 @@ pub trait Inbox: Send {
     /// After an error the next call reconnects and re-reads own pending entries.
     fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError>;
 
+    /// A random value made once per life of the stream, as of the last successful call.
+    fn epoch(&self) -> &str;
+
     /// True when nothing is unread and nothing is pending.
     fn is_drained(&mut self) -> Result<bool, InboxError>;
 }

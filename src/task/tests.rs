@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::broker::Rejection;
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::reply::Rejection;
 use crate::risk::{Limits, Plan, Standing, judge};
 use crate::units::Quantity;
 
