@@ -6,10 +6,11 @@
 pub mod units;
 pub mod symbol;
 pub mod clock;
-pub mod calendar;
+pub mod duration;
 
 // Nouns
 pub mod market;
+pub mod calendar;
 pub mod order;
 pub mod signal;
 pub mod outcome;

@@ -38,7 +38,7 @@ impl Default for Limits {
         Self {
             signal_age_max: Duration::from_secs(5),
             quote_age_max: Duration::from_secs(5),
-            spread_max: BasisPoints::HUNDRED,
+            spread_max: BasisPoints::whole(100),
             short: false,
             order_quantity_max: None,
             order_notional_max: None,

@@ -1,5 +1,6 @@
 //! How many shares: target weights per symbol, and the rules that turn a signal and the books into a quantity. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,9 +122,26 @@ pub enum WeightRule {
     #[default]
     Equal,
     /// As written; what is left of 1 stays cash.
-    Fixed(Vec<(Symbol, Weight)>),
+    Fixed(BTreeMap<Symbol, Weight>),
     /// In proportion to 1 / the standard deviation of daily log returns.
     InverseVolatility,
+}
+
+impl fmt::Display for WeightRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |fraction: Decimal| (fraction * Decimal::ONE_HUNDRED).normalize();
+        match self {
+            WeightRule::Equal => f.write_str("equal"),
+            WeightRule::InverseVolatility => f.write_str("inverse_volatility"),
+            WeightRule::Fixed(weights) => {
+                for (symbol, weight) in weights {
+                    write!(f, "{symbol} {}%, ", percent(weight.get()))?;
+                }
+                let sum: Decimal = weights.values().map(|weight| weight.get()).sum();
+                write!(f, "cash {}%", percent(Decimal::ONE - sum))
+            }
+        }
+    }
 }
 
 /// Why weights cannot be computed.
@@ -170,23 +188,19 @@ pub fn target_weights(
 }
 
 fn fixed(
-    weights: &[(Symbol, Weight)],
+    weights: &BTreeMap<Symbol, Weight>,
     traded: &[(Symbol, Vec<Bar>)],
 ) -> Result<Vec<(Symbol, Weight)>, WeightError> {
-    if let Some((symbol, _)) =
-        weights.iter().find(|(symbol, _)| traded.iter().all(|(other, _)| other != symbol))
-    {
+    if let Some(symbol) = weights.keys().find(|symbol| traded.iter().all(|(other, _)| other != *symbol)) {
         return Err(WeightError::NotTraded(*symbol));
     }
-    let sum: Decimal = weights.iter().map(|(_, weight)| weight.get()).sum();
+    let sum: Decimal = weights.values().map(|weight| weight.get()).sum();
     if sum > Decimal::ONE {
         return Err(WeightError::SumAboveOne(sum.normalize()));
     }
-    let weight_of = |symbol: Symbol| weights.iter().find(|(other, _)| *other == symbol);
-    traded
-        .iter()
-        .map(|(symbol, _)| weight_of(*symbol).copied().ok_or(WeightError::Missing(*symbol)))
-        .collect()
+    let weight_of =
+        |symbol| weights.get(&symbol).map(|weight| (symbol, *weight)).ok_or(WeightError::Missing(symbol));
+    traded.iter().map(|(symbol, _)| weight_of(*symbol)).collect()
 }
 
 /// Rounded down to 9 decimals, so that the sum is never above 1.

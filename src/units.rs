@@ -104,6 +104,11 @@ impl Money {
         Self(self.0.abs())
     }
 
+    /// A constant number of dollars.
+    pub const fn whole(dollars: u32) -> Self {
+        Self(Decimal::from_parts(dollars, 0, 0, false, 0))
+    }
+
     /// Rounded to cents, half to even, as a statement prints it.
     #[must_use]
     pub fn cents(self) -> Self {
@@ -135,6 +140,12 @@ impl Weight {
     /// The exact fraction.
     pub fn get(self) -> Decimal {
         self.0
+    }
+
+    /// A constant number of percent, at most 100.
+    pub const fn percent(percent: u8) -> Self {
+        let percent = if percent < 100 { percent } else { 100 };
+        Self(Decimal::from_parts(percent as u32, 0, 0, false, 2))
     }
 
     /// What is left of the whole.
@@ -178,9 +189,6 @@ impl Mul<Weight> for Quantity {
 pub struct BasisPoints(Decimal);
 
 impl BasisPoints {
-    /// One percent.
-    pub const HUNDRED: Self = Self(Decimal::ONE_HUNDRED);
-
     /// # Errors
     /// Negative values are refused.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
@@ -189,6 +197,11 @@ impl BasisPoints {
         } else {
             Err(UnitError::new("basis points", "0 or more", value))
         }
+    }
+
+    /// A constant whole number of basis points.
+    pub const fn whole(points: u16) -> Self {
+        Self(Decimal::from_parts(points as u32, 0, 0, false, 0))
     }
 
     /// The same as a fraction of 1.

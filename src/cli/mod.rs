@@ -1,8 +1,8 @@
 //! The command line: one file per command; here they are told apart and their ends become exit codes.
 
 pub mod calendar;
+pub mod check;
 pub mod demo;
-pub mod duration;
 pub mod exchange;
 pub mod exit;
 pub mod run;
@@ -66,6 +66,7 @@ enum Command {
     Signals(signals::Args),
     Send(send::Args),
     Calendar(calendar::Args),
+    Check(check::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -87,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Signals(args) => signals::run(args, &cli.global),
         Command::Send(args) => send::run(args, &cli.global),
         Command::Calendar(args) => calendar::run(args, &cli.global),
+        Command::Check(args) => check::run(args, &cli.global),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
