@@ -31,6 +31,7 @@ pub mod exchange;
 
 // Running
 pub mod manifest;
+pub mod state_dir;
 pub mod prices;
 pub mod gate;
 pub mod shared_desk;

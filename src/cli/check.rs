@@ -42,17 +42,8 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
             }
             Err(Failure::message(Exit::Invalid, faults.headline()))
         }
-        Err(error) => Err(failure(error)),
+        Err(error) => Err(error.into()),
     }
-}
-
-/// How a command ends that needs a manifest and has none.
-pub fn failure(error: ManifestError) -> Failure {
-    let exit = match error {
-        ManifestError::NotFound(_) => Exit::NotFound,
-        ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
-    };
-    Failure::new(exit, error)
 }
 
 /// The JSON that the command answers.
