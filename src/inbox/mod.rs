@@ -1,7 +1,12 @@
 //! Where signals come from and where their outcomes go.
 
+mod held;
+mod link;
 pub mod memory;
+pub mod producer;
+mod redis_settler;
 pub mod redis_stream;
+mod reply;
 
 use std::time::Duration;
 

@@ -8,4 +8,6 @@
     reason = "a test may panic"
 )]
 
+mod inbox;
 mod manifest;
+mod redis_server;
