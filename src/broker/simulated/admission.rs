@@ -98,11 +98,10 @@ impl Core {
         }
         match request.side {
             Side::Buy if listing.held_sell.is_positive() && position.is_zero() => Err(Refusal::BuyMeetsShort),
-            Side::Buy => Ok(true),
             Side::Sell if !self.shorting => Err(Refusal::ShortNotAllowed),
             Side::Sell if quantity != quantity.whole() => Err(Refusal::FractionalShort),
             Side::Sell if listing.held_buy.is_positive() && position.is_zero() => Err(Refusal::ShortMeetsBuy),
-            Side::Sell => Ok(true),
+            Side::Buy | Side::Sell => Ok(true),
         }
     }
 

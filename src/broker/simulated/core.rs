@@ -85,7 +85,7 @@ impl Core {
             last_equity: config.cash,
             orders: Vec::new(),
             by_client_id: HashMap::new(),
-            pub(super) by_id: HashMap::new(),
+            by_id: HashMap::new(),
             open: BTreeSet::new(),
             expiries: BTreeSet::new(),
             hours: config.hours,

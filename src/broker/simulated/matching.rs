@@ -197,8 +197,8 @@ fn sweep(
 mod tests {
     use super::*;
 
-    fn level(price: &str, size: &str) -> Option<Level> {
-        Some(Level { price: price.parse().unwrap(), size: size.parse().unwrap() })
+    fn level(price: &str, size: &str) -> Level {
+        Level { price: price.parse().unwrap(), size: size.parse().unwrap() }
     }
 
     fn order(key: usize, side: Side, limit: Option<&str>, quantity: &str) -> Working {
@@ -209,7 +209,7 @@ mod tests {
     /// A matcher showing 100 x 100.10, 50 shares on each side.
     fn market() -> Matcher {
         let mut matcher = Matcher::default();
-        matcher.show(level("100", "50"), level("100.10", "50"), &mut Vec::new());
+        matcher.show(Some(level("100", "50")), Some(level("100.10", "50")), &mut Vec::new());
         matcher
     }
 
@@ -249,7 +249,7 @@ mod tests {
             "10".parse::<Quantity>().unwrap()
         );
         assert_eq!(matcher.submit(buy(3), TimeInForce::Ioc), (None, Rest::Canceled));
-        matcher.show(level("100", "50"), level("100.10", "50"), &mut Vec::new());
+        matcher.show(Some(level("100", "50")), Some(level("100.10", "50")), &mut Vec::new());
         assert!(matcher.submit(buy(4), TimeInForce::Ioc).0.is_some());
     }
 
@@ -263,7 +263,7 @@ mod tests {
             );
         }
         let mut filled = Vec::new();
-        matcher.show(level("99.30", "50"), level("99.40", "45"), &mut filled);
+        matcher.show(Some(level("99.30", "50")), Some(level("99.40", "45")), &mut filled);
         let found: Vec<_> =
             filled.iter().map(|one| (one.key, one.price.to_string(), one.quantity.to_string())).collect();
         assert_eq!(found, [(2, "99.4".to_owned(), "30".to_owned()), (3, "99.4".to_owned(), "15".to_owned())]);
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_side_that_nobody_quotes_fills_nothing() {
         let mut matcher = Matcher::default();
-        matcher.show(level("100", "50"), None, &mut Vec::new());
+        matcher.show(Some(level("100", "50")), None, &mut Vec::new());
         assert_eq!(matcher.submit(order(1, Side::Buy, None, "1"), TimeInForce::Ioc), (None, Rest::Canceled));
     }
 }

@@ -125,8 +125,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// `speed` is how many seconds of the file pass in one second.
-    pub fn new(seed: u64, symbol: Symbol, bars: &[Bar], speed: f64) -> Self {
+    /// `pace` is how many seconds of the file pass in one second.
+    pub fn new(seed: u64, symbol: Symbol, bars: &[Bar], pace: f64) -> Self {
         let interval = bars
             .windows(2)
             .map(|pair| pair[1].at.since(pair[0].at))
@@ -134,10 +134,10 @@ impl Replay {
             .min()
             .unwrap_or(Duration::from_mins(1));
         let point_every =
-            Duration::try_from_secs_f64(interval.as_secs_f64() / speed / 4.0).unwrap_or(interval / 4);
+            Duration::try_from_secs_f64(interval.as_secs_f64() / pace / 4.0).unwrap_or(interval / 4);
         Self {
             random: stream(seed, symbol, "replay"),
-            points: bars.iter().flat_map(points).collect(),
+            points: bars.iter().flat_map(path).collect(),
             point_every: point_every.max(Duration::from_nanos(1)),
             elapsed: Duration::ZERO,
             next: 0,
@@ -155,7 +155,7 @@ impl Replay {
     }
 }
 
-fn points(bar: &Bar) -> [f64; 4] {
+fn path(bar: &Bar) -> [f64; 4] {
     if bar.open - bar.low <= bar.high - bar.open {
         [bar.open, bar.low, bar.high, bar.close]
     } else {
@@ -212,7 +212,7 @@ mod tests {
         for _ in 0..20 {
             replay.step(Timestamp::default(), &mut shown);
         }
-        let mids: Vec<i64> = shown.iter().map(|one| one.quote.mid().round() as i64).collect();
-        assert_eq!(mids, [100, 99, 102, 101, 110, 109, 112, 111, 120, 119, 122, 121]);
+        let mids: Vec<String> = shown.iter().map(|one| format!("{:.0}", one.quote.mid())).collect();
+        assert_eq!(mids.join(" "), "100 99 102 101 110 109 112 111 120 119 122 121");
     }
 }

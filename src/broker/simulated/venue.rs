@@ -280,10 +280,8 @@ mod tests {
     }
 
     fn status(reply: Reply) -> OrderStatus {
-        match reply {
-            Reply::Report(report) => report.status,
-            other => panic!("{other:?}"),
-        }
+        let Reply::Report(report) = reply else { panic!("{reply:?}") };
+        report.status
     }
 
     #[test]
