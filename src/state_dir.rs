@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::TryRng;
+use rand::rngs::SysRng;
 use thiserror::Error;
 
 /// A locked state directory; the lock goes when this is dropped or the process ends, however it ends.
@@ -48,7 +48,7 @@ impl StateDir {
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let instance = instance(&path.join("instance")).map_err(unusable)?;
-        let seed = rand::rngs::SysRng.try_next_u64().unwrap_or_default();
+        let seed = SysRng.try_next_u64().unwrap_or_default();
         Ok(Self { instance, seed, _lock: lock })
     }
 
@@ -70,8 +70,8 @@ fn instance(path: &Path) -> io::Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let random = rand::rngs::SysRng.try_next_u64().map_err(io::Error::other)?;
-    let name = format!("bot-{:016x}", ChaCha8Rng::seed_from_u64(random).next_u64());
+    let random = SysRng.try_next_u64().map_err(io::Error::other)?;
+    let name = format!("bot-{random:016x}");
     let written = path.with_extension("new");
     fs::write(&written, &name)?;
     fs::rename(&written, path)?;

@@ -31,6 +31,11 @@ impl UnitError {
 pub struct Price(Decimal);
 
 impl Price {
+    /// A constant number of dollars, 0 taken as 1.
+    pub const fn whole(dollars: u32) -> Self {
+        Self(Decimal::from_parts(if dollars == 0 { 1 } else { dollars }, 0, 0, false, 0))
+    }
+
     /// # Errors
     /// Zero and negative prices are refused.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {

@@ -5,6 +5,8 @@ pub mod check;
 pub mod demo;
 pub mod exchange;
 pub mod exit;
+pub mod interrupt;
+pub mod rate_limit;
 pub mod run;
 pub mod send;
 pub mod signals;
@@ -82,7 +84,7 @@ pub fn main() -> ExitCode {
     };
     start_logging(&cli.global);
     let ended = match cli.command {
-        Command::Run(args) => run::run(args, &cli.global),
+        Command::Run(args) => run::run(&args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),

@@ -12,21 +12,23 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::rate_limit::RateLimit;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaVenue};
-use crate::broker::simulated::SimulatedVenue;
-use crate::broker::{BrokerError, Venue};
+use crate::broker::simulated::{self, SimulatedVenue};
+use crate::broker::Venue;
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
-use crate::inbox::redis_stream::{self, From, RedisConfig};
-use crate::inbox::{Inbox, InboxError, Settler};
-use crate::live::{self, Config, LiveError, StartError, Stop, Summary};
+use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
+use crate::inbox::{Inbox, Settler};
+use crate::live::{self, Config, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::risk::Limits;
+use crate::signal::EntryId;
 use crate::sizing::{SellRule, SizeRule};
-use crate::state_dir::{StateDir, StateDirError};
+use crate::state_dir::StateDir;
 use crate::symbol::Symbol;
 use crate::task::Patience;
+use crate::units::{Money, Price};
 
 /// Turns signals into orders until it is stopped
 ///
@@ -58,7 +60,7 @@ pub struct Args {
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "NVDA")]
     symbols: Vec<Symbol>,
     /// Where a new group begins: start, new or an entry id
-    #[arg(long, value_name = "WHERE", default_value = "start")]
+    #[arg(long, value_name = "WHERE", default_value = "start", value_parser = beginning)]
     from: From,
     /// Where orders go [default: alpaca, its paper account]
     #[arg(long, value_name = "BROKER")]
@@ -122,6 +124,9 @@ enum SellWhen {
     InProfit,
 }
 
+/// How long an instance may be silent before others take over what it holds.
+const LEASE: Duration = Duration::from_secs(30);
+
 /// Runs the command.
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let manifest = read_manifest(args)?;
@@ -144,7 +149,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         Some(venue) => run_pool(&config, &venue, inbox, settler, &*clock, global),
         None => {
             let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-            let venue = SimulatedVenue::with_random_walk(&args.symbols, cash, state.seed(), Arc::clone(&clock));
+            let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
             run_pool(&config, &venue, inbox, settler, &*clock, global)
         }
     }
@@ -191,7 +196,7 @@ fn read_manifest(args: &Args) -> Result<Manifest, Failure> {
 }
 
 fn alpaca(args: &Args, clock: &Arc<dyn Clock>) -> Result<AlpacaVenue, Failure> {
-    let config = AlpacaConfig::from_env(|name| std::env::var(name).ok(), args.live)
+    let config = AlpacaConfig::from_env(&|name| std::env::var(name).ok(), args.live)
         .map_err(|error| Failure::new(Exit::Credentials, error))?;
     let config = AlpacaConfig { rate_limit: args.rate_limit.get(), ..config };
     Ok(AlpacaVenue::new(config, Arc::clone(clock))?)
@@ -201,14 +206,15 @@ fn redis_config(args: &Args, manifest: &Manifest, state: &StateDir) -> RedisConf
     let or = |flag: &Option<String>, written: &Option<String>, default: &str| {
         flag.clone().or_else(|| written.clone()).unwrap_or_else(|| default.to_owned())
     };
-    let mut config = RedisConfig::new(
-        or(&args.redis_url, &manifest.redis.url, defaults::REDIS_URL),
-        or(&args.stream, &manifest.redis.stream, defaults::STREAM),
-        or(&args.group, &manifest.redis.group, defaults::GROUP),
-        state.instance(),
-    );
-    config.from = args.from.clone();
-    config
+    RedisConfig {
+        url: RedisUrl::new(or(&args.redis_url, &manifest.redis.url, defaults::REDIS_URL)),
+        stream: or(&args.stream, &manifest.redis.stream, defaults::STREAM),
+        group: or(&args.group, &manifest.redis.group, defaults::GROUP),
+        consumer: state.instance().to_owned(),
+        from: args.from.clone(),
+        lease: LEASE,
+        instance: state.instance().to_owned(),
+    }
 }
 
 fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> Config {
@@ -243,6 +249,32 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         drain_timeout: args.drain_timeout,
         no_wait: args.no_wait,
         seed: state.seed(),
+    }
+}
+
+/// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.
+fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
+    simulated::Config {
+        symbols: symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
+        prices: simulated::Prices::Walk,
+        cash,
+        seed,
+        hours: simulated::Hours::Always,
+        multiplier: 1,
+        shorting: false,
+    }
+}
+
+fn beginning(text: &str) -> Result<From, String> {
+    let is_id = |id: &str| {
+        let (millis, sequence) = id.split_once('-').unwrap_or((id, "0"));
+        millis.parse::<u64>().is_ok() && sequence.parse::<u64>().is_ok()
+    };
+    match text {
+        "start" => Ok(From::Start),
+        "new" => Ok(From::New),
+        id if is_id(id) => Ok(From::Id(EntryId::new(id))),
+        _ => Err("must be start, new or an entry id such as 1700000000000-0".to_owned()),
     }
 }
 

@@ -126,6 +126,10 @@ impl Inbox for MemoryInbox {
         Ok(entries.into_iter().map(Delivery::Entry).collect())
     }
 
+    fn epoch(&self) -> String {
+        "memory".to_owned()
+    }
+
     fn is_drained(&mut self) -> Result<bool, InboxError> {
         let state = self.0.state();
         Ok(state.unread.is_empty() && state.pending.is_empty())

@@ -62,7 +62,7 @@ pub trait Inbox: Send {
     fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError>;
 
     /// A random value made once per life of the stream, as of the last successful call.
-    fn epoch(&self) -> &str;
+    fn epoch(&self) -> String;
 
     /// True when nothing is unread and nothing is pending.
     fn is_drained(&mut self) -> Result<bool, InboxError>;

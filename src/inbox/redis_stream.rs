@@ -135,6 +135,10 @@ impl Inbox for RedisInbox {
         self.keep_or_drop_session(found)
     }
 
+    fn epoch(&self) -> String {
+        self.epoch.get().map_or_else(String::new, |epoch| epoch.to_string())
+    }
+
     fn is_drained(&mut self) -> Result<bool, InboxError> {
         let drained = self.try_is_drained();
         self.keep_or_drop_session(drained)

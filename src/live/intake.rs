@@ -93,7 +93,7 @@ impl Intake<'_> {
         let space = IdSpace {
             environment: self.environment.to_owned(),
             stream: self.stream.to_owned(),
-            epoch: inbox.epoch().to_owned(),
+            epoch: inbox.epoch(),
         };
         let found = !deliveries.is_empty();
         for delivery in deliveries {

@@ -8,6 +8,5 @@
     reason = "a test may panic"
 )]
 
-mod inbox;
 mod manifest;
 mod redis_server;
