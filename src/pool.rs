@@ -212,7 +212,7 @@ fn settlement(job: &Job, task: &OrderTask, ending: Ending, now: Timestamp) -> Se
     let latency_us = now.since(job.received_at).as_micros();
     tracing::info!(
         outcome = kind.as_str(),
-        reason,
+        reason = Some(&reason).filter(|reason| !reason.is_empty()),
         ticker = %job.signal.symbol,
         side = %job.signal.side,
         filled = report.map(|report| report.filled.to_string()),

@@ -41,7 +41,12 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<Self, StateDirError> {
         let unusable = |source| StateDirError::Unusable { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(unusable)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).map_err(unusable)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StateDirError::Held(path.to_owned())),
@@ -79,7 +84,9 @@ fn instance(path: &Path) -> io::Result<String> {
 }
 
 fn is_name(text: &str) -> bool {
-    text.len() == 20 && text.starts_with("bot-") && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    text.len() == 20
+        && text.starts_with("bot-")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 #[cfg(test)]

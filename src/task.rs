@@ -146,7 +146,9 @@ impl OrderTask {
 
     /// A task that only looks for an order that may exist and never sends one.
     pub fn find_only(client_order_id: ClientOrderId, patience: Patience, now: Timestamp) -> Self {
-        Self::new(client_order_id, 2, Timestamp::default(), patience, now)
+        let mut task = Self::new(client_order_id, 2, now, patience, now);
+        task.stale_at = Timestamp::default();
+        task
     }
 
     /// What to do at `now`.

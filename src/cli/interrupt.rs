@@ -28,7 +28,10 @@ impl Interrupts {
         let signals = Signals::new([SIGINT, SIGTERM])?;
         let handle = signals.handle();
         let over = Arc::new(AtomicBool::new(false));
-        let mut threads = vec![spawn("signals", { let stop = stop.clone(); move || heed(signals, &stop) })?];
+        let mut threads = vec![spawn("signals", {
+            let stop = stop.clone();
+            move || heed(signals, &stop)
+        })?];
         if io::stdin().is_terminal() {
             let (stop, over) = (stop.clone(), Arc::clone(&over));
             threads.push(spawn("enter", move || await_enter(&stop, &over))?);
@@ -54,7 +57,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 fn heed(mut signals: Signals, stop: &Stop) {
     for signal in signals.forever() {
         if stop.is_requested() {
-            tracing::warn!("forced to end; what is in flight stays pending and is taken up by the next process");
+            tracing::warn!(
+                "forced to end; what is in flight stays pending and is taken up by the next process"
+            );
             std::process::exit(128 + signal);
         }
         tracing::info!("stopping: finishing what is in flight; once more to force");

@@ -62,7 +62,7 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),

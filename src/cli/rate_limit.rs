@@ -28,7 +28,9 @@ impl FromStr for RateLimit {
             let window = duration::parse(window).ok().filter(|window| !window.is_zero())?;
             Some((requests, window))
         });
-        limit.map(|limit| Self(Some(limit))).ok_or_else(|| "must be requests per window such as 200/60s, or off".to_owned())
+        limit
+            .map(|limit| Self(Some(limit)))
+            .ok_or_else(|| "must be requests per window such as 200/60s, or off".to_owned())
     }
 }
 

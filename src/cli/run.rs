@@ -11,9 +11,9 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::rate_limit::RateLimit;
-use crate::broker::alpaca::{AlpacaConfig, AlpacaVenue};
-use crate::broker::simulated::{self, SimulatedVenue};
 use crate::broker::Venue;
+use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
+use crate::broker::simulated::{self, SimulatedVenue};
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
@@ -36,18 +36,20 @@ use crate::units::{Money, Price};
 /// flight become final and are recorded, a summary is printed. A second signal forces the end; what is in flight
 /// stays pending and is taken up by the next process.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  bot run -w 8                              eight workers, signals from the stream nvda\n  \
+#[command(
+    after_help = "Examples:\n  bot run -w 8                              eight workers, signals from the stream nvda\n  \
     bot run -w 8 --drain --json               work off what is there, then print the summary as JSON\n  \
     bot run live.toml --size 10%              a manifest; flags win over it\n  \
     bot run --order limit:5bps --symbols NVDA,SPY\n\n\
-    Credentials come from the environment: APCA_API_KEY_ID and APCA_API_SECRET_KEY (or …_FILE).")]
+    Credentials come from the environment: APCA_API_KEY_ID and APCA_API_SECRET_KEY (or …_FILE)."
+)]
 pub struct Args {
     /// A manifest (TOML) with what flags do not say
     manifest: Option<PathBuf>,
     /// How many workers, 1 to 1024 [default: 4]
     #[arg(short, long, env = "BOT_WORKERS", value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
     workers: Option<usize>,
-    /// Where signals come from [default: redis://127.0.0.1:6379]
+    /// Where signals come from [default: <redis://127.0.0.1:6379>]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     redis_url: Option<String>,
     /// The signal stream [default: nvda]
@@ -145,14 +147,12 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let redis = redis_config(args, &manifest, &state);
     let config = config(args, &manifest, &state, &redis.stream);
     let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
-    match alpaca {
-        Some(venue) => run_pool(&config, &venue, inbox, settler, &*clock, global),
-        None => {
-            let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-            let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
-            run_pool(&config, &venue, inbox, settler, &*clock, global)
-        }
+    if let Some(venue) = alpaca {
+        return run_pool(&config, &venue, inbox, settler, &*clock, global);
     }
+    let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
+    let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
+    run_pool(&config, &venue, inbox, settler, &*clock, global)
 }
 
 /// Runs the pool over any broker and any inbox, prints the summary and says how it ended.
@@ -184,7 +184,11 @@ pub(super) fn run_pool(
 
 fn print(summary: &Summary, global: &Global) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    if global.json { writeln!(stdout, "{}", summary.to_json())? } else { write!(stdout, "{summary}")? }
+    if global.json {
+        writeln!(stdout, "{}", summary.to_json())?;
+    } else {
+        write!(stdout, "{summary}")?;
+    }
     Ok(())
 }
 
@@ -196,8 +200,13 @@ fn read_manifest(args: &Args) -> Result<Manifest, Failure> {
 }
 
 fn alpaca(args: &Args, clock: &Arc<dyn Clock>) -> Result<AlpacaVenue, Failure> {
-    let config = AlpacaConfig::from_env(&|name| std::env::var(name).ok(), args.live)
-        .map_err(|error| Failure::new(Exit::Credentials, error))?;
+    let config =
+        AlpacaConfig::from_env(&|name| std::env::var(name).ok(), args.live).map_err(|error| match error {
+            AlpacaConfigError::Credentials(_) => Failure::new(Exit::Credentials, error),
+            AlpacaConfigError::Address { .. }
+            | AlpacaConfigError::Live { .. }
+            | AlpacaConfigError::Setting(_) => Failure::new(Exit::Usage, error),
+        })?;
     let config = AlpacaConfig { rate_limit: args.rate_limit.get(), ..config };
     Ok(AlpacaVenue::new(config, Arc::clone(clock))?)
 }
@@ -286,7 +295,8 @@ fn in_range<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, Str
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    duration::parse(text).and_then(|span| if span.is_zero() { Err("must be above 0".to_owned()) } else { Ok(span) })
+    duration::parse(text)
+        .and_then(|span| if span.is_zero() { Err("must be above 0".to_owned()) } else { Ok(span) })
 }
 
 fn pricing(text: &str) -> Result<Pricing, String> {
@@ -295,5 +305,7 @@ fn pricing(text: &str) -> Result<Pricing, String> {
         Some(("limit", through)) => through.strip_suffix("bps").and_then(|number| number.parse().ok()),
         Some(_) | None => None,
     };
-    through.map(Pricing::Marketable).ok_or_else(|| "must be market or limit:Nbps such as limit:5bps".to_owned())
+    through
+        .map(Pricing::Marketable)
+        .ok_or_else(|| "must be market or limit:Nbps such as limit:5bps".to_owned())
 }

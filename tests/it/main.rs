@@ -9,4 +9,5 @@
 )]
 
 mod manifest;
+mod pool;
 mod redis_server;

@@ -95,8 +95,12 @@ impl RedisServer {
             }
             // Any answer will do: it may want a password.
             let client = redis::Client::open(self.url()).unwrap();
-            let pinged = client.get_connection().and_then(|mut to| redis::cmd("PING").query::<Value>(&mut to));
-            pinged.map_or_else(|error| error.code().filter(|code| *code != "LOADING").map(|_| true), |_| Some(true))
+            let pinged =
+                client.get_connection().and_then(|mut to| redis::cmd("PING").query::<Value>(&mut to));
+            pinged.map_or_else(
+                |error| error.code().filter(|code| *code != "LOADING").map(|_| true),
+                |_| Some(true),
+            )
         });
         self.process = Some(process);
         answers == Some(true)
