@@ -1,6 +1,6 @@
 //! One TOML file that describes a run: what was written becomes what is true, or all of its faults at once.
 //!
-//! A section is one file here that implements [`Section`], and one line in [`Manifest`]'s `read` and `describe`.
+//! A section is one file here that implements `Section`, and one line each in `Manifest`, `read_from` and `describe`.
 
 pub mod broker;
 pub mod defaults;
