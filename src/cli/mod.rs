@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
     start_logging(&cli.global);
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
-        Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),
         Command::Send(args) => send::run(args, &cli.global),

@@ -287,7 +287,7 @@ fn beginning(text: &str) -> Result<From, String> {
     }
 }
 
-fn in_range<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+pub(super) fn in_range<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| (MIN..=MAX).contains(number))

@@ -8,6 +8,8 @@
     reason = "a test may panic"
 )]
 
+mod house;
+mod live;
 mod manifest;
 mod pool;
 mod redis_server;
