@@ -5,6 +5,7 @@ pub mod demo;
 pub mod duration;
 pub mod exchange;
 pub mod exit;
+pub mod rate_limit;
 pub mod run;
 pub mod send;
 pub mod signals;
@@ -59,6 +60,7 @@ pub enum LogFormat {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "made once per process")]
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
