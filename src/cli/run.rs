@@ -207,7 +207,7 @@ fn alpaca(args: &Args, clock: &Arc<dyn Clock>) -> Result<AlpacaVenue, Failure> {
             | AlpacaConfigError::Live { .. }
             | AlpacaConfigError::Setting(_) => Failure::new(Exit::Usage, error),
         })?;
-    let config = AlpacaConfig { rate_limit: args.rate_limit.get(), ..config };
+    let config = AlpacaConfig { rate_limit: args.rate_limit.requests(), ..config };
     Ok(AlpacaVenue::new(config, Arc::clone(clock))?)
 }
 

@@ -122,10 +122,8 @@ fn a_partial_fill_of_an_immediate_order_is_counted_by_its_quantity() {
 
 #[test]
 fn a_request_limit_slows_the_pool_down_and_loses_nothing() {
-    let limit = "20/1s".parse::<bot::cli::rate_limit::RateLimit>().unwrap();
-    let house = House::with(RedisServer::start(), |config| {
-        config.limit = limit.get().map(|(requests, window)| bot::exchange::RequestLimit { requests, window });
-    });
+    let limit = bot::exchange::RequestLimit { requests: 20.try_into().unwrap(), span: Duration::from_secs(1) };
+    let house = House::with(RedisServer::start(), |config| config.limit = Some(limit));
     let signals = house.send_mixed(60, 11);
     let output = house.run(&patient(&["-w", "8", "--drain"]));
     exits(&output, 0);

@@ -1,0 +1,102 @@
+//! Account, positions, clock, calendar and assets.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use chrono::{Days, NaiveDate, SecondsFormat};
+use uuid::Uuid;
+
+use super::Shop;
+use super::answer::Problem;
+use super::bodies::{AccountBody, AssetBody, ClockBody, PositionBody, SessionBody};
+use super::params::Params;
+use crate::broker::simulated::{Asset, Core};
+use crate::calendar;
+use crate::clock::Timestamp;
+
+pub(super) async fn account(State(shop): State<Arc<Shop>>) -> Json<AccountBody> {
+    Json(shop.at_present(|core, now| AccountBody::new(&core.account(), core.started(), now)))
+}
+
+pub(super) async fn positions(State(shop): State<Arc<Shop>>) -> Json<Vec<PositionBody>> {
+    Json(shop.at_present(|core, _| core.positions().iter().map(PositionBody::from).collect()))
+}
+
+pub(super) async fn position(
+    State(shop): State<Arc<Shop>>,
+    Path(name): Path<String>,
+) -> Result<Json<PositionBody>, Problem> {
+    shop.at_present(|core, _| {
+        let asset =
+            find(core, &name).ok_or_else(|| Problem::not_found(format!("symbol not found: {name}")))?;
+        let position = core.position(asset.symbol);
+        let position = position.ok_or_else(|| Problem::not_found("position does not exist"))?;
+        Ok(Json(PositionBody::from(&position)))
+    })
+}
+
+pub(super) async fn clock(State(shop): State<Arc<Shop>>) -> Json<ClockBody> {
+    let (session, now) = shop.at_present(|core, _| (core.session(), core.now()));
+    let local = |time: Timestamp| time.to_new_york().to_rfc3339_opts(SecondsFormat::AutoSi, false);
+    Json(ClockBody {
+        timestamp: local(now),
+        is_open: session.is_open,
+        next_open: local(session.next_open),
+        next_close: local(session.next_close),
+    })
+}
+
+/// From a year back to a year ahead unless asked otherwise, within 1970 to 2100.
+pub(super) async fn calendar(
+    State(shop): State<Arc<Shop>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<SessionBody>>, Problem> {
+    let params = Params::read(query.as_deref());
+    let today = shop.clock.now().to_new_york().date_naive();
+    let date = |name: &str| match params.text(name) {
+        Some(text) => text
+            .get(..10)
+            .and_then(|date| date.parse::<NaiveDate>().ok())
+            .map(Some)
+            .ok_or_else(|| Problem::bad_query(format!("failed to parse {name}"))),
+        None => Ok(None),
+    };
+    let start = date("start")?.or_else(|| today.checked_sub_days(Days::new(365))).unwrap_or(today);
+    let end = date("end")?.or_else(|| today.checked_add_days(Days::new(365))).unwrap_or(today);
+    let bound = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(today);
+    let sessions = calendar::sessions(start.max(bound(1970)), end.min(bound(2100)));
+    Ok(Json(sessions.map(SessionBody::from).collect()))
+}
+
+pub(super) async fn assets(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Json<Vec<AssetBody>> {
+    let params = Params::read(query.as_deref());
+    let wanted = |name, value: &str| params.text(name).is_none_or(|text| text.eq_ignore_ascii_case(value));
+    if !wanted("status", "active") || !wanted("asset_class", "us_equity") {
+        return Json(Vec::new());
+    }
+    let bodies = shop.at_present(|core, _| {
+        let assets = core.symbols().filter_map(|symbol| core.asset(symbol));
+        assets.filter(|asset| wanted("exchange", asset.exchange)).map(AssetBody::from).collect()
+    });
+    Json(bodies)
+}
+
+pub(super) async fn asset(
+    State(shop): State<Arc<Shop>>,
+    Path(name): Path<String>,
+) -> Result<Json<AssetBody>, Problem> {
+    shop.at_present(|core, _| {
+        let asset = find(core, &name).map(AssetBody::from).map(Json);
+        asset.ok_or_else(|| Problem::not_found(format!("asset not found for {name}")))
+    })
+}
+
+/// By ticker or by asset id.
+pub(super) fn find<'a>(core: &'a Core, name: &str) -> Option<&'a Asset> {
+    match name.parse() {
+        Ok(symbol) => core.asset(symbol),
+        Err(_) => None,
+    }
+    .or_else(|| core.asset_by_id(Uuid::parse_str(name).ok()?))
+}
