@@ -71,7 +71,7 @@ impl RedisServer {
     /// Runs one command and returns its answer; panics when it is refused.
     pub fn run(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
-        words[1..].iter().for_each(|word| drop(command.arg(word)));
+        words[1..].iter().for_each(|word| _ = command.arg(word));
         command.query(&mut self.connection()).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
@@ -95,8 +95,12 @@ impl RedisServer {
             }
             // Any answer will do: it may want a password.
             let client = redis::Client::open(self.url()).unwrap();
-            let pinged = client.get_connection().and_then(|mut to| redis::cmd("PING").query::<Value>(&mut to));
-            pinged.map_or_else(|error| error.code().filter(|code| *code != "LOADING").map(|_| true), |_| Some(true))
+            let pinged =
+                client.get_connection().and_then(|mut to| redis::cmd("PING").query::<Value>(&mut to));
+            pinged.map_or_else(
+                |error| error.code().filter(|code| *code != "LOADING").map(|_| true),
+                |_| Some(true),
+            )
         });
         self.process = Some(process);
         answers == Some(true)
