@@ -26,7 +26,8 @@ pub(super) struct Session {
     /// Where the walk through own pending entries goes on; `None` when it is done.
     pub(super) own_from: Option<String>,
     pub(super) kept_house_at: Timestamp,
-    pub(super) checked_at: Option<Timestamp>,
+    /// When it was last asked whether entries were trimmed unread.
+    pub(super) checked_at: Timestamp,
 }
 
 impl Session {
@@ -58,7 +59,7 @@ impl Session {
             offset_nanos,
             own_from: Some("-".to_owned()),
             kept_house_at: Timestamp::default(),
-            checked_at: None,
+            checked_at: clock.now(),
         })
     }
 

@@ -167,6 +167,10 @@ impl RedisInbox {
             self.epoch.set(&session.epoch);
             self.connected_before = true;
             self.session = Some(session);
+            // From here on it is known where the group stood.
+            let check = self.lost_check(self.clock.now());
+            let found = self.session()?.link.call(&check, Duration::ZERO)?;
+            self.take_note_of_lost(found)?;
         }
         self.session.as_mut().ok_or_else(|| RedisFault::Unavailable("not connected".to_owned()))
     }
@@ -275,7 +279,7 @@ impl RedisInbox {
     fn read_new(&mut self, room: usize, wait: Duration) -> Result<(), RedisFault> {
         let now = self.clock.now();
         let checked_at = self.session()?.checked_at;
-        let check_is_due = checked_at.is_none_or(|at| now < at || now.since(at) >= LOSS_CHECK_EVERY);
+        let check_is_due = now < checked_at || now.since(checked_at) >= LOSS_CHECK_EVERY;
         let mut commands = redis::pipe();
         if check_is_due {
             commands.add_command(self.lost_check(now));
@@ -285,7 +289,7 @@ impl RedisInbox {
         let session = self.session()?;
         let mut answers = session.link.call_all(&commands, wait)?.into_iter();
         if check_is_due {
-            session.checked_at = Some(now);
+            session.checked_at = now;
             self.take_note_of_lost(answers.next().unwrap_or(Value::Nil))?;
         }
         let entries = accepted(answers.next().unwrap_or(Value::Nil))?;
