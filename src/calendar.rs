@@ -36,7 +36,7 @@ pub fn sessions(first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = Sessi
 /// Whether the exchange is open at `now`, and when that changes.
 pub fn clock_at(now: Timestamp) -> SessionClock {
     let today = now.to_new_york().date_naive();
-    // The longest run of closed days is four (2001-09-11 aside, which the rules do not know); 15 is ample.
+    // The longest run of closed days is six (September 2001); 15 is ample.
     let last = today.checked_add_days(Days::new(15)).unwrap_or(NaiveDate::MAX);
     let mut ahead = sessions(today, last).filter(|session| session.close > now);
     let Some(first) = ahead.next() else {
@@ -52,7 +52,19 @@ fn new_york(date: NaiveDate, hour: u32, minute: u32) -> Option<Timestamp> {
     New_York.from_local_datetime(&naive).single().map(Timestamp::from)
 }
 
-const SPECIAL_CLOSURES: [(i32, u32, u32); 4] = [(2012, 10, 29), (2012, 10, 30), (2018, 12, 5), (2025, 1, 9)];
+/// Attacks, storm and days of mourning, since 1998.
+const SPECIAL_CLOSURES: [(i32, u32, u32); 10] = [
+    (2001, 9, 11),
+    (2001, 9, 12),
+    (2001, 9, 13),
+    (2001, 9, 14),
+    (2004, 6, 11),
+    (2007, 1, 2),
+    (2012, 10, 29),
+    (2012, 10, 30),
+    (2018, 12, 5),
+    (2025, 1, 9),
+];
 
 fn is_closed(date: NaiveDate) -> bool {
     is_weekend(date)
@@ -117,6 +129,8 @@ fn good_friday(year: i32) -> Option<NaiveDate> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -164,5 +178,50 @@ mod tests {
         assert!(!after_close.is_open);
         assert_eq!(after_close.next_open.to_string(), "2026-11-27T14:30:00Z");
         assert_eq!(after_close.next_close.to_string(), "2026-11-27T18:00:00Z");
+    }
+
+    #[test]
+    fn every_year_has_as_many_sessions_as_the_exchange_publishes() {
+        let count = |year: i32| {
+            let day = |month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap();
+            sessions(day(1, 1), day(12, 31)).count()
+        };
+        for (year, published) in
+            [(2001, 248), (2018, 251), (2019, 252), (2020, 253), (2021, 252), (2022, 251)]
+        {
+            assert_eq!(count(year), published, "{year}");
+        }
+        for (year, published) in [(2023, 250), (2024, 252), (2025, 250)] {
+            assert_eq!(count(year), published, "{year}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_session_is_three_and_a_half_or_six_and_a_half_hours_of_one_working_day(days in 0_u64..60_000) {
+            let date = NaiveDate::from_ymd_opt(1998, 1, 1).unwrap() + Days::new(days);
+            if let Some(session) = session_on(date) {
+                let minutes = session.close.since(session.open).as_secs() / 60;
+                prop_assert!(minutes == 210 || minutes == 390);
+                prop_assert!(!is_weekend(date));
+                for time in [session.open, session.close] {
+                    prop_assert_eq!(time.to_new_york().date_naive(), date);
+                }
+            }
+        }
+
+        #[test]
+        fn the_clock_and_the_sessions_never_disagree(seconds in 883_612_800_i64..6_000_000_000) {
+            let now = Timestamp::from_secs(seconds);
+            let clock = clock_at(now);
+            let today = session_on(now.to_new_york().date_naive());
+            prop_assert_eq!(clock.is_open, today.is_some_and(|session| session.open <= now && now < session.close));
+            prop_assert!(clock.next_open > now && clock.next_close > now);
+            prop_assert_eq!(clock.is_open, clock.next_close < clock.next_open);
+            // At each boundary the answer changes, and not a moment earlier.
+            let boundary = clock.next_open.min(clock.next_close);
+            prop_assert_eq!(clock_at(boundary).is_open, !clock.is_open);
+            prop_assert_eq!(clock_at(boundary - std::time::Duration::from_secs(1)).is_open, clock.is_open);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod held;
 mod link;
 pub mod memory;
 pub mod producer;
+mod redis_session;
 mod redis_settler;
 pub mod redis_stream;
 mod reply;

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rand::TryRng;
 use redis::{Cmd, Value};
 use tracing::debug;
 
 use super::held::{Held, Hold};
-use super::link::{Link, accepted};
+use super::link::accepted;
 pub use super::link::{RedisFault, RedisUrl};
+use super::redis_session::Session;
 pub use super::redis_settler::RedisSettler;
 use super::reply::{self, Pending, RawEntry, expect};
 use super::{Delivery, Inbox, InboxError};
@@ -87,9 +87,6 @@ impl RedisConfig {
     }
 }
 
-const LOST_SCRIPT: &str = include_str!("scripts/lost.lua");
-const TAKE_SCRIPT: &str = include_str!("scripts/take.lua");
-
 /// At most this often a read asks for entries that were trimmed unread.
 const LOSS_CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Pending entries are listed in pages of this many.
@@ -109,20 +106,6 @@ pub struct RedisInbox {
     ready: VecDeque<Delivery>,
     session: Option<Session>,
     connected_before: bool,
-}
-
-/// What is known for as long as one connection lasts.
-struct Session {
-    link: Link,
-    epoch: String,
-    lost_script: String,
-    take_script: String,
-    /// Add to the server's time to get this machine's.
-    offset_nanos: i64,
-    /// Where the walk through own pending entries goes on; `None` when it is done.
-    own_from: Option<String>,
-    kept_house_at: Timestamp,
-    checked_at: Option<Timestamp>,
 }
 
 impl Inbox for RedisInbox {
@@ -184,56 +167,16 @@ impl RedisInbox {
 
     fn session(&mut self) -> Result<&mut Session, RedisFault> {
         if self.session.is_none() {
-            let session = self.start_session()?;
+            let session = Session::start(&self.config, &*self.clock, self.connected_before)?;
             self.epoch.set(&session.epoch);
             self.connected_before = true;
             self.session = Some(session);
+            // From here on it is known where the group stood.
+            let check = self.lost_check(self.clock.now());
+            let found = self.session()?.link.call(&check, Duration::ZERO)?;
+            self.take_note_of_lost(found)?;
         }
         self.session.as_mut().ok_or_else(|| RedisFault::Unavailable("not connected".to_owned()))
-    }
-
-    fn start_session(&self) -> Result<Session, RedisFault> {
-        let mut link = Link::open(&self.config.url)?;
-        let offset_nanos = clock_offset(&mut link, &*self.clock)?;
-        let mut commands = redis::pipe();
-        commands.cmd("SCRIPT").arg("LOAD").arg(LOST_SCRIPT);
-        commands.cmd("SCRIPT").arg("LOAD").arg(TAKE_SCRIPT);
-        commands.cmd("SET").arg(&self.epoch_key).arg(random_hex()?).arg("NX");
-        commands.cmd("GET").arg(&self.epoch_key);
-        let mut answers = link.call_all(&commands, Duration::ZERO)?.into_iter().map(accepted);
-        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
-        let lost_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
-        let take_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
-        next()?;
-        let epoch = expect(reply::text(next()?), "GET")?;
-        self.make_group(&mut link)?;
-        Ok(Session {
-            link,
-            epoch,
-            lost_script,
-            take_script,
-            offset_nanos,
-            own_from: Some("-".to_owned()),
-            kept_house_at: Timestamp::default(),
-            checked_at: None,
-        })
-    }
-
-    fn make_group(&self, link: &mut Link) -> Result<(), RedisFault> {
-        let from = match &self.config.from {
-            // A group that went away under a running bot did so with its stream: all that came since is new.
-            _ if self.connected_before => "0",
-            From::Start => "0",
-            From::New => "$",
-            From::Id(id) => id.as_str(),
-        };
-        let mut create = redis::cmd("XGROUP");
-        create.arg("CREATE").arg(&self.config.stream).arg(&self.config.group).arg(from).arg("MKSTREAM");
-        match link.call(&create, Duration::ZERO) {
-            Ok(_) => Ok(()),
-            Err(RedisFault::Unavailable(text)) if text.starts_with("BUSYGROUP") => Ok(()),
-            Err(fault) => Err(fault),
-        }
     }
 
     /// Own pending entries that this process does not hold: those of an earlier life, or read by a call that failed.
@@ -267,7 +210,7 @@ impl RedisInbox {
         if now >= session.kept_house_at && now.since(session.kept_house_at) < interval {
             return Ok(());
         }
-        session.offset_nanos = clock_offset(&mut session.link, &*clock)?;
+        session.compare_clocks(&*clock)?;
         let mut from = "-".to_owned();
         loop {
             let page = self.list_pending(millis(self.config.lease), &from, None)?;
@@ -340,7 +283,7 @@ impl RedisInbox {
     fn read_new(&mut self, room: usize, wait: Duration) -> Result<(), RedisFault> {
         let now = self.clock.now();
         let checked_at = self.session()?.checked_at;
-        let check_is_due = checked_at.is_none_or(|at| now < at || now.since(at) >= LOSS_CHECK_EVERY);
+        let check_is_due = now < checked_at || now.since(checked_at) >= LOSS_CHECK_EVERY;
         let mut commands = redis::pipe();
         if check_is_due {
             commands.add_command(self.lost_check(now));
@@ -350,7 +293,7 @@ impl RedisInbox {
         let session = self.session()?;
         let mut answers = session.link.call_all(&commands, wait)?.into_iter();
         if check_is_due {
-            session.checked_at = Some(now);
+            session.checked_at = now;
             self.take_note_of_lost(answers.next().unwrap_or(Value::Nil))?;
         }
         let entries = accepted(answers.next().unwrap_or(Value::Nil))?;
@@ -377,10 +320,11 @@ impl RedisInbox {
     }
 
     fn lost_check(&self, now: Timestamp) -> Cmd {
-        let script = self.session.as_ref().map(|session| session.lost_script.as_str()).unwrap_or_default();
+        let session = self.session.as_ref();
+        let (script, run) = session.map_or(("", ""), |session| (&session.lost_script, &session.server_run));
         let mut check = redis::cmd("EVALSHA");
-        check.arg(script).arg(2).arg(&self.config.stream).arg(&self.outcomes);
-        check.arg(&self.config.group).arg(&self.config.instance).arg(now.micros());
+        check.arg(script).arg(3).arg(&self.config.stream).arg(&self.outcomes).arg(self.config.key("read"));
+        check.arg(&self.config.group).arg(&self.config.instance).arg(now.micros()).arg(run);
         check
     }
 
@@ -444,21 +388,6 @@ impl RedisInbox {
         let all_read = newest.is_none_or(|newest| id_parts(&newest) <= id_parts(&delivered));
         Ok(all_read && pending == Some(0) && self.ready.is_empty() && self.held.is_empty())
     }
-}
-
-fn clock_offset(link: &mut Link, clock: &dyn Clock) -> Result<i64, RedisFault> {
-    let before = clock.now();
-    let server = expect(reply::time_micros(link.call(&redis::cmd("TIME"), Duration::ZERO)?), "TIME")?;
-    let middle = before + clock.now().since(before) / 2;
-    Ok(middle.nanos().saturating_sub(Timestamp::from_micros(server).nanos()))
-}
-
-fn random_hex() -> Result<String, RedisFault> {
-    let mut bytes = [0; 16];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| RedisFault::Unavailable(format!("the machine gives no random bytes: {error}")))?;
-    Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 fn id_parts(id: &str) -> Option<(u64, u64)> {

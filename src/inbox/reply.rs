@@ -79,6 +79,11 @@ pub(super) fn time_micros(answer: Value) -> Option<i64> {
     seconds.checked_mul(1_000_000)?.checked_add(parts.get(1)?.parse().ok()?)
 }
 
+/// The server's run id, as INFO answers.
+pub(super) fn run_id(answer: Value) -> Option<String> {
+    text(answer)?.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| id.trim().to_owned())
+}
+
 pub(super) fn expect<T>(value: Option<T>, command: &str) -> Result<T, RedisFault> {
     value.ok_or_else(|| RedisFault::unexpected(command))
 }

@@ -71,7 +71,7 @@ impl RedisServer {
     /// Runs one command and returns its answer; panics when it is refused.
     pub fn run(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
-        words[1..].iter().for_each(|word| drop(command.arg(word)));
+        words[1..].iter().for_each(|word| _ = command.arg(word));
         command.query(&mut self.connection()).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 

@@ -1,5 +1,5 @@
 -- Records entries that were trimmed or deleted before the group read them: each once, whichever instance asks first.
--- KEYS: stream, outcomes. ARGV: group, instance, now in Unix microseconds.
+-- KEYS: stream, outcomes, where groups stood. ARGV: group, instance, now in Unix microseconds, server run.
 -- Answers nothing, or the signal and the reason of the outcome that was recorded.
 local function named(flat)
   local map = {}
@@ -19,17 +19,18 @@ local function less(a, b)
   return a2 < b2
 end
 
+local function whole(number) return string.format('%.0f', number) end
+
 -- An id right below one that exists, so that it names no entry with an outcome of its own.
 local function below(id)
   local millis, sequence = string.match(id, '^(%d+)-(%d+)$')
-  if sequence ~= '0' then return millis .. '-' .. string.format('%.0f', tonumber(sequence) - 1) end
-  return string.format('%.0f', tonumber(millis) - 1) .. '-18446744073709551615'
+  if sequence ~= '0' then return millis .. '-' .. whole(tonumber(sequence) - 1) end
+  return whole(tonumber(millis) - 1) .. '-18446744073709551615'
 end
 
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 if info.err then return false end
-local stream = named(info)
-local group
+local stream, group = named(info), nil
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local candidate = named(flat)
   if candidate['name'] == ARGV[1] then group = candidate end
@@ -39,7 +40,7 @@ if not group or not added then return false end -- No group yet, or a server bef
 
 local last, newest = group['last-delivered-id'], stream['last-generated-id']
 local first = stream['length'] > 0 and stream['first-entry'][1]
-local deleted, read = stream['max-deleted-entry-id'], group['entries-read']
+local deleted = stream['max-deleted-entry-id']
 local unread, signal, where
 if not first or not less(last, newest) then
   unread = 0
@@ -48,26 +49,35 @@ if not first or not less(last, newest) then
 elseif less(last, first) then
   unread, signal = stream['length'], below(first)
   where = 'after ' .. last .. ' and before ' .. first
-elseif not read or less(last, deleted) then
-  -- Some are read and some are not: only counting tells, and a long count would hold the server up.
+elseif less(last, deleted) then
+  -- Deleted from the middle of what is unread: only counting tells, and a long count would hold the server up.
   unread = #redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 2000)
   if unread == 2000 then return false end
   signal, where = deleted, 'after ' .. last .. ' up to ' .. deleted
 else
-  return false
+  return false -- Within what is there: nothing is missing ahead, and what may be behind is found at the end.
 end
 
-local missing = read and added - read - unread or 0
+-- How many entries were added up to where the group stands, and how many of those it was given.
+local position, read = added - unread, group['entries-read']
+local before = redis.call('HGET', KEYS[3], ARGV[1])
+local missing = 0
+if before then
+  local last0, position0, read0, run0 = string.match(before, '^(%S+) (%S+) (%S+) (%S+)$')
+  if last == last0 then
+    missing = position - tonumber(position0)
+  elseif run0 == ARGV[4] and read and tonumber(read0) then
+    -- Only within one run: a restart or a failover forgets what was given since the count was last written down.
+    missing = position - tonumber(position0) - (read - tonumber(read0))
+  end
+end
+local reason
 if missing > 0 then
-  local entries = missing == 1 and '1 entry ' or (string.format('%.0f', missing) .. ' entries ')
-  local reason = 'trimmed: ' .. entries .. where .. ' deleted before being read'
+  local entries = missing == 1 and '1 entry ' or (whole(missing) .. ' entries ')
+  reason = 'trimmed: ' .. entries .. where .. ' deleted before being read'
   redis.call('XADD', KEYS[2], '*', 'signal', signal, 'outcome', 'lost', 'reason', reason,
     'instance', ARGV[2], 'final_us', ARGV[3])
-  redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], last, 'ENTRIESREAD', string.format('%.0f', added - unread))
-  return {signal, reason}
 end
-if not read or missing < 0 then
-  -- A new group, or one that read across a deleted entry, or was set back: counted from here on.
-  redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], last, 'ENTRIESREAD', string.format('%.0f', added - unread))
-end
-return false
+local now = table.concat({last, whole(position), read and whole(read) or '?', ARGV[4]}, ' ')
+if now ~= before then redis.call('HSET', KEYS[3], ARGV[1], now) end
+return reason and {signal, reason}
