@@ -29,6 +29,8 @@ pub enum Act {
     AnswerWith(u16, &'static str, String),
     /// Answer, say nothing of closing, and close.
     AnswerAndClose(u16, String),
+    /// Send these bytes piece by piece and keep the connection.
+    Pieces(Vec<String>),
     /// Send these bytes and close.
     Raw(String),
     /// Close without a word.
@@ -113,6 +115,14 @@ fn serve(stream: &TcpStream, seen: &Seen, act: &dyn Fn(&Request) -> Act) {
             Act::Answer(status, body) => (answer(status, "", &body), false),
             Act::AnswerWith(status, headers, body) => (answer(status, headers, &body), false),
             Act::AnswerAndClose(status, body) => (answer(status, "", &body), true),
+            Act::Pieces(pieces) => {
+                let (last, first) = pieces.split_last().unwrap();
+                for piece in first {
+                    (&*stream).write_all(piece.as_bytes()).unwrap();
+                    thread::yield_now();
+                }
+                (last.clone(), false)
+            }
             Act::Raw(text) => (text, true),
             Act::Close => return,
             Act::Hang => {
