@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+mod alpaca;
 mod house;
 mod live;
 mod manifest;

@@ -231,7 +231,7 @@ impl AlpacaClient {
         &self,
         request: Request,
     ) -> Result<(impl Deref<Target = [u8]> + use<>, Head), ClientError> {
-        notice_closed_connection().await;
+        settle_connections().await;
         let method = request.method().clone();
         let answer = self
             .http
@@ -243,7 +243,6 @@ impl AlpacaClient {
         let (path, request_id) = (answer.url().path(), head.request_id.as_deref());
         debug!(%method, path, http.status = head.status, request.id = request_id, "broker answered");
         let body = answer.bytes().await;
-        hand_connection_back().await;
         match body {
             Ok(body) if status.is_success() => Ok((body, head)),
             Ok(body) => Err(ClientError::from_answer(head, &body)),
@@ -253,17 +252,10 @@ impl AlpacaClient {
     }
 }
 
-/// A server may have closed the idle connection while this thread was elsewhere. The first yield reads the socket's state
-/// from the system, the second lets the connection's task act on it; otherwise the request would be lost on a dead
-/// connection, without proof that it was not carried out.
-async fn notice_closed_connection() {
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
-}
-
-/// The connection returns to the pool on a task of its own. If that has not run before the next request, a second
-/// connection is opened.
-async fn hand_connection_back() {
+/// Lets the connection's own tasks run, which only happens inside requests: one hands it back after the last answer (or
+/// a second connection would be opened), another notices that the server has closed it meanwhile (or the request would
+/// be lost on a dead connection, without proof that it was not carried out).
+async fn settle_connections() {
     tokio::task::yield_now().await;
 }
 
