@@ -1,1 +1,384 @@
-//! (to come)
+//! The desk: books, sizing and risk behind two verbs, decide and apply. Plain, synchronous, deterministic; time is an argument.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::market::{SessionClock, Snapshot};
+use crate::order::{ClientOrderId, OrderReport, OrderRequest, OrderType, Side, TimeInForce};
+use crate::position::Position;
+use crate::risk::{self, Approved, FirmQuote, Limits, Plan, Refusal, Standing};
+use crate::signal::{EntryId, Signal};
+use crate::sizing::{self, BuyingMeans, SellRule, SizeRule};
+use crate::symbol::Symbol;
+use crate::units::{BasisPoints, Money, Price, Quantity, Weight};
+
+/// How an order's price is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pricing {
+    /// A market order.
+    #[default]
+    Market,
+    /// A limit order this far through the quote: above the ask for a buy, below the bid for a sell.
+    Marketable(BasisPoints),
+}
+
+/// What the owner of the desk wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// How much one signal trades.
+    pub size: SizeRule,
+    /// When a sell signal is followed.
+    pub sell: SellRule,
+    /// How orders are priced.
+    pub pricing: Pricing,
+    /// The share of the equity that stays cash.
+    pub cash_buffer: Weight,
+    /// What may be traded at the most.
+    pub limits: Limits,
+}
+
+/// What the market shows at the moment of a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct MarketView<'a> {
+    /// The latest prices of all symbols.
+    pub snapshots: &'a HashMap<Symbol, Snapshot>,
+    /// Whether orders can be executed now.
+    pub session: SessionClock,
+}
+
+/// Money and positions, as people are shown them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Cash.
+    pub cash: Money,
+    /// Cash plus positions at the last prices seen.
+    pub equity: Money,
+    /// Equity less the equity at the start.
+    pub profit: Money,
+    /// Positions that are not flat, by symbol.
+    pub positions: BTreeMap<Symbol, Position>,
+}
+
+/// Decides over signals and keeps the books.
+#[derive(Debug)]
+pub struct Desk {
+    rules: Rules,
+    weights: HashMap<Symbol, Weight>,
+    cash: Money,
+    /// Buying power less cash where the broker gives less than the cash, at the last reading; 0 or negative.
+    power_gap: Money,
+    positions: BTreeMap<Symbol, Position>,
+    /// Shares that orders of others hold, by the broker's last word.
+    held_elsewhere: HashMap<Symbol, Quantity>,
+    in_flight: HashMap<EntryId, InFlight>,
+    approvals: VecDeque<Timestamp>,
+    marks: HashMap<Symbol, Price>,
+    start_equity: Money,
+    fills: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    symbol: Symbol,
+    side: Side,
+    quantity: Quantity,
+    reserved_cash: Money,
+    reserved_shares: Quantity,
+    filled: Quantity,
+    filled_money: Money,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+impl Desk {
+    /// A desk that starts from the broker's view of the account; `marks` are the latest prices.
+    pub fn new(
+        rules: Rules,
+        weights: impl IntoIterator<Item = (Symbol, Weight)>,
+        account: &Account,
+        snapshots: &HashMap<Symbol, Snapshot>,
+    ) -> Self {
+        let mut desk = Self {
+            rules,
+            weights: weights.into_iter().collect(),
+            cash: Money::ZERO,
+            power_gap: Money::ZERO,
+            positions: BTreeMap::new(),
+            held_elsewhere: HashMap::new(),
+            in_flight: HashMap::new(),
+            approvals: VecDeque::new(),
+            marks: HashMap::new(),
+            start_equity: Money::ZERO,
+            fills: 0,
+        };
+        desk.see(snapshots);
+        desk.take_over(account);
+        desk.start_equity = desk.equity();
+        desk
+    }
+
+    /// The rules it works by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Decides over one signal: sizes it, passes it through the risk gate and reserves what it needs until [`Desk::release`].
+    ///
+    /// # Errors
+    /// The reason why there is no order. Nothing is reserved then.
+    pub fn decide(
+        &mut self,
+        signal: &Signal,
+        client_order_id: &ClientOrderId,
+        market: MarketView<'_>,
+        now: Timestamp,
+    ) -> Result<Approved, Refusal> {
+        self.see(market.snapshots);
+        let snapshot = market.snapshots.get(&signal.symbol);
+        let quote = risk::check_market(signal, snapshot, market.session, &self.rules.limits, now)?;
+        let order_type = self.price(signal, quote);
+        let (price, quantity) = match signal.side {
+            Side::Buy => (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask))),
+            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid)?),
+        };
+        let request = OrderRequest {
+            client_order_id: client_order_id.clone(),
+            symbol: signal.symbol,
+            side: signal.side,
+            quantity,
+            order_type,
+            time_in_force: TimeInForce::Ioc,
+        };
+        let standing = self.standing(signal.symbol, now);
+        let approved = risk::judge(Plan { request, price }, &standing, &self.rules.limits)?;
+        self.reserve(signal, &approved, now);
+        Ok(approved)
+    }
+
+    /// Books what a report adds to the fills known so far. Reports are cumulative, so repeats add nothing.
+    pub fn apply(&mut self, signal: &EntryId, report: &OrderReport) {
+        let Some(order) = self.in_flight.get_mut(signal) else { return };
+        let quantity = report.filled - order.filled;
+        let Some(average) = report.average_price.filter(|_| quantity.is_positive()) else { return };
+        let money = average * report.filled - order.filled_money;
+        order.filled += quantity;
+        order.filled_money += money;
+        // What is filled is spent or delivered: only the rest stays reserved.
+        order.reserved_cash = (order.reserved_cash - money.abs()).max(Money::ZERO);
+        order.reserved_shares = (order.reserved_shares - quantity).max(Quantity::ZERO);
+        self.cash += match order.side {
+            Side::Buy => -money,
+            Side::Sell => money,
+        };
+        self.positions.entry(order.symbol).or_default().fill(order.side, quantity, money);
+        self.fills += 1;
+    }
+
+    /// Gives back what is still reserved for a signal; called once its order is final.
+    pub fn release(&mut self, signal: &EntryId) {
+        self.in_flight.remove(signal);
+    }
+
+    /// How many orders are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// How many reports brought new fills.
+    pub fn fills(&self) -> u64 {
+        self.fills
+    }
+
+    /// Compares the books with the broker's account; says each difference, nothing when they agree to the cent.
+    pub fn differences(&self, account: &Account) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.cash.cents() != account.cash.cents() {
+            found.push(format!("cash: books {}, broker {}", self.cash.cents(), account.cash.cents()));
+        }
+        let theirs: BTreeMap<_, _> =
+            account.holdings.iter().map(|holding| (holding.symbol, holding.quantity)).collect();
+        let symbols: std::collections::BTreeSet<_> =
+            self.positions.keys().chain(theirs.keys()).copied().collect();
+        for symbol in symbols {
+            let books = self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity);
+            let broker = theirs.get(&symbol).copied().unwrap_or_default();
+            if books != broker {
+                found.push(format!("{symbol}: books {books} shares, broker {broker}"));
+            }
+        }
+        found
+    }
+
+    /// Takes over the broker's view: it is the truth. Call it only while no order is in flight.
+    pub fn take_over(&mut self, account: &Account) {
+        self.cash = account.cash;
+        self.power_gap = (account.buying_power - account.cash).min(Money::ZERO);
+        self.held_elsewhere.clear();
+        let mut positions = BTreeMap::new();
+        for holding in &account.holdings {
+            let known =
+                self.positions.get(&holding.symbol).filter(|known| known.quantity() == holding.quantity);
+            let position =
+                known.copied().unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
+            positions.insert(holding.symbol, position);
+            let held = holding.quantity - holding.available;
+            if held.is_positive() && holding.quantity.is_positive() {
+                self.held_elsewhere.insert(holding.symbol, held);
+            }
+        }
+        self.positions = positions;
+    }
+
+    /// Money and positions now.
+    pub fn statement(&self) -> Statement {
+        let open = self.positions.iter().filter(|(_, position)| !position.quantity().is_zero());
+        Statement {
+            cash: self.cash,
+            equity: self.equity(),
+            profit: self.equity() - self.start_equity,
+            positions: open.map(|(symbol, position)| (*symbol, *position)).collect(),
+        }
+    }
+
+    /// Remembers the latest prices, for equity.
+    pub fn see(&mut self, snapshots: &HashMap<Symbol, Snapshot>) {
+        for (symbol, snapshot) in snapshots {
+            let seen = snapshot.quote.map(|quote| quote.mid()).or(snapshot.trade.map(|trade| trade.price));
+            if let Some(mark) = seen.and_then(|seen| Price::from_seen(seen).ok()) {
+                self.marks.insert(*symbol, mark);
+            }
+        }
+    }
+
+    fn size_buy(&self, signal: &Signal, price: Price) -> Quantity {
+        let held = self.held(signal.symbol);
+        let in_flight = self.in_flight_quantity(signal.symbol, Side::Buy);
+        // A buy that closes a short position goes to flat at the most: a flip is two orders.
+        let cover = if held.get().is_sign_negative() && !held.is_zero() {
+            Some((-held - in_flight).max(Quantity::ZERO))
+        } else {
+            None
+        };
+        let means = BuyingMeans {
+            available_cash: self.available_cash(),
+            equity: self.equity(),
+            weight: self.weights.get(&signal.symbol).copied().unwrap_or(Weight::ZERO),
+            held_value: self.value(signal.symbol) + price * in_flight,
+            price,
+        };
+        let wanted = signal.quantity.unwrap_or_else(|| sizing::buy_quantity(self.rules.size, &means));
+        match cover {
+            Some(cover) if signal.quantity.is_none() => wanted.min(cover),
+            Some(_) | None => wanted,
+        }
+    }
+
+    fn size_sell(&self, signal: &Signal, bid: Price) -> Result<Quantity, Refusal> {
+        if self.rules.sell == SellRule::InProfit {
+            let entry = self.positions.get(&signal.symbol).and_then(Position::average_price);
+            if entry.is_none_or(|entry| bid <= entry) && self.held(signal.symbol).is_positive() {
+                let entry = entry.map_or_else(|| "unknown".to_owned(), |entry| entry.to_string());
+                return Err(Refusal::NotInProfit { bid, entry });
+            }
+        }
+        let available = self.available_shares(signal.symbol);
+        Ok(signal.quantity.unwrap_or_else(|| sizing::sell_quantity(self.rules.size, available, bid)))
+    }
+
+    /// A signal's own limit wins. Limits are rounded to the tick on the safe side: a buy down, a sell up.
+    fn price(&self, signal: &Signal, quote: FirmQuote) -> OrderType {
+        let limit = match (signal.limit, self.rules.pricing) {
+            (Some(limit), _) => limit.get(),
+            (None, Pricing::Market) => return OrderType::Market,
+            (None, Pricing::Marketable(through)) => match signal.side {
+                Side::Buy => quote.ask.get() * (Decimal::ONE + through.fraction()),
+                Side::Sell => quote.bid.get() * (Decimal::ONE - through.fraction()),
+            },
+        };
+        let strategy = match signal.side {
+            Side::Buy => RoundingStrategy::ToNegativeInfinity,
+            Side::Sell => RoundingStrategy::ToPositiveInfinity,
+        };
+        // Prices from a dollar up have two decimals, below it four (SEC rule 612).
+        let decimals = if limit >= Decimal::ONE { 2 } else { 4 };
+        Price::new(limit.round_dp_with_strategy(decimals, strategy))
+            .map_or(OrderType::Market, OrderType::Limit)
+    }
+
+    fn standing(&mut self, symbol: Symbol, now: Timestamp) -> Standing {
+        while self.approvals.front().is_some_and(|at| now.since(*at) >= MINUTE) {
+            self.approvals.pop_front();
+        }
+        let buys = self.in_flight_quantity(symbol, Side::Buy);
+        let sells = self.in_flight_quantity(symbol, Side::Sell);
+        Standing {
+            available_cash: self.available_cash(),
+            available_shares: self.available_shares(symbol),
+            held: self.held(symbol) + buys - sells,
+            orders_last_minute: u32::try_from(self.approvals.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn reserve(&mut self, signal: &Signal, approved: &Approved, now: Timestamp) {
+        if self.rules.limits.orders_per_minute_max.is_some() {
+            self.approvals.push_back(now);
+        }
+        let order = InFlight {
+            symbol: signal.symbol,
+            side: signal.side,
+            quantity: approved.request().quantity,
+            reserved_cash: approved.reserved_cash(),
+            reserved_shares: approved.reserved_shares(),
+            filled: Quantity::ZERO,
+            filled_money: Money::ZERO,
+        };
+        self.in_flight.insert(signal.id.clone(), order);
+    }
+
+    fn held(&self, symbol: Symbol) -> Quantity {
+        self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity)
+    }
+
+    /// Shares ordered and not yet filled.
+    fn in_flight_quantity(&self, symbol: Symbol, side: Side) -> Quantity {
+        let of_symbol = self.in_flight.values().filter(|order| order.symbol == symbol && order.side == side);
+        of_symbol.map(|order| (order.quantity - order.filled).max(Quantity::ZERO)).sum()
+    }
+
+    fn available_shares(&self, symbol: Symbol) -> Quantity {
+        let reserved =
+            self.in_flight.values().filter(|order| order.symbol == symbol).map(|order| order.reserved_shares);
+        let elsewhere = self.held_elsewhere.get(&symbol).copied().unwrap_or_default();
+        (self.held(symbol) - reserved.sum() - elsewhere).max(Quantity::ZERO)
+    }
+
+    /// Cash less what orders in flight may cost, less the buffer that market orders need at the broker.
+    fn available_cash(&self) -> Money {
+        let reserved: Money = self.in_flight.values().map(|order| order.reserved_cash).sum();
+        self.cash + self.power_gap - reserved - self.equity().max(Money::ZERO) * self.rules.cash_buffer
+    }
+
+    fn value(&self, symbol: Symbol) -> Money {
+        let Some(position) = self.positions.get(&symbol) else { return Money::ZERO };
+        let mark = self.marks.get(&symbol).copied().or_else(|| position.average_price());
+        mark.map_or(Money::ZERO, |mark| position.value(mark))
+    }
+
+    fn equity(&self) -> Money {
+        self.cash + self.positions.keys().map(|symbol| self.value(*symbol)).sum()
+    }
+}
+
+fn worst_price(order_type: OrderType, ask: Price) -> Price {
+    match order_type {
+        OrderType::Market => ask,
+        OrderType::Limit(limit) => limit,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,33 +3,38 @@
 //! The modules stand in layers; a module uses only what stands above it (kept by `tests/tidy.rs`).
 
 // Values
-pub mod calendar;
-pub mod clock;
-pub mod symbol;
 pub mod units;
+pub mod symbol;
+pub mod clock;
+pub mod duration;
 
 // Nouns
 pub mod market;
+pub mod calendar;
 pub mod order;
+pub mod signal;
 pub mod outcome;
 pub mod position;
-pub mod signal;
+pub mod account;
+pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
-pub mod desk;
-pub mod risk;
 pub mod sizing;
+pub mod risk;
 pub mod task;
+pub mod desk;
 
 // Outside doors
 pub mod broker;
-pub mod exchange;
 pub mod inbox;
+pub mod exchange;
 
 // Running
-pub mod cli;
-pub mod gate;
-pub mod live;
 pub mod manifest;
-pub mod pool;
+pub mod state_dir;
 pub mod prices;
+pub mod gate;
+pub mod shared_desk;
+pub mod pool;
+pub mod live;
+pub mod cli;

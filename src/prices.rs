@@ -1,1 +1,126 @@
-//! (to come)
+//! The price cache and the poller that fills it: one request a cycle, the lock held for a swap only.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use crate::broker::{Broker, BrokerError};
+use crate::clock::{Clock, Timestamp};
+use crate::market::{SessionClock, Snapshot};
+use crate::symbol::Symbol;
+
+/// The latest prices and session clock, shared by all workers.
+#[derive(Debug)]
+pub struct PriceCache {
+    snapshots: RwLock<Arc<HashMap<Symbol, Snapshot>>>,
+    session: RwLock<SessionClock>,
+    health: Mutex<Health>,
+}
+
+/// How the polling goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Cycles that brought prices.
+    pub cycles: u64,
+    /// Cycles that failed.
+    pub failures: u64,
+    /// The last failure, while it lasts.
+    pub failing: Option<String>,
+}
+
+impl PriceCache {
+    /// A cache that starts with what start-up read.
+    pub fn new(snapshots: impl IntoIterator<Item = Snapshot>, session: SessionClock) -> Self {
+        let by_symbol = snapshots.into_iter().map(|snapshot| (snapshot.symbol, snapshot)).collect();
+        Self {
+            snapshots: RwLock::new(Arc::new(by_symbol)),
+            session: RwLock::new(session),
+            health: Mutex::default(),
+        }
+    }
+
+    /// All latest prices; the lock is released before they are looked at.
+    pub fn snapshots(&self) -> Arc<HashMap<Symbol, Snapshot>> {
+        Arc::clone(&self.snapshots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The broker's session clock, as last read.
+    pub fn session(&self) -> SessionClock {
+        *self.session.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the polling goes.
+    pub fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts new prices in; a symbol without new ones keeps its old ones, whose age tells.
+    pub fn put(&self, snapshots: Vec<Snapshot>) {
+        let mut merged = HashMap::clone(&self.snapshots());
+        merged.extend(snapshots.into_iter().map(|snapshot| (snapshot.symbol, snapshot)));
+        let merged = Arc::new(merged);
+        *self.snapshots.write().unwrap_or_else(PoisonError::into_inner) = merged;
+    }
+
+    fn put_session(&self, session: SessionClock) {
+        *self.session.write().unwrap_or_else(PoisonError::into_inner) = session;
+    }
+
+    fn note(&self, result: Result<(), &BrokerError>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(()) => {
+                health.cycles += 1;
+                if health.failing.take().is_some() {
+                    tracing::info!("prices are read again");
+                }
+            }
+            Err(error) => {
+                health.failures += 1;
+                if health.failing.replace(error.to_string()).is_none() {
+                    tracing::warn!(%error, "prices cannot be read; nothing is traded on old ones");
+                }
+            }
+        }
+    }
+}
+
+const SESSION_EVERY: Duration = Duration::from_mins(1);
+
+/// Polls every `interval` until `stop` is dropped. A cycle that takes longer delays the next one; cycles never overlap.
+pub fn poll(
+    broker: &mut impl Broker,
+    cache: &PriceCache,
+    symbols: &[Symbol],
+    interval: Duration,
+    clock: &dyn Clock,
+    stop: &Receiver<Infallible>,
+) {
+    let mut next = clock.now() + interval;
+    let mut session_at = clock.now() + SESSION_EVERY;
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next.since(clock.now())) {
+        match broker.snapshots(symbols) {
+            Ok(snapshots) => {
+                cache.put(snapshots);
+                cache.note(Ok(()));
+            }
+            Err(error) => cache.note(Err(&error)),
+        }
+        if session_is_due(cache.session(), session_at, clock.now()) {
+            // A failure leaves the old clock, which knows its own boundaries; the next cycle tries again.
+            if let Ok(session) = broker.session() {
+                cache.put_session(session);
+                session_at = clock.now() + SESSION_EVERY;
+            }
+        }
+        next = (next + interval).max(clock.now());
+    }
+}
+
+fn session_is_due(session: SessionClock, due: Timestamp, now: Timestamp) -> bool {
+    let boundary = if session.is_open { session.next_close } else { session.next_open };
+    now >= due || now >= boundary
+}

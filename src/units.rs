@@ -31,6 +31,11 @@ impl UnitError {
 pub struct Price(Decimal);
 
 impl Price {
+    /// A constant number of dollars, 0 taken as 1.
+    pub const fn whole(dollars: u32) -> Self {
+        Self(Decimal::from_parts(if dollars == 0 { 1 } else { dollars }, 0, 0, false, 0))
+    }
+
     /// # Errors
     /// Zero and negative prices are refused.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
@@ -98,6 +103,17 @@ impl Money {
         Quantity(self.0.checked_div(price.0).unwrap_or_default())
     }
 
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// A constant number of dollars.
+    pub const fn whole(dollars: u32) -> Self {
+        Self(Decimal::from_parts(dollars, 0, 0, false, 0))
+    }
+
     /// Rounded to cents, half to even, as a statement prints it.
     #[must_use]
     pub fn cents(self) -> Self {
@@ -129,6 +145,12 @@ impl Weight {
     /// The exact fraction.
     pub fn get(self) -> Decimal {
         self.0
+    }
+
+    /// A constant number of percent, at most 100.
+    pub const fn percent(percent: u8) -> Self {
+        let percent = if percent < 100 { percent } else { 100 };
+        Self(Decimal::from_parts(percent as u32, 0, 0, false, 2))
     }
 
     /// What is left of the whole.
@@ -180,6 +202,11 @@ impl BasisPoints {
         } else {
             Err(UnitError::new("basis points", "0 or more", value))
         }
+    }
+
+    /// A constant whole number of basis points.
+    pub const fn whole(points: u16) -> Self {
+        Self(Decimal::from_parts(points as u32, 0, 0, false, 0))
     }
 
     /// The same as a fraction of 1.

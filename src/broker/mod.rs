@@ -8,45 +8,12 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::clock::Timestamp;
 use crate::market::{Bar, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
 
-/// What the broker answered to a submit, a query or a cancel. Only a report or a rejection proves anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// The order exists and stands so.
-    Report(OrderReport),
-    /// Proof that the request was not accepted; for a cancel: too late or unknown.
-    Rejected(Rejection),
-    /// Proof that the request was not accepted for now: send the same again, not before `until`.
-    RateLimited {
-        /// The earliest time to try again.
-        until: Timestamp,
-    },
-    /// An order with this client order id exists already.
-    Duplicate,
-    /// The broker does not know the order (yet): no proof that it never will.
-    NotFound,
-    /// The cancel was taken; whether it wins is told by the next report.
-    CancelAccepted,
-    /// No proof either way: time-out, lost connection, 5xx, unreadable body.
-    Unknown(String),
-}
-
-/// A refusal in the broker's words.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{message} (http {status}, code {})", code.map_or("none".to_owned(), |code| code.to_string()))]
-pub struct Rejection {
-    /// HTTP status or the like.
-    pub status: u16,
-    /// The broker's own code, where it sends one.
-    pub code: Option<u64>,
-    /// The broker's text, kept for the outcome.
-    pub message: String,
-}
+pub use crate::account::{Account, Holding};
+pub use crate::reply::{Rejection, Reply};
 
 /// Why a read failed, named by what the caller may do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -60,36 +27,6 @@ pub enum BrokerError {
     /// Give up: the request itself is refused.
     #[error("broker refused the request: {0}")]
     Refused(Rejection),
-}
-
-/// One holding, as the broker sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holding {
-    /// What.
-    pub symbol: Symbol,
-    /// Shares, negative when short.
-    pub quantity: Quantity,
-    /// Shares not held for open orders.
-    pub available: Quantity,
-    /// Mean entry price; `None` when the broker gives none.
-    pub average_price: Option<Price>,
-}
-
-/// Money and holdings, as the broker sees them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Account {
-    /// The broker's name of the account.
-    pub id: String,
-    /// Settled and unsettled cash.
-    pub cash: Money,
-    /// What new orders may cost.
-    pub buying_power: Money,
-    /// Cash plus the market value of all holdings.
-    pub equity: Money,
-    /// Why the account may not trade, if so.
-    pub blocked: Option<String>,
-    /// All holdings.
-    pub holdings: Vec<Holding>,
 }
 
 /// All that is read at start-up, in one go.

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use crate::broker::BrokerError;
+use crate::inbox::InboxError;
+use crate::live::{LiveError, StartError};
+use crate::manifest::ManifestError;
+use crate::state_dir::StateDirError;
+
 /// Why the process ends; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -52,8 +58,57 @@ impl Failure {
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
-    /// Without another word an error is unexpected.
+    /// The exit code follows from the error; one that nothing is known of is unexpected.
     fn from(error: E) -> Self {
-        Self::new(Exit::Unexpected, error)
+        let error = error.into();
+        Self { exit: exit_of(&error), error }
+    }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<LiveError>() {
+        return of_live(error);
+    }
+    if let Some(error) = error.downcast_ref::<BrokerError>() {
+        return of_broker(error);
+    }
+    if let Some(error) = error.downcast_ref::<InboxError>() {
+        return of_inbox(error);
+    }
+    if let Some(error) = error.downcast_ref::<ManifestError>() {
+        return match error {
+            ManifestError::NotFound(_) => Exit::NotFound,
+            ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
+        };
+    }
+    match error.downcast_ref::<StateDirError>() {
+        Some(StateDirError::Held(_)) => Exit::AlreadyRunning,
+        Some(StateDirError::Unusable { .. }) | None => Exit::Unexpected,
+    }
+}
+
+fn of_live(error: &LiveError) -> Exit {
+    match error {
+        LiveError::Start(StartError::Broker(error)) => of_broker(error),
+        LiveError::Start(StartError::Inbox(error)) | LiveError::Inbox(error) => of_inbox(error),
+        LiveError::Start(StartError::Weights(_)) => Exit::Invalid,
+        LiveError::Start(StartError::Blocked { .. }) => Exit::CheckFailed,
+        LiveError::Start(StartError::Stopped(_)) => Exit::Unreachable,
+        LiveError::Thread(_) => Exit::Unexpected,
+    }
+}
+
+fn of_broker(error: &BrokerError) -> Exit {
+    match error {
+        BrokerError::Unreachable(_) => Exit::Unreachable,
+        BrokerError::Credentials(_) => Exit::Credentials,
+        BrokerError::Refused(_) => Exit::Unexpected,
+    }
+}
+
+fn of_inbox(error: &InboxError) -> Exit {
+    match error {
+        InboxError::Unavailable(_) => Exit::Unreachable,
+        InboxError::Misconfigured(_) => Exit::Invalid,
     }
 }

@@ -1,10 +1,12 @@
 //! The command line: one file per command; here they are told apart and their ends become exit codes.
 
 pub mod calendar;
+pub mod check;
 pub mod demo;
-pub mod duration;
 pub mod exchange;
 pub mod exit;
+pub mod interrupt;
+pub mod rate_limit;
 pub mod run;
 pub mod send;
 pub mod signals;
@@ -60,12 +62,13 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),
     Send(send::Args),
     Calendar(calendar::Args),
+    Check(check::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -81,12 +84,13 @@ pub fn main() -> ExitCode {
     };
     start_logging(&cli.global);
     let ended = match cli.command {
-        Command::Run(args) => run::run(args, &cli.global),
+        Command::Run(args) => run::run(&args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),
         Command::Send(args) => send::run(args, &cli.global),
         Command::Calendar(args) => calendar::run(args, &cli.global),
+        Command::Check(args) => check::run(args, &cli.global),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,13 +1,311 @@
-//! `bot run`.
+//! `bot run`: the live pool from flags, environment and manifest, in that order.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
 
 use super::Global;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
+use super::interrupt::Interrupts;
+use super::rate_limit::RateLimit;
+use crate::broker::Venue;
+use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
+use crate::broker::simulated::{self, SimulatedVenue};
+use crate::clock::{Clock, SystemClock};
+use crate::desk::{Pricing, Rules};
+use crate::duration;
+use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
+use crate::inbox::{Inbox, Settler};
+use crate::live::{self, Config, Stop, Summary};
+use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
+use crate::manifest::{BrokerKind, Manifest, defaults};
+use crate::risk::Limits;
+use crate::signal::EntryId;
+use crate::sizing::{SellRule, SizeRule};
+use crate::state_dir::StateDir;
+use crate::symbol::Symbol;
+use crate::task::Patience;
+use crate::units::{Money, Price};
 
-/// The live pool
+/// Turns signals into orders until it is stopped
+///
+/// Ends after SIGINT, SIGTERM, ENTER on a terminal, --for, --max-signals or --drain: the intake stops, orders in
+/// flight become final and are recorded, a summary is printed. A second signal forces the end; what is in flight
+/// stays pending and is taken up by the next process.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Examples:\n  bot run -w 8                              eight workers, signals from the stream nvda\n  \
+    bot run -w 8 --drain --json               work off what is there, then print the summary as JSON\n  \
+    bot run live.toml --size 10%              a manifest; flags win over it\n  \
+    bot run --order limit:5bps --symbols NVDA,SPY\n\n\
+    Credentials come from the environment: APCA_API_KEY_ID and APCA_API_SECRET_KEY (or …_FILE)."
+)]
+pub struct Args {
+    /// A manifest (TOML) with what flags do not say
+    manifest: Option<PathBuf>,
+    /// How many workers, 1 to 1024 [default: 4]
+    #[arg(short, long, env = "BOT_WORKERS", value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
+    workers: Option<usize>,
+    /// Where signals come from [default: <redis://127.0.0.1:6379>]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    redis_url: Option<String>,
+    /// The signal stream [default: nvda]
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// The consumer group [default: bot]
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// What is traded
+    #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "NVDA")]
+    symbols: Vec<Symbol>,
+    /// Where a new group begins: start, new or an entry id
+    #[arg(long, value_name = "WHERE", default_value = "start", value_parser = beginning)]
+    from: From,
+    /// Where orders go [default: alpaca, its paper account]
+    #[arg(long, value_name = "BROKER")]
+    broker: Option<BrokerName>,
+    /// Allow a live endpoint: real money
+    #[arg(long)]
+    live: bool,
+    /// How much one signal trades: all, 10%, 5sh or $1000; a signal's own qty wins
+    #[arg(long, value_name = "RULE", default_value = "all")]
+    size: SizeRule,
+    /// When a sell signal is followed
+    #[arg(long, value_name = "RULE", value_enum, default_value = "always")]
+    sell_rule: SellWhen,
+    /// Market orders, or limit orders so far through the quote; always immediate-or-cancel
+    #[arg(long, value_name = "market|limit:5bps", default_value = "market", value_parser = pricing)]
+    order: Pricing,
+    /// The broker's request budget, or off
+    #[arg(long, value_name = "N/60s|off", default_value = "200/60s")]
+    rate_limit: RateLimit,
+    /// Older signals are not traded [default: 5s]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    signal_age_max: Option<Duration>,
+    /// Older quotes are not traded on [default: 5s]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    quote_age_max: Option<Duration>,
+    /// How often prices are read
+    #[arg(long, value_name = "DUR", value_parser = interval, default_value = "1s")]
+    price_interval: Duration,
+    /// How many signals wait for a worker at the most [default: 64]
+    #[arg(long, value_name = "N", value_parser = in_range::<{ *QUEUE_RANGE.start() }, { *QUEUE_RANGE.end() }>)]
+    queue: Option<usize>,
+    /// Stop when the stream is drained and all orders are final
+    #[arg(long)]
+    drain: bool,
+    /// Stop after this many signals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_signals: Option<u64>,
+    /// Stop after this long
+    #[arg(long = "for", value_name = "DUR", value_parser = duration::parse)]
+    run_for: Option<Duration>,
+    /// How long orders in flight may take to become final at the end
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "20s")]
+    drain_timeout: Duration,
+    /// Fail at once when Redis or the broker cannot be reached at start-up
+    #[arg(long)]
+    no_wait: bool,
+    /// Instance name and lock; one directory for each process
+    #[arg(long, env = "BOT_STATE", value_name = "DIR", default_value = "bot-state")]
+    state: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BrokerName {
+    Alpaca,
+    Simulated,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SellWhen {
+    Always,
+    InProfit,
+}
+
+/// How long an instance may be silent before others take over what it holds.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// Runs the command.
-pub fn run(_args: Args, _global: &Global) -> Result<(), Failure> {
+pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
+    let manifest = read_manifest(args)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let kind = match args.broker {
+        Some(BrokerName::Alpaca) => BrokerKind::Alpaca,
+        Some(BrokerName::Simulated) => BrokerKind::Simulated,
+        None => manifest.broker.kind.unwrap_or(defaults::BROKER),
+    };
+    // Keys are looked at before anything is started or locked.
+    let alpaca = match kind {
+        BrokerKind::Alpaca => Some(alpaca(args, &clock)?),
+        BrokerKind::Simulated => None,
+    };
+    let state = StateDir::open(&args.state)?;
+    let redis = redis_config(args, &manifest, &state);
+    let config = config(args, &manifest, &state, &redis.stream);
+    let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
+    if let Some(venue) = alpaca {
+        return run_pool(&config, &venue, inbox, settler, &*clock, global);
+    }
+    let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
+    let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
+    run_pool(&config, &venue, inbox, settler, &*clock, global)
+}
+
+/// Runs the pool over any broker and any inbox, prints the summary and says how it ended.
+pub(super) fn run_pool(
+    config: &Config,
+    venue: &impl Venue,
+    inbox: impl Inbox,
+    settler: impl Settler,
+    clock: &dyn Clock,
+    global: &Global,
+) -> Result<(), Failure> {
+    let stop = Stop::default();
+    let _interrupts = Interrupts::listen(&stop)?;
+    let show = |table: &str| {
+        if !global.quiet {
+            eprintln!("{table}");
+        }
+    };
+    let summary = live::run(config, venue, inbox, settler, clock, &stop, show)?;
+    print(&summary, global)?;
+    match summary.left_pending {
+        0 => Ok(()),
+        left => Err(Failure::message(
+            Exit::DrainTimedOut,
+            format!("{left} signals were not final in time; they stay pending for the next process"),
+        )),
+    }
+}
+
+fn print(summary: &Summary, global: &Global) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    if global.json {
+        writeln!(stdout, "{}", summary.to_json())?;
+    } else {
+        write!(stdout, "{summary}")?;
+    }
     Ok(())
+}
+
+fn read_manifest(args: &Args) -> Result<Manifest, Failure> {
+    match &args.manifest {
+        Some(path) => Ok(Manifest::read(path)?),
+        None => Ok(Manifest::default()),
+    }
+}
+
+fn alpaca(args: &Args, clock: &Arc<dyn Clock>) -> Result<AlpacaVenue, Failure> {
+    let config =
+        AlpacaConfig::from_env(&|name| std::env::var(name).ok(), args.live).map_err(|error| match error {
+            AlpacaConfigError::Credentials(_) => Failure::new(Exit::Credentials, error),
+            AlpacaConfigError::Address { .. }
+            | AlpacaConfigError::Live { .. }
+            | AlpacaConfigError::Setting(_) => Failure::new(Exit::Usage, error),
+        })?;
+    let config = AlpacaConfig { rate_limit: args.rate_limit.get(), ..config };
+    Ok(AlpacaVenue::new(config, Arc::clone(clock))?)
+}
+
+fn redis_config(args: &Args, manifest: &Manifest, state: &StateDir) -> RedisConfig {
+    let or = |flag: &Option<String>, written: &Option<String>, default: &str| {
+        flag.clone().or_else(|| written.clone()).unwrap_or_else(|| default.to_owned())
+    };
+    RedisConfig {
+        url: RedisUrl::new(or(&args.redis_url, &manifest.redis.url, defaults::REDIS_URL)),
+        stream: or(&args.stream, &manifest.redis.stream, defaults::STREAM),
+        group: or(&args.group, &manifest.redis.group, defaults::GROUP),
+        consumer: state.instance().to_owned(),
+        from: args.from.clone(),
+        lease: LEASE,
+        instance: state.instance().to_owned(),
+    }
+}
+
+fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> Config {
+    let (pool, risk, portfolio) = (&manifest.pool, &manifest.risk, &manifest.portfolio);
+    let limits = Limits {
+        signal_age_max: args.signal_age_max.or(pool.signal_age_max).unwrap_or(defaults::SIGNAL_AGE_MAX),
+        quote_age_max: args.quote_age_max.or(pool.quote_age_max).unwrap_or(defaults::QUOTE_AGE_MAX),
+        spread_max: risk.spread_bps_max.unwrap_or(defaults::SPREAD_BPS_MAX),
+        short: risk.short.unwrap_or(defaults::SHORT),
+        order_quantity_max: risk.order_qty_max,
+        order_notional_max: risk.order_notional_max,
+        position_notional_max: risk.position_notional_max,
+        orders_per_minute_max: risk.orders_per_minute_max,
+    };
+    let sell = match args.sell_rule {
+        SellWhen::Always => SellRule::Always,
+        SellWhen::InProfit => SellRule::InProfit,
+    };
+    let cash_buffer = portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
+    Config {
+        symbols: args.symbols.clone(),
+        workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
+        signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
+        rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
+        weights: portfolio.weights.clone().unwrap_or(defaults::WEIGHTS),
+        stream: stream.to_owned(),
+        price_interval: args.price_interval,
+        patience: Patience::default(),
+        drain: args.drain,
+        signals_max: args.max_signals,
+        run_for: args.run_for,
+        drain_timeout: args.drain_timeout,
+        no_wait: args.no_wait,
+        seed: state.seed(),
+    }
+}
+
+/// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.
+fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
+    simulated::Config {
+        symbols: symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
+        prices: simulated::Prices::Walk,
+        cash,
+        seed,
+        hours: simulated::Hours::Always,
+        multiplier: 1,
+        shorting: false,
+    }
+}
+
+fn beginning(text: &str) -> Result<From, String> {
+    let is_id = |id: &str| {
+        let (millis, sequence) = id.split_once('-').unwrap_or((id, "0"));
+        millis.parse::<u64>().is_ok() && sequence.parse::<u64>().is_ok()
+    };
+    match text {
+        "start" => Ok(From::Start),
+        "new" => Ok(From::New),
+        id if is_id(id) => Ok(From::Id(EntryId::new(id))),
+        _ => Err("must be start, new or an entry id such as 1700000000000-0".to_owned()),
+    }
+}
+
+fn in_range<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (MIN..=MAX).contains(number))
+        .ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+        .and_then(|span| if span.is_zero() { Err("must be above 0".to_owned()) } else { Ok(span) })
+}
+
+fn pricing(text: &str) -> Result<Pricing, String> {
+    let through = match text.split_once(':') {
+        None if text == "market" => return Ok(Pricing::Market),
+        Some(("limit", through)) => through.strip_suffix("bps").and_then(|number| number.parse().ok()),
+        Some(_) | None => None,
+    };
+    through
+        .map(Pricing::Marketable)
+        .ok_or_else(|| "must be market or limit:Nbps such as limit:5bps".to_owned())
 }

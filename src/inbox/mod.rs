@@ -1,7 +1,12 @@
 //! Where signals come from and where their outcomes go.
 
+mod held;
+mod link;
 pub mod memory;
+pub mod producer;
+mod redis_settler;
 pub mod redis_stream;
+mod reply;
 
 use std::time::Duration;
 
@@ -55,6 +60,9 @@ pub trait Inbox: Send {
     /// An entry that was returned is not returned again by this process until it is settled.
     /// After an error the next call reconnects and re-reads own pending entries.
     fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError>;
+
+    /// A random value made once per life of the stream, as of the last successful call.
+    fn epoch(&self) -> String;
 
     /// True when nothing is unread and nothing is pending.
     fn is_drained(&mut self) -> Result<bool, InboxError>;

@@ -1,1 +1,471 @@
-//! (to come)
+//! The inbox on a Redis stream: a consumer group read with a connection of its own, deaf to nothing for long.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::TryRng;
+use redis::{Cmd, Value};
+use tracing::debug;
+
+use super::held::{Held, Hold};
+use super::link::{Link, accepted};
+pub use super::link::{RedisFault, RedisUrl};
+pub use super::redis_settler::RedisSettler;
+use super::reply::{self, Pending, RawEntry, expect};
+use super::{Delivery, Inbox, InboxError};
+use crate::clock::{Clock, Timestamp};
+use crate::signal::{Entry, EntryId};
+
+/// What an instance reads, and as whom.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// Where Redis is.
+    pub url: RedisUrl,
+    /// The stream of signals; its outcomes, dead letters and epoch are beside it.
+    pub stream: String,
+    /// The consumer group, shared by all instances.
+    pub group: String,
+    /// This instance's name in the group: stable across restarts, never shared by two processes.
+    pub consumer: String,
+    /// Where a new group begins.
+    pub from: From,
+    /// How long an instance may be silent before others take over what it holds.
+    pub lease: Duration,
+    /// The name that outcomes carry.
+    pub instance: String,
+}
+
+/// Where a new group begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// At the first entry that is there.
+    Start,
+    /// After the last entry that is there.
+    New,
+    /// After this entry.
+    Id(EntryId),
+}
+
+/// The random value that names one life of the stream, once it is known; changes when Redis was emptied.
+#[derive(Debug, Clone, Default)]
+pub struct Epoch(Arc<Mutex<Option<Arc<str>>>>);
+
+impl Epoch {
+    /// The present value; `None` before the first connection.
+    pub fn get(&self) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, value: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value.into());
+    }
+}
+
+/// The two halves of one inbox; neither connects before it is used.
+pub fn open(config: RedisConfig, clock: Arc<dyn Clock>) -> (RedisInbox, RedisSettler) {
+    let held = Held::default();
+    let settler = RedisSettler::new(config.clone(), held.clone(), Arc::clone(&clock));
+    let inbox = RedisInbox {
+        outcomes: config.key("outcomes"),
+        epoch_key: config.key("epoch"),
+        config,
+        clock,
+        held,
+        epoch: Epoch::default(),
+        ready: VecDeque::new(),
+        session: None,
+        connected_before: false,
+    };
+    (inbox, settler)
+}
+
+impl RedisConfig {
+    /// The name of a key beside the stream, in the same cluster slot.
+    pub(super) fn key(&self, kind: &str) -> String {
+        format!("{{{}}}:{kind}", self.stream)
+    }
+}
+
+const LOST_SCRIPT: &str = include_str!("scripts/lost.lua");
+const TAKE_SCRIPT: &str = include_str!("scripts/take.lua");
+
+/// At most this often a read asks for entries that were trimmed unread.
+const LOSS_CHECK_EVERY: Duration = Duration::from_millis(50);
+/// Pending entries are listed in pages of this many.
+const PAGE_LEN: usize = 100;
+/// A pending entry whose body was trimmed cannot be renewed: its owner is given this many leases to settle it.
+const LEASES_WITHOUT_BODY: i64 = 10;
+
+/// The reading half: see [`open`].
+pub struct RedisInbox {
+    config: RedisConfig,
+    outcomes: String,
+    epoch_key: String,
+    clock: Arc<dyn Clock>,
+    held: Held,
+    epoch: Epoch,
+    /// Found, held, and not returned yet because there was no room.
+    ready: VecDeque<Delivery>,
+    session: Option<Session>,
+    connected_before: bool,
+}
+
+/// What is known for as long as one connection lasts.
+struct Session {
+    link: Link,
+    epoch: String,
+    lost_script: String,
+    take_script: String,
+    /// Add to the server's time to get this machine's.
+    offset_nanos: i64,
+    /// Where the walk through own pending entries goes on; `None` when it is done.
+    own_from: Option<String>,
+    kept_house_at: Timestamp,
+    checked_at: Option<Timestamp>,
+}
+
+impl Inbox for RedisInbox {
+    /// Without room it returns at once.
+    fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError> {
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let found = self.try_read(room, wait);
+        self.keep_or_drop_session(found)
+    }
+
+    fn epoch(&self) -> String {
+        self.epoch.get().map_or_else(String::new, |epoch| epoch.to_string())
+    }
+
+    fn is_drained(&mut self) -> Result<bool, InboxError> {
+        let drained = self.try_is_drained();
+        self.keep_or_drop_session(drained)
+    }
+}
+
+impl RedisInbox {
+    /// Connects and makes the group, unless that is done already; reading does it by itself.
+    ///
+    /// # Errors
+    /// As for reading.
+    pub fn connect(&mut self) -> Result<(), InboxError> {
+        let connected = self.session().map(drop);
+        self.keep_or_drop_session(connected)
+    }
+
+    /// A handle on the stream's epoch that stays true while this inbox reads.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    fn keep_or_drop_session<T>(&mut self, result: Result<T, RedisFault>) -> Result<T, InboxError> {
+        result.map_err(|fault| {
+            self.session = None;
+            InboxError::from(fault)
+        })
+    }
+
+    fn try_read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, RedisFault> {
+        self.session()?;
+        if self.ready.is_empty() {
+            self.take_own(room)?;
+        }
+        if self.ready.is_empty() {
+            self.keep_house(room)?;
+        }
+        if self.ready.is_empty() {
+            // Housekeeping must come round even when nothing arrives for long.
+            self.read_new(room, wait.min(self.house_interval()))?;
+        }
+        Ok(self.ready.drain(..self.ready.len().min(room)).collect())
+    }
+
+    fn session(&mut self) -> Result<&mut Session, RedisFault> {
+        if self.session.is_none() {
+            let session = self.start_session()?;
+            self.epoch.set(&session.epoch);
+            self.connected_before = true;
+            self.session = Some(session);
+        }
+        self.session.as_mut().ok_or_else(|| RedisFault::Unavailable("not connected".to_owned()))
+    }
+
+    fn start_session(&self) -> Result<Session, RedisFault> {
+        let mut link = Link::open(&self.config.url)?;
+        let offset_nanos = clock_offset(&mut link, &*self.clock)?;
+        let mut commands = redis::pipe();
+        commands.cmd("SCRIPT").arg("LOAD").arg(LOST_SCRIPT);
+        commands.cmd("SCRIPT").arg("LOAD").arg(TAKE_SCRIPT);
+        commands.cmd("SET").arg(&self.epoch_key).arg(random_hex()?).arg("NX");
+        commands.cmd("GET").arg(&self.epoch_key);
+        let mut answers = link.call_all(&commands, Duration::ZERO)?.into_iter().map(accepted);
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        let lost_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
+        let take_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
+        next()?;
+        let epoch = expect(reply::text(next()?), "GET")?;
+        self.make_group(&mut link)?;
+        Ok(Session {
+            link,
+            epoch,
+            lost_script,
+            take_script,
+            offset_nanos,
+            own_from: Some("-".to_owned()),
+            kept_house_at: Timestamp::default(),
+            checked_at: None,
+        })
+    }
+
+    fn make_group(&self, link: &mut Link) -> Result<(), RedisFault> {
+        let from = match &self.config.from {
+            // A group that went away under a running bot did so with its stream: all that came since is new.
+            _ if self.connected_before => "0",
+            From::Start => "0",
+            From::New => "$",
+            From::Id(id) => id.as_str(),
+        };
+        let mut create = redis::cmd("XGROUP");
+        create.arg("CREATE").arg(&self.config.stream).arg(&self.config.group).arg(from).arg("MKSTREAM");
+        match link.call(&create, Duration::ZERO) {
+            Ok(_) => Ok(()),
+            Err(RedisFault::Unavailable(text)) if text.starts_with("BUSYGROUP") => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Own pending entries that this process does not hold: those of an earlier life, or read by a call that failed.
+    fn take_own(&mut self, room: usize) -> Result<(), RedisFault> {
+        let consumer = self.config.consumer.clone();
+        while let Some(from) = self.session()?.own_from.clone() {
+            let page = self.list_pending(0, &from, Some(&consumer))?;
+            let Some(last) = page.last().map(|pending| pending.id.clone()) else {
+                self.session()?.own_from = None;
+                break;
+            };
+            let (wanted, all) = self.not_held(page, room);
+            self.take(&wanted, 0)?;
+            if !self.ready.is_empty() {
+                // What was taken is held now: listing the page again goes on with the rest of it.
+                let next = if all { format!("({last}") } else { from };
+                self.session()?.own_from = Some(next);
+                break;
+            }
+            self.session()?.own_from = Some(format!("({last}"));
+        }
+        Ok(())
+    }
+
+    /// Every third of a lease: the server's clock again, and what others left behind.
+    fn keep_house(&mut self, room: usize) -> Result<(), RedisFault> {
+        let (now, interval) = (self.clock.now(), self.house_interval());
+        let clock = Arc::clone(&self.clock);
+        let session = self.session()?;
+        // A clock that was set back must not postpone it.
+        if now >= session.kept_house_at && now.since(session.kept_house_at) < interval {
+            return Ok(());
+        }
+        session.offset_nanos = clock_offset(&mut session.link, &*clock)?;
+        let mut from = "-".to_owned();
+        loop {
+            let page = self.list_pending(millis(self.config.lease), &from, None)?;
+            let Some(last) = page.last().map(|pending| pending.id.clone()) else { break };
+            let (wanted, _) = self.not_held(page, room);
+            self.take(&wanted, millis(self.config.lease))?;
+            if !self.ready.is_empty() {
+                return Ok(()); // Still due: the next read goes on.
+            }
+            from = format!("({last}");
+        }
+        self.session()?.kept_house_at = now;
+        Ok(())
+    }
+
+    fn house_interval(&self) -> Duration {
+        (self.config.lease / 3).max(Duration::from_millis(1))
+    }
+
+    fn list_pending(
+        &mut self,
+        idle_ms: i64,
+        from: &str,
+        consumer: Option<&str>,
+    ) -> Result<Vec<Pending>, RedisFault> {
+        let mut list = redis::cmd("XPENDING");
+        list.arg(&self.config.stream).arg(&self.config.group);
+        list.arg("IDLE").arg(idle_ms).arg(from).arg("+").arg(PAGE_LEN).arg(consumer);
+        let answer = self.session()?.link.call(&list, Duration::ZERO)?;
+        expect(reply::pending(answer), "XPENDING")
+    }
+
+    /// The first `room` of a page that this process may take, and whether those are all of them.
+    fn not_held(&self, page: Vec<Pending>, room: usize) -> (Vec<Pending>, bool) {
+        let mut wanted: Vec<_> =
+            page.into_iter().filter(|pending| self.held.get(&EntryId::new(&pending.id)).is_none()).collect();
+        let all = wanted.len() <= room;
+        wanted.truncate(room);
+        (wanted, all)
+    }
+
+    fn take(&mut self, wanted: &[Pending], idle_ms: i64) -> Result<(), RedisFault> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let script = self.session()?.take_script.clone();
+        let mut take = redis::cmd("EVALSHA");
+        take.arg(script).arg(1).arg(&self.config.stream).arg(&self.config.group).arg(&self.config.consumer);
+        take.arg(idle_ms);
+        for pending in wanted {
+            take.arg(&pending.id);
+        }
+        let answer = self.session()?.link.call(&take, Duration::ZERO)?;
+        for (entry, deliveries) in expect(reply::taken(answer), "take.lua")? {
+            let before = wanted.iter().find(|pending| pending.id == entry.0);
+            if entry.1.is_none() && before.is_some_and(|pending| self.may_be_at_work(pending)) {
+                continue;
+            }
+            // Delivered before, however the server counts.
+            self.deliver(entry, deliveries.max(2));
+        }
+        Ok(())
+    }
+
+    fn may_be_at_work(&self, pending: &Pending) -> bool {
+        pending.consumer != self.config.consumer
+            && pending.idle_ms < millis(self.config.lease).saturating_mul(LEASES_WITHOUT_BODY)
+    }
+
+    fn read_new(&mut self, room: usize, wait: Duration) -> Result<(), RedisFault> {
+        let now = self.clock.now();
+        let checked_at = self.session()?.checked_at;
+        let check_is_due = checked_at.is_none_or(|at| now < at || now.since(at) >= LOSS_CHECK_EVERY);
+        let mut commands = redis::pipe();
+        if check_is_due {
+            commands.add_command(self.lost_check(now));
+        }
+        // After the entries comes the epoch they belong to: Redis may be emptied between two reads.
+        commands.add_command(self.read_command(room, wait)).cmd("GET").arg(&self.epoch_key);
+        let session = self.session()?;
+        let mut answers = session.link.call_all(&commands, wait)?.into_iter();
+        if check_is_due {
+            session.checked_at = Some(now);
+            self.take_note_of_lost(answers.next().unwrap_or(Value::Nil))?;
+        }
+        let entries = accepted(answers.next().unwrap_or(Value::Nil))?;
+        let epoch = accepted(answers.next().unwrap_or(Value::Nil))?;
+        if reply::text(epoch).as_deref() != self.session.as_ref().map(|session| session.epoch.as_str()) {
+            // What was just read stays pending and is read again under the new epoch.
+            return Err(RedisFault::Unavailable("the stream was replaced by a new one".to_owned()));
+        }
+        for entry in expect(reply::stream_entries(entries), "XREADGROUP")? {
+            self.deliver(entry, 1);
+        }
+        Ok(())
+    }
+
+    fn read_command(&self, room: usize, wait: Duration) -> Cmd {
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(&self.config.group).arg(&self.config.consumer).arg("COUNT").arg(room);
+        if !wait.is_zero() {
+            // BLOCK 0 is for ever.
+            read.arg("BLOCK").arg(millis(wait).max(1));
+        }
+        read.arg("STREAMS").arg(&self.config.stream).arg(">");
+        read
+    }
+
+    fn lost_check(&self, now: Timestamp) -> Cmd {
+        let script = self.session.as_ref().map(|session| session.lost_script.as_str()).unwrap_or_default();
+        let mut check = redis::cmd("EVALSHA");
+        check.arg(script).arg(2).arg(&self.config.stream).arg(&self.outcomes);
+        check.arg(&self.config.group).arg(&self.config.instance).arg(now.micros());
+        check
+    }
+
+    fn take_note_of_lost(&mut self, answer: Value) -> Result<(), RedisFault> {
+        let found = expect(reply::texts(accepted(answer)?), "lost.lua")?;
+        if let [id, reason] = &found[..] {
+            let id = EntryId::new(id);
+            self.held.add(&id, Hold::Recorded);
+            self.ready.push_back(Delivery::Lost { id, reason: reason.clone() });
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, (id, fields): RawEntry, deliveries: u64) {
+        let id = EntryId::new(&id);
+        if self.held.get(&id).is_some() {
+            debug!(signal.id = %id, "an entry that is being worked on came again and was left out");
+            return;
+        }
+        self.held.add(&id, Hold::Pending);
+        self.ready.push_back(match fields {
+            Some(fields) => {
+                let sent_at = self.sent_at(&id);
+                Delivery::Entry(Entry { id, fields, sent_at, deliveries })
+            }
+            None => Delivery::Lost {
+                id,
+                reason: "trimmed: the entry was deleted while it was pending".to_owned(),
+            },
+        });
+    }
+
+    /// The time in the id on this machine's clock; an id too large for a time lies in the far future.
+    fn sent_at(&self, id: &EntryId) -> Timestamp {
+        let offset = self.session.as_ref().map_or(0, |session| session.offset_nanos);
+        id.sent_at().map_or(Timestamp::MAX, |time| Timestamp::from_nanos(time.nanos().saturating_add(offset)))
+    }
+
+    fn try_is_drained(&mut self) -> Result<bool, RedisFault> {
+        let now = self.clock.now();
+        self.session()?;
+        let mut commands = redis::pipe();
+        commands.add_command(self.lost_check(now));
+        commands.cmd("XINFO").arg("GROUPS").arg(&self.config.stream);
+        commands.cmd("XREVRANGE").arg(&self.config.stream).arg("+").arg("-").arg("COUNT").arg(1);
+        let mut answers = self.session()?.link.call_all(&commands, Duration::ZERO)?.into_iter();
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+        let (trimmed, groups, newest) = (next(), accepted(next())?, accepted(next())?);
+        self.take_note_of_lost(trimmed)?;
+        let groups = expect(reply::array(groups), "XINFO GROUPS")?;
+        let newest = expect(reply::entries(newest), "XREVRANGE")?.pop().map(|(id, _)| id);
+        let group = groups.into_iter().filter_map(reply::array).find(|group| {
+            reply::named(group, "name") == Some(&Value::BulkString(self.config.group.clone().into_bytes()))
+        });
+        let Some(group) = group else {
+            return Err(RedisFault::Unavailable("NOGROUP the consumer group is gone".to_owned()));
+        };
+        let pending = reply::named(&group, "pending").and_then(reply::int);
+        let delivered = reply::named(&group, "last-delivered-id").cloned().and_then(reply::text);
+        let delivered = expect(delivered, "XINFO GROUPS")?;
+        let all_read = newest.is_none_or(|newest| id_parts(&newest) <= id_parts(&delivered));
+        Ok(all_read && pending == Some(0) && self.ready.is_empty() && self.held.is_empty())
+    }
+}
+
+fn clock_offset(link: &mut Link, clock: &dyn Clock) -> Result<i64, RedisFault> {
+    let before = clock.now();
+    let server = expect(reply::time_micros(link.call(&redis::cmd("TIME"), Duration::ZERO)?), "TIME")?;
+    let middle = before + clock.now().since(before) / 2;
+    Ok(middle.nanos().saturating_sub(Timestamp::from_micros(server).nanos()))
+}
+
+fn random_hex() -> Result<String, RedisFault> {
+    let mut bytes = [0; 16];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| RedisFault::Unavailable(format!("the machine gives no random bytes: {error}")))?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+fn id_parts(id: &str) -> Option<(u64, u64)> {
+    let (millis, sequence) = id.split_once('-')?;
+    Some((millis.parse().ok()?, sequence.parse().ok()?))
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,1 +1,145 @@
-//! (to come)
+//! One TOML file that describes a run: what was written becomes what is true, or all of its faults at once.
+//!
+//! A section is one file here that implements `Section`, and one line each in `Manifest`, `read_from` and `describe`.
+
+pub mod broker;
+pub mod defaults;
+pub mod fault;
+pub mod pool;
+pub mod portfolio;
+pub mod redis;
+pub mod risk;
+pub mod summary;
+mod value;
+mod written;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use broker::{BrokerKind, BrokerSection};
+pub use fault::{Fault, Faults};
+pub use pool::PoolSection;
+pub use portfolio::{PortfolioSection, Weights};
+pub use redis::RedisSection;
+pub use risk::RiskSection;
+pub use summary::{Line, Part};
+
+use written::Written;
+
+/// A manifest above this many bytes is no manifest.
+pub const BYTES_MAX: u64 = 1 << 20;
+
+/// What a manifest says. `None` is "not written": a flag or the environment wins over what is written, and
+/// [`defaults`] fill the rest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Manifest {
+    /// What people call this run.
+    pub name: Option<String>,
+    /// `[redis]`
+    pub redis: RedisSection,
+    /// `[pool]`
+    pub pool: PoolSection,
+    /// `[broker]`
+    pub broker: BrokerSection,
+    /// `[portfolio]`
+    pub portfolio: PortfolioSection,
+    /// `[risk]`
+    pub risk: RiskSection,
+}
+
+/// Why there is no manifest to run.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// There is no such file.
+    #[error("manifest must be a file that exists, was \"{}\"", .0.display())]
+    NotFound(PathBuf),
+    /// The file is there but cannot be read, or has no sane size.
+    #[error("read manifest {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was read and is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Faults),
+}
+
+impl Manifest {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// A missing file is told apart from a wrong one; a wrong one comes with all of its faults.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let bytes = read_bytes(path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                ManifestError::NotFound(path.to_owned())
+            } else {
+                ManifestError::Unreadable { path: path.to_owned(), source }
+            }
+        })?;
+        let file = path.display().to_string();
+        let text = fault::decode(&file, &bytes)?;
+        Ok(Self::parse(&file, text)?)
+    }
+
+    /// Checks `text`; `file` is the name that its faults carry.
+    ///
+    /// # Errors
+    /// All faults of the text, in its order.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+        written::parse(file, text, Self::read_from)
+    }
+
+    /// What was understood, part by part, defaults marked. Holds no secret.
+    pub fn describe(&self) -> Vec<Part> {
+        vec![
+            Part { name: "", lines: vec![Line::new("name", self.name.as_ref(), "none")] },
+            part(&self.redis),
+            part(&self.pool),
+            part(&self.broker),
+            part(&self.portfolio),
+            part(&self.risk),
+        ]
+    }
+
+    fn read_from(root: &mut Written<'_, '_>) -> Self {
+        Self {
+            name: root.take("name", value::text),
+            redis: root.section(),
+            pool: root.section(),
+            broker: root.section(),
+            portfolio: root.section(),
+            risk: root.section(),
+        }
+    }
+}
+
+/// One `[table]` of the manifest.
+trait Section: Default {
+    /// Its name in brackets.
+    const NAME: &'static str;
+
+    /// Takes every key that the section knows; the keys that it does not take become faults.
+    fn read(written: &mut Written<'_, '_>) -> Self;
+
+    /// One line for each key.
+    fn describe(&self) -> Vec<Line>;
+}
+
+fn part<S: Section>(section: &S) -> Part {
+    Part { name: S::NAME, lines: section.describe() }
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a manifest must be at most 1 MiB"));
+    }
+    Ok(bytes)
+}

@@ -1,1 +1,24 @@
-//! (to come)
+//! The door to Alpaca: requests go out by the client, are judged by the wrapper and followed by the tracker.
+
+mod answer;
+mod budget;
+mod classify;
+mod client;
+mod credentials;
+mod registry;
+mod stream;
+mod tracker;
+mod venue;
+mod wire;
+mod wire_market;
+mod wrapper;
+
+pub use answer::{Answered, ClientError, Head, RateLimit};
+pub use client::{AlpacaClient, BarsQuery, ORDERS_PER_PAGE, OrdersQuery};
+pub use credentials::{AlpacaConfig, AlpacaConfigError, Credentials, Endpoints, Environment, HostKind};
+pub use venue::{AlpacaVenue, tls_config};
+pub use wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
+pub use wire_market::{
+    Bar, BarsPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots, SymbolSnapshot, Trade,
+};
+pub use wrapper::AlpacaWrapper;

@@ -1,0 +1,272 @@
+//! One worker's broker. It adds to the client: answers judged by proof, the request budget, and news of orders in flight.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tracing::{debug, warn};
+
+use super::answer::{Answered, ClientError};
+use super::budget::{Budget, Purpose};
+use super::classify;
+use super::client::{AlpacaClient, BarsQuery, OrdersQuery};
+use super::registry::Watch;
+use super::venue::Shared;
+use super::wire::NewOrder;
+use crate::broker::{Account, Broker, BrokerError, Reply, Survey};
+use crate::clock::Timestamp;
+use crate::market::{Bar, SessionClock, Snapshot};
+use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::symbol::Symbol;
+
+/// How long a read waits for room in the budget before it fails; the next one is soon.
+const READ_PATIENCE: Duration = Duration::from_secs(1);
+/// Free market data ends a quarter of an hour ago.
+const DATA_DELAY: Duration = Duration::from_mins(16);
+const DAY: Duration = Duration::from_hours(24);
+/// No list is longer than this many pages, whatever the broker says.
+const PAGES_MAX: usize = 100;
+
+/// One worker's connection to an Alpaca account.
+pub struct AlpacaWrapper {
+    client: AlpacaClient,
+    runtime: Runtime,
+    shared: Arc<Shared>,
+    watches: HashMap<ClientOrderId, Watch>,
+}
+
+impl AlpacaWrapper {
+    pub(super) fn new(shared: Arc<Shared>, client: AlpacaClient, runtime: Runtime) -> Self {
+        Self { client, runtime, shared, watches: HashMap::new() }
+    }
+
+    /// Before the request: an event may be faster than the answer.
+    fn follow(&mut self, id: &ClientOrderId) -> &mut Watch {
+        let shared = &self.shared;
+        self.watches.entry(id.clone()).or_insert_with(|| shared.registry.watch(id, shared.clock.now()))
+    }
+
+    /// The stream may have told more than this answer does.
+    fn merged(&mut self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Report(report) => {
+                let shared = Arc::clone(&self.shared);
+                let watch = self.follow(&report.client_order_id);
+                Reply::Report(shared.registry.merge(report, watch))
+            }
+            Reply::Rejected(_)
+            | Reply::RateLimited { .. }
+            | Reply::Duplicate
+            | Reply::NotFound
+            | Reply::CancelAccepted
+            | Reply::Unknown(_) => reply,
+        }
+    }
+
+    fn reader(&self, patience: Duration) -> Reader<'_> {
+        Reader { client: &self.client, shared: &self.shared, patience }
+    }
+}
+
+impl Broker for AlpacaWrapper {
+    fn submit(&mut self, order: &OrderRequest) -> Reply {
+        if let Err(until) = self.shared.trading.admit(Purpose::Order, self.shared.clock.now()) {
+            return Reply::RateLimited { until };
+        }
+        self.follow(&order.client_order_id);
+        let answer = self.runtime.block_on(self.client.submit_order(&NewOrder::from(order)));
+        let retry_at = self.shared.note(&self.shared.trading, answer.as_ref().map(|answer| &answer.head));
+        self.merged(classify::submitted(answer, &order.client_order_id, retry_at))
+    }
+
+    fn query(&mut self, id: &ClientOrderId) -> Reply {
+        if let Err(until) = self.shared.trading.admit(Purpose::Lookup, self.shared.clock.now()) {
+            return Reply::RateLimited { until };
+        }
+        self.follow(id);
+        let answer = self.runtime.block_on(self.client.order_by_client_id(id));
+        let retry_at = self.shared.note(&self.shared.trading, answer.as_ref().map(|answer| &answer.head));
+        self.merged(classify::looked_up(answer, id, retry_at))
+    }
+
+    fn cancel(&mut self, id: &OrderId) -> Reply {
+        if let Err(until) = self.shared.trading.admit(Purpose::Order, self.shared.clock.now()) {
+            return Reply::RateLimited { until };
+        }
+        let answer = self.runtime.block_on(self.client.cancel_order(id));
+        let retry_at = self.shared.note(&self.shared.trading, answer.as_ref());
+        classify::cancelled(answer, retry_at)
+    }
+
+    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
+        let shared = Arc::clone(&self.shared);
+        shared.registry.wait(id, self.follow(id), span)
+    }
+
+    fn forget(&mut self, id: &ClientOrderId) {
+        if let Some(watch) = self.watches.remove(id) {
+            self.shared.registry.unwatch(id, &watch);
+        }
+    }
+
+    fn account(&mut self) -> Result<Account, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).account())
+    }
+
+    fn session(&mut self) -> Result<SessionClock, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).session())
+    }
+
+    fn snapshots(&mut self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).snapshots(symbols))
+    }
+
+    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+        let reader = self.reader(self.shared.config.request_timeout);
+        self.runtime.block_on(async {
+            let (account, open_orders, session, snapshots, daily_bars) = tokio::try_join!(
+                reader.account(),
+                reader.open_orders(),
+                reader.session(),
+                reader.snapshots(symbols),
+                reader.daily_bars(symbols, daily_bars),
+            )?;
+            Ok(Survey { account, open_orders, session, snapshots, daily_bars })
+        })
+    }
+}
+
+impl Drop for AlpacaWrapper {
+    fn drop(&mut self) {
+        for (id, watch) in self.watches.drain() {
+            self.shared.registry.unwatch(&id, &watch);
+        }
+    }
+}
+
+/// Reads that wait a little for room in the budget.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    client: &'a AlpacaClient,
+    shared: &'a Shared,
+    patience: Duration,
+}
+
+impl Reader<'_> {
+    async fn account(self) -> Result<Account, BrokerError> {
+        // One after the other: both use the one connection.
+        let account = self.read(&self.shared.trading, Purpose::Refresh, || self.client.account()).await?;
+        let positions = self.read(&self.shared.trading, Purpose::Refresh, || self.client.positions()).await?;
+        Ok(account.to_broker(&positions))
+    }
+
+    async fn session(self) -> Result<SessionClock, BrokerError> {
+        let clock = self.read(&self.shared.trading, Purpose::Refresh, || self.client.clock()).await?;
+        Ok(clock.into())
+    }
+
+    async fn open_orders(self) -> Result<Vec<OrderReport>, BrokerError> {
+        let mut reports = Vec::new();
+        let mut query = OrdersQuery { open_only: true, after: None, until: None };
+        for _ in 0..PAGES_MAX {
+            let page =
+                self.read(&self.shared.trading, Purpose::Lookup, || self.client.orders(&query)).await?;
+            for order in &page {
+                match order.report_of_anyone() {
+                    Ok(report) => reports.push(report),
+                    Err(odd) => debug!(%odd, "an open order is left out"),
+                }
+            }
+            let Some(next) = query.next_page(&page) else { break };
+            query = next;
+        }
+        Ok(reports)
+    }
+
+    async fn snapshots(self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError> {
+        if symbols.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.read(&self.shared.data, Purpose::Lookup, || self.client.snapshots(symbols)).await?;
+        let read_at = self.shared.clock.now();
+        let known = |symbol: &Symbol| Some(found.get(symbol.as_str())?.as_ref()?.to_market(*symbol, read_at));
+        Ok(symbols.iter().filter_map(known).collect())
+    }
+
+    async fn daily_bars(
+        self,
+        symbols: &[Symbol],
+        days: usize,
+    ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
+        let mut bars: Vec<(Symbol, Vec<Bar>)> = symbols.iter().map(|symbol| (*symbol, Vec::new())).collect();
+        if days == 0 || symbols.is_empty() {
+            return Ok(bars);
+        }
+        let now = self.shared.clock.now();
+        // Five sessions in seven days, and room for holidays.
+        let span = DAY * u32::try_from(days.saturating_mul(3) / 2 + 10).unwrap_or(36_500).min(36_500);
+        let query = BarsQuery { symbols, timeframe: "1Day", start: now - span, end: now - DATA_DELAY };
+        match self.all_bars(&query, &mut bars).await {
+            Ok(()) => {}
+            // The account's plan may not include them; whoever needs them says so.
+            Err(BrokerError::Refused(refusal)) => warn!(%refusal, "daily bars are not available"),
+            Err(error) => return Err(error),
+        }
+        for (_, found) in &mut bars {
+            found.drain(..found.len().saturating_sub(days));
+        }
+        Ok(bars)
+    }
+
+    async fn all_bars(
+        self,
+        query: &BarsQuery<'_>,
+        bars: &mut [(Symbol, Vec<Bar>)],
+    ) -> Result<(), BrokerError> {
+        let mut token: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .read(&self.shared.data, Purpose::Refresh, || self.client.bars(query, token.as_deref()))
+                .await?;
+            let mut found = page.bars.unwrap_or_default();
+            for (symbol, bars) in &mut *bars {
+                bars.extend(found.remove(symbol.as_str()).iter().flatten().map(Bar::from));
+            }
+            token = page.next_page_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+        Err(BrokerError::Unreachable(format!("historical bars must end within {PAGES_MAX} pages, did not")))
+    }
+
+    async fn read<T, Asked>(
+        self,
+        budget: &Budget,
+        purpose: Purpose,
+        ask: impl FnOnce() -> Asked,
+    ) -> Result<T, BrokerError>
+    where
+        Asked: Future<Output = Result<Answered<T>, ClientError>>,
+    {
+        self.admission(budget, purpose).await?;
+        let answer = ask().await;
+        self.shared.note(budget, answer.as_ref().map(|answer| &answer.head));
+        answer.map(|answer| answer.value).map_err(classify::read_failed)
+    }
+
+    async fn admission(self, budget: &Budget, purpose: Purpose) -> Result<(), BrokerError> {
+        let begun: Timestamp = self.shared.clock.now();
+        loop {
+            let now = self.shared.clock.now();
+            let Err(until) = budget.admit(purpose, now) else { return Ok(()) };
+            if until.since(begun) > self.patience {
+                return Err(BrokerError::Unreachable(format!(
+                    "the request budget has no room until {until}"
+                )));
+            }
+            tokio::time::sleep(until.since(now)).await;
+        }
+    }
+}

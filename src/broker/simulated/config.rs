@@ -1,0 +1,64 @@
+//! What a simulated market starts with.
+
+use crate::market::Bar;
+use crate::symbol::Symbol;
+use crate::units::{Money, Price};
+
+/// What the simulated market and its account start with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What is traded, with start prices.
+    pub symbols: Vec<(Symbol, Price)>,
+    /// How prices move.
+    pub prices: Prices,
+    /// What the account starts with.
+    pub cash: Money,
+    /// Decides on prices and ids.
+    pub seed: u64,
+    /// When the market is open.
+    pub hours: Hours,
+    /// Buying power per dollar of equity, 1 for a cash account.
+    pub multiplier: u8,
+    /// Whether shares may be sold that are not held.
+    pub shorting: bool,
+}
+
+impl Config {
+    /// One symbol on a random walk, 100,000 dollars, regular hours.
+    pub fn new(symbol: Symbol, price: Price) -> Self {
+        Self {
+            symbols: vec![(symbol, price)],
+            prices: Prices::Walk,
+            cash: Money::new(100_000.into()),
+            seed: 1,
+            hours: Hours::Regular,
+            multiplier: 1,
+            shorting: false,
+        }
+    }
+}
+
+/// How prices move.
+#[derive(Debug, Clone)]
+pub enum Prices {
+    /// A seeded random walk per symbol.
+    Walk,
+    /// Bars played back for every symbol.
+    Replay {
+        /// Oldest first.
+        bars: Vec<Bar>,
+        /// Seconds of the bars per second of ours.
+        speed: f64,
+    },
+    /// They stand still until [`Core::set_quote`].
+    Still,
+}
+
+/// When the market is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hours {
+    /// In the regular sessions of the New York Stock Exchange.
+    Regular,
+    /// Around the clock.
+    Always,
+}

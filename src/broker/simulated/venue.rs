@@ -1,0 +1,349 @@
+//! The simulated broker in-process: the pool's connections to one [`Core`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::error;
+use uuid::Uuid;
+
+use super::config::Config;
+use super::core::Core;
+use super::order::{Amount, PaperOrder, Request};
+use super::prices::TICK;
+use super::queries::{Filter, Which};
+use super::refusal::Refusal;
+use super::tape::Timeframe;
+use crate::broker::{Account, Broker, BrokerError, Holding, Reply, Survey, Venue};
+use crate::clock::{Clock, Timestamp};
+use crate::market::{Bar, SessionClock, Snapshot};
+use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::symbol::Symbol;
+use crate::units::Quantity;
+
+/// A simulated market and account that lives as long as the process.
+#[derive(Clone)]
+pub struct SimulatedVenue {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Shared {
+    core: Mutex<Core>,
+    /// Rung whenever an order may have changed.
+    changed: Condvar,
+}
+
+impl SimulatedVenue {
+    /// Opens the market at the clock's present.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
+        let core = Mutex::new(Core::new(config, clock.now()));
+        Self { shared: Arc::new(Shared { core, changed: Condvar::new() }), clock }
+    }
+
+    /// Looks at the core, or sets a quote in it; waiting connections are woken.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
+        let found = look(&mut self.shared.lock());
+        self.shared.changed.notify_all();
+        found
+    }
+}
+
+impl Venue for SimulatedVenue {
+    type Broker = SimulatedBroker;
+
+    fn environment(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn connect(&self) -> Result<SimulatedBroker, BrokerError> {
+        Ok(SimulatedBroker {
+            shared: Arc::clone(&self.shared),
+            clock: Arc::clone(&self.clock),
+            told: HashMap::new(),
+        })
+    }
+
+    /// Lets the market's time pass, so that prices move and resting orders fill.
+    fn track(&self, mut stop: oneshot::Receiver<()>) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return error!(%error, "simulated market stands still: no runtime"),
+        };
+        runtime.block_on(async {
+            let mut ticks = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    _ = &mut stop => return,
+                    _ = ticks.tick() => self.with(|core| {
+                        core.advance(self.clock.now());
+                        core.take_events();
+                    }),
+                }
+            }
+        });
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One worker's connection to a [`SimulatedVenue`].
+pub struct SimulatedBroker {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    /// What was last told of each order that is followed.
+    told: HashMap<ClientOrderId, OrderReport>,
+}
+
+impl SimulatedBroker {
+    fn at_present<T>(&self, work: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
+        let mut core = self.shared.lock();
+        let now = self.clock.now();
+        core.advance(now);
+        let answer = work(&mut core, now);
+        core.take_events(); // Nobody listens in-process: connections ask.
+        drop(core);
+        self.shared.changed.notify_all();
+        answer
+    }
+
+    fn tell(&mut self, report: OrderReport) -> Reply {
+        self.told.insert(report.client_order_id.clone(), report.clone());
+        Reply::Report(report)
+    }
+}
+
+impl Broker for SimulatedBroker {
+    fn submit(&mut self, order: &OrderRequest) -> Reply {
+        let request = Request {
+            client_order_id: Some(order.client_order_id.as_str().into()),
+            symbol: order.symbol,
+            side: order.side,
+            amount: Amount::Quantity(order.quantity),
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            extended_hours: false,
+        };
+        match self.at_present(|core, now| core.submit(request, now)) {
+            Ok(submitted) => self.tell(report(&submitted.matched)),
+            Err(Refusal::DuplicateClientId { .. }) => Reply::Duplicate,
+            Err(refusal) => Reply::Rejected(refusal.rejection()),
+        }
+    }
+
+    fn query(&mut self, id: &ClientOrderId) -> Reply {
+        match self.at_present(|core, _| core.order_by_client_id(id.as_str()).map(report)) {
+            Some(report) => self.tell(report),
+            None => Reply::NotFound,
+        }
+    }
+
+    fn cancel(&mut self, id: &OrderId) -> Reply {
+        let Ok(uuid) = Uuid::parse_str(id.as_str()) else { return Reply::NotFound };
+        match self.at_present(|core, now| core.cancel(uuid, now)) {
+            Ok(()) => Reply::CancelAccepted,
+            Err(refusal) => Reply::Rejected(refusal.rejection()),
+        }
+    }
+
+    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
+        let shared = Arc::clone(&self.shared);
+        let told = self.told.get(id)?.clone();
+        let news =
+            |core: &Core| core.order_by_client_id(id.as_str()).map(report).filter(|found| *found != told);
+        let mut core = shared.lock();
+        core.advance(self.clock.now());
+        let (core, _) = shared
+            .changed
+            .wait_timeout_while(core, span, |core| news(core).is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = news(&core);
+        drop(core);
+        if let Some(report) = &found {
+            self.told.insert(id.clone(), report.clone());
+        }
+        found
+    }
+
+    fn forget(&mut self, id: &ClientOrderId) {
+        self.told.remove(id);
+    }
+
+    fn account(&mut self) -> Result<Account, BrokerError> {
+        Ok(self.at_present(|core, _| account(core)))
+    }
+
+    fn session(&mut self) -> Result<SessionClock, BrokerError> {
+        Ok(self.at_present(|core, _| core.session()))
+    }
+
+    fn snapshots(&mut self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError> {
+        Ok(self.at_present(|core, now| snapshots(core, symbols, now)))
+    }
+
+    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+        Ok(self.at_present(|core, now| {
+            let open = Filter { which: Which::Open, limit: usize::MAX, ..Filter::default() };
+            Survey {
+                account: account(core),
+                open_orders: core.orders(&open).into_iter().map(report).collect(),
+                session: core.session(),
+                snapshots: snapshots(core, symbols, now),
+                daily_bars: symbols.iter().map(|symbol| (*symbol, days(core, *symbol, daily_bars))).collect(),
+            }
+        }))
+    }
+}
+
+fn report(order: &PaperOrder) -> OrderReport {
+    let id = &order.client_order_id;
+    OrderReport {
+        client_order_id: id.parse().unwrap_or_else(|_| ClientOrderId::from_allowed(id)),
+        order_id: OrderId::new(&order.id.to_string()),
+        symbol: order.symbol,
+        side: order.side,
+        quantity: order.quantity,
+        status: order.status.clone(),
+        filled: order.filled,
+        average_price: order.average_price(),
+        submitted_at: Some(order.submitted_at),
+    }
+}
+
+fn account(core: &Core) -> Account {
+    let money = core.account();
+    let holdings = core.positions().into_iter().map(|position| Holding {
+        symbol: position.asset.symbol,
+        quantity: position.quantity,
+        available: position.available.max(Quantity::ZERO),
+        average_price: position.average_price,
+    });
+    Account {
+        id: money.id.to_string(),
+        cash: money.cash,
+        buying_power: money.buying_power,
+        equity: money.equity,
+        blocked: None,
+        holdings: holdings.collect(),
+    }
+}
+
+fn snapshots(core: &Core, symbols: &[Symbol], now: Timestamp) -> Vec<Snapshot> {
+    let latest = symbols.iter().filter_map(|symbol| Some((*symbol, core.latest(*symbol)?)));
+    latest
+        .map(|(symbol, (quote, trade))| Snapshot {
+            symbol,
+            quote: Some(quote),
+            trade: Some(trade),
+            read_at: now,
+        })
+        .collect()
+}
+
+fn days(core: &Core, symbol: Symbol, count: usize) -> Vec<Bar> {
+    let all = (Timestamp::from_nanos(0), core.now());
+    let mut bars = core.bars(symbol, Timeframe::Day, all, true, count);
+    bars.reverse();
+    bars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::simulated::{Hours, Prices};
+    use crate::clock::ManualClock;
+    use crate::market::Quote;
+    use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
+
+    fn venue() -> (SimulatedVenue, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-11-20T15:30:00Z").unwrap()));
+        let mut config = Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+        config.prices = Prices::Still;
+        config.hours = Hours::Always;
+        (SimulatedVenue::new(&config, Arc::clone(&clock) as Arc<dyn Clock>), clock)
+    }
+
+    fn request(id: &str, side: Side, quantity: &str, limit: Option<&str>) -> OrderRequest {
+        OrderRequest {
+            client_order_id: id.parse().unwrap(),
+            symbol: "NVDA".parse().unwrap(),
+            side,
+            quantity: quantity.parse().unwrap(),
+            order_type: limit.map_or(OrderType::Market, |limit| OrderType::Limit(limit.parse().unwrap())),
+            time_in_force: if limit.is_some() { TimeInForce::Gtc } else { TimeInForce::Ioc },
+        }
+    }
+
+    fn status(reply: Reply) -> OrderStatus {
+        let Reply::Report(report) = reply else { panic!("{reply:?}") };
+        report.status
+    }
+
+    #[test]
+    fn an_order_is_answered_final_and_sending_it_again_says_duplicate() {
+        let (venue, _) = venue();
+        let mut broker = venue.connect().unwrap();
+        let order = request("a-1", Side::Buy, "10", None);
+        assert_eq!(status(broker.submit(&order)), OrderStatus::Filled);
+        assert_eq!(broker.submit(&order), Reply::Duplicate);
+        assert_eq!(status(broker.query(&order.client_order_id)), OrderStatus::Filled);
+        assert_eq!(broker.query(&"a-2".parse().unwrap()), Reply::NotFound);
+        let account = broker.account().unwrap();
+        assert_eq!(account.cash.to_string(), "98199.9");
+        assert_eq!(account.holdings[0].quantity.to_string(), "10");
+    }
+
+    #[test]
+    fn a_waiting_connection_is_woken_by_the_fill_of_its_resting_order() {
+        let (venue, clock) = venue();
+        let mut broker = venue.connect().unwrap();
+        let order = request("a-1", Side::Buy, "10", Some("170"));
+        assert_eq!(status(broker.submit(&order)), OrderStatus::New);
+        assert_eq!(broker.wait(&order.client_order_id, Duration::ZERO), None);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| broker.wait(&order.client_order_id, Duration::from_secs(10)));
+            let quote = Quote { at: clock.now(), bid: 169.0, bid_size: 100.0, ask: 169.5, ask_size: 100.0 };
+            venue.with(|core| core.set_quote("NVDA".parse().unwrap(), quote));
+            let report = waiting.join().unwrap().unwrap();
+            assert_eq!(report.status, OrderStatus::Filled);
+            assert_eq!(report.average_price.unwrap().to_string(), "169.5");
+        });
+    }
+
+    #[test]
+    fn a_survey_finds_money_orders_prices_and_daily_bars() {
+        let (venue, _) = venue();
+        let mut broker = venue.connect().unwrap();
+        broker.submit(&request("a-1", Side::Buy, "10", Some("170")));
+        let survey = broker.survey(&["NVDA".parse().unwrap()], 30).unwrap();
+        assert_eq!(survey.open_orders.len(), 1);
+        assert_eq!(survey.account.buying_power.to_string(), "98300");
+        assert_eq!(survey.snapshots.len(), 1);
+        assert_eq!(survey.daily_bars[0].1.len(), 30);
+        assert!(survey.daily_bars[0].1.is_sorted_by_key(|bar| bar.at));
+        assert!(survey.session.is_open);
+    }
+
+    #[test]
+    fn the_market_moves_while_it_is_tracked_and_stops_when_told() {
+        let clock = Arc::new(crate::clock::SystemClock);
+        let mut config = Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+        config.hours = Hours::Always;
+        let venue = SimulatedVenue::new(&config, clock);
+        let nvda = "NVDA".parse().unwrap();
+        let first = venue.with(|core| core.latest(nvda));
+        let (stop, stopped) = oneshot::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| venue.track(stopped));
+            while venue.with(|core| core.latest(nvda)) == first {
+                std::thread::yield_now();
+            }
+            drop(stop);
+        });
+    }
+}

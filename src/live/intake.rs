@@ -1,0 +1,158 @@
+//! The inbox thread: entries in, jobs out, in the stream's order; what is no signal goes to the dead-letter stream.
+
+use std::time::Duration;
+
+use crossbeam_channel::{SendTimeoutError, Sender};
+
+use super::backoff::Backoff;
+use super::stop::Stop;
+use crate::clock::{Clock, Timestamp};
+use crate::gate::Gate;
+use crate::inbox::{Delivery, Inbox, InboxError, Settlement};
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::pool::Job;
+use crate::signal::{Entry, IdSpace, Signal};
+use crate::symbol::Symbol;
+
+/// What the intake works with.
+pub(super) struct Intake<'a> {
+    pub(super) symbols: &'a [Symbol],
+    pub(super) environment: &'a str,
+    pub(super) stream: &'a str,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) stop: &'a Stop,
+    /// End when nothing is unread and nothing is pending.
+    pub(super) drain: bool,
+    /// End after this many entries.
+    pub(super) signals_max: Option<u64>,
+    /// End at this instant.
+    pub(super) until: Option<Timestamp>,
+    pub(super) jobs: Sender<Job>,
+    pub(super) settlements: Sender<Settlement>,
+    pub(super) gate: Gate,
+    pub(super) seed: u64,
+}
+
+/// Why the intake ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum IntakeEnd {
+    /// As it was asked to.
+    Asked,
+    /// The stream cannot be used.
+    Failed(InboxError),
+}
+
+/// The longest a read blocks, so that a wish to stop is noticed.
+const BLOCK: Duration = Duration::from_millis(250);
+/// How far ahead of our clock a signal's time may lie.
+const FUTURE_MAX: Duration = Duration::from_secs(2);
+
+impl Intake<'_> {
+    /// Reads until it is asked to stop; returns how many entries were taken, and why it ended.
+    pub(super) fn run(self, inbox: &mut impl Inbox) -> (u64, IntakeEnd) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), self.seed);
+        let mut failing = false;
+        let mut taken = 0;
+        while !self.is_over(taken) {
+            match self.read_and_pass_on(inbox, &mut taken) {
+                Ok(found) => {
+                    backoff.reset();
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("signals are read again");
+                    }
+                    if !found && self.drain && inbox.is_drained().unwrap_or(false) {
+                        break;
+                    }
+                }
+                Err(error @ InboxError::Misconfigured(_)) => return (taken, IntakeEnd::Failed(error)),
+                Err(error @ InboxError::Unavailable(_)) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "signals cannot be read; trying again");
+                    }
+                    self.pause(backoff.pause());
+                }
+            }
+        }
+        (taken, IntakeEnd::Asked)
+    }
+
+    fn is_over(&self, taken: u64) -> bool {
+        self.stop.is_requested()
+            || self.signals_max.is_some_and(|max| taken >= max)
+            || self.until.is_some_and(|until| self.clock.now() >= until)
+    }
+
+    /// One read; true when it brought something.
+    fn read_and_pass_on(&self, inbox: &mut impl Inbox, taken: &mut u64) -> Result<bool, InboxError> {
+        let capacity = self.jobs.capacity().unwrap_or(1);
+        let free = capacity.saturating_sub(self.jobs.len()).max(1);
+        let wanted = self.signals_max.map_or(u64::MAX, |max| max - *taken);
+        let room = free.min(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let wait = self.until.map_or(BLOCK, |until| until.since(self.clock.now()).min(BLOCK));
+        let deliveries = inbox.read(room, wait.max(Duration::from_millis(1)))?;
+        let space = IdSpace {
+            environment: self.environment.to_owned(),
+            stream: self.stream.to_owned(),
+            epoch: inbox.epoch(),
+        };
+        let found = !deliveries.is_empty();
+        for delivery in deliveries {
+            *taken += 1;
+            self.pass_on(delivery, &space);
+        }
+        Ok(found)
+    }
+
+    fn pass_on(&self, delivery: Delivery, space: &IdSpace) {
+        let now = self.clock.now();
+        let settlement = match delivery {
+            Delivery::Entry(entry) => match self.parse(&entry, now) {
+                Ok(signal) => return self.queue(entry, signal, space, now),
+                Err(reason) => {
+                    tracing::warn!(signal.id = %entry.id, reason, "entry is no signal; it goes to the dead letters");
+                    Settlement::Dead { entry, reason }
+                }
+            },
+            Delivery::Lost { id, reason } => {
+                tracing::warn!(signal.id = %id, reason, "entries were lost before they were read");
+                Settlement::Outcome(Outcome {
+                    received_at: Some(now),
+                    final_at: Some(now),
+                    ..Outcome::without_order(id, OutcomeKind::Lost, format!("trimmed: {reason}"))
+                })
+            }
+        };
+        // The settler outlives the intake; without it the entry stays pending.
+        let _ = self.settlements.send(settlement);
+    }
+
+    fn parse(&self, entry: &Entry, now: Timestamp) -> Result<Signal, String> {
+        if entry.sent_at > now + FUTURE_MAX {
+            let ahead_ms = entry.sent_at.since(now).as_millis();
+            return Err(format!("id must be at most 2000 ms in the future, was {ahead_ms} ms"));
+        }
+        Signal::parse(entry, self.symbols).map_err(|error| error.to_string())
+    }
+
+    /// Waits for room in the queue: back-pressure. A wish to stop leaves the entry pending.
+    fn queue(&self, entry: Entry, signal: Signal, space: &IdSpace, received_at: Timestamp) {
+        let client_order_id = signal.client_order_id(space);
+        let place = self.gate.line_up(signal.symbol, signal.side);
+        let mut job = Job { entry, signal, client_order_id, place, received_at };
+        loop {
+            match self.jobs.send_timeout(job, BLOCK) {
+                Ok(()) => return,
+                Err(SendTimeoutError::Disconnected(_)) => return self.stop.request(), // Nobody works any more.
+                Err(SendTimeoutError::Timeout(_)) if self.stop.is_requested() => return,
+                Err(SendTimeoutError::Timeout(back)) => job = back,
+            }
+        }
+    }
+
+    fn pause(&self, span: Duration) {
+        let until = self.clock.now() + span;
+        while !self.stop.is_requested() && self.clock.now() < until {
+            std::thread::sleep(until.since(self.clock.now()).min(Duration::from_millis(50)));
+        }
+    }
+}

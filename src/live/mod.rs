@@ -1,0 +1,282 @@
+//! The live pool's wiring: who owns which thread and queue, start-up, shutdown in the direction of the data.
+
+mod backoff;
+mod intake;
+mod reconcile;
+mod settling;
+mod start_up;
+mod stop;
+mod summary;
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::broker::{Broker, Venue};
+use crate::clock::Clock;
+use crate::desk::Rules;
+use crate::gate::Gate;
+use crate::inbox::{Inbox, InboxError, Settlement, Settler};
+use crate::pool::{self, Floor, GiveUp, Job};
+use crate::prices::{self, PriceCache};
+use crate::shared_desk::SharedDesk;
+use crate::sizing::WeightRule;
+use crate::symbol::Symbol;
+use crate::task::Patience;
+
+use intake::{Intake, IntakeEnd};
+use start_up::Waiting;
+
+pub use start_up::StartError;
+pub use stop::Stop;
+pub use summary::{Summary, Tally};
+
+/// What a run is made of, all decided.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What is traded.
+    pub symbols: Vec<Symbol>,
+    /// How many workers, 1 or more.
+    pub workers: usize,
+    /// How many signals wait for a worker at the most.
+    pub signal_queue_len: usize,
+    /// Sizing, pricing, limits.
+    pub rules: Rules,
+    /// How the equity is spread.
+    pub weights: WeightRule,
+    /// The stream's name, part of every order id.
+    pub stream: String,
+    /// How often prices are read.
+    pub price_interval: Duration,
+    /// The waits of an order's life.
+    pub patience: Patience,
+    /// End when the stream is drained and all orders are final.
+    pub drain: bool,
+    /// End after this many signals.
+    pub signals_max: Option<u64>,
+    /// End after this long.
+    pub run_for: Option<Duration>,
+    /// How long orders in flight may take to become final at the end.
+    pub drain_timeout: Duration,
+    /// Do not wait for Redis or the broker at start-up.
+    pub no_wait: bool,
+    /// Makes pauses differ between instances.
+    pub seed: u64,
+}
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// It never began.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The stream became unusable; what was in hand is finished.
+    #[error(transparent)]
+    Inbox(InboxError),
+    /// A thread could not be started or ended early.
+    #[error("thread {0} failed")]
+    Thread(String),
+}
+
+/// How many ends may wait to be recorded.
+const SETTLEMENT_QUEUE_LEN: usize = 1_024;
+/// So that a thread that panics at once does not fill the log.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
+/// A worker waits for signals, a decision or an answer: its stack holds one request.
+const STACK_BYTES: usize = 1 << 20;
+
+/// Runs until it is asked to stop, drained, or failed; `started` is shown the start-up table.
+///
+/// # Errors
+/// When the start fails, or the signal stream becomes unusable. Signals in hand are finished first.
+pub fn run<V: Venue>(
+    config: &Config,
+    venue: &V,
+    mut inbox: impl Inbox,
+    mut settler: impl Settler,
+    clock: &dyn Clock,
+    stop: &Stop,
+    started: impl FnOnce(&str),
+) -> Result<Summary, LiveError> {
+    let waiting = Waiting { clock, stop, no_wait: config.no_wait, seed: config.seed };
+    start_up::open_inbox(&mut inbox, &waiting)?;
+    let mut broker = venue.connect().map_err(StartError::from)?;
+    let survey = start_up::survey(&mut broker, &config.symbols, &config.weights, &waiting)?;
+    let (desk, weights) =
+        start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &survey)?;
+    started(&start_up::table(venue.environment(), &survey, &weights, clock.now()));
+
+    let house = House {
+        config,
+        venue,
+        clock,
+        stop,
+        desk: SharedDesk::new(desk),
+        prices: PriceCache::new(survey.snapshots, survey.session),
+        give_up: GiveUp::default(),
+        tally: Mutex::default(),
+    };
+    let (signals, end) = house.run(&mut inbox, &mut settler)?;
+    let summary = house.summary(signals, &mut broker);
+    match end {
+        IntakeEnd::Asked => Ok(summary),
+        IntakeEnd::Failed(error) => Err(LiveError::Inbox(error)),
+    }
+}
+
+struct House<'a, V: Venue> {
+    config: &'a Config,
+    venue: &'a V,
+    clock: &'a dyn Clock,
+    stop: &'a Stop,
+    desk: SharedDesk,
+    prices: PriceCache,
+    give_up: GiveUp,
+    tally: Mutex<Tally>,
+}
+
+impl<V: Venue> House<'_, V> {
+    /// Starts all threads and joins them in the direction of the data: inbox, workers, settler, then those beside it.
+    fn run(&self, inbox: &mut impl Inbox, settler: &mut impl Settler) -> Result<(u64, IntakeEnd), LiveError> {
+        let (job_sender, jobs) = bounded(self.config.signal_queue_len);
+        let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
+        let mut connections = Vec::with_capacity(self.config.workers);
+        for _ in 0..self.config.workers {
+            connections.push(self.venue.connect().map_err(StartError::from)?);
+        }
+        let mut poller_broker = self.venue.connect().map_err(StartError::from)?;
+        let mut books_broker = self.venue.connect().map_err(StartError::from)?;
+        std::thread::scope(|scope| {
+            let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
+            let (tracker_stop, tracker_stopped) = oneshot::channel();
+            let tracker = start(scope, "tracker", || self.venue.track(tracker_stopped))?;
+            let poller_stopped = beside_stopped.clone();
+            let poller = start(scope, "prices", move || {
+                until_done("prices", || {
+                    let (symbols, interval) = (&self.config.symbols, self.config.price_interval);
+                    prices::poll(
+                        &mut poller_broker,
+                        &self.prices,
+                        symbols,
+                        interval,
+                        self.clock,
+                        &poller_stopped,
+                    );
+                });
+            })?;
+            let books = start(scope, "books", move || {
+                until_done("books", || {
+                    reconcile::reconcile(&mut books_broker, &self.desk, self.clock, &beside_stopped);
+                });
+            })?;
+            let settling = start(scope, "settler", || {
+                until_done("settler", || {
+                    let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    let seed = self.config.seed;
+                    settling::settle_all(settler, &settlements, &mut tally, &self.give_up, self.clock, seed);
+                });
+            })?;
+            let mut workers = Vec::with_capacity(connections.len());
+            for (number, connection) in (1..).zip(connections) {
+                let (floor, jobs, mut connection) =
+                    (self.floor(settlement_sender.clone()), jobs.clone(), connection);
+                workers.push(start(scope, &format!("worker-{number}"), move || {
+                    until_done("worker", || pool::work(&floor, &mut connection, &jobs));
+                })?);
+            }
+            drop(jobs);
+            let intake = self.intake(job_sender, settlement_sender);
+            let reading = start(scope, "inbox", move || intake.run(inbox))?;
+
+            let end = reading.join().map_err(|_| LiveError::Thread("inbox".to_owned()));
+            self.stop.request();
+            self.give_up.set(self.clock.now() + self.config.drain_timeout);
+            let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
+            let settled = settling.join();
+            drop((beside_stop, tracker_stop));
+            for beside in [tracker, poller, books] {
+                let _ = beside.join();
+            }
+            if worked > 0 || settled.is_err() {
+                return Err(LiveError::Thread("worker or settler".to_owned()));
+            }
+            end
+        })
+    }
+
+    fn floor(&self, settlements: Sender<Settlement>) -> Floor<'_, V> {
+        Floor {
+            venue: self.venue,
+            desk: &self.desk,
+            prices: &self.prices,
+            clock: self.clock,
+            limits: &self.config.rules.limits,
+            patience: &self.config.patience,
+            give_up: &self.give_up,
+            settlements,
+        }
+    }
+
+    fn intake(&self, jobs: Sender<Job>, settlements: Sender<Settlement>) -> Intake<'_> {
+        Intake {
+            symbols: &self.config.symbols,
+            environment: self.venue.environment(),
+            stream: &self.config.stream,
+            clock: self.clock,
+            stop: self.stop,
+            drain: self.config.drain,
+            signals_max: self.config.signals_max,
+            until: self.config.run_for.map(|span| self.clock.now() + span),
+            jobs,
+            settlements,
+            gate: Gate::default(),
+            seed: self.config.seed,
+        }
+    }
+
+    /// Compares books and broker once more, when that can be done without waiting long.
+    fn summary(self, signals: u64, broker: &mut V::Broker) -> Summary {
+        if self.desk.must_reread() {
+            reconcile::reread(broker, &self.desk);
+        }
+        let broker = match (self.desk.standstill(), broker.account()) {
+            (Some(standstill), Ok(account)) => {
+                self.desk.differences(&account, standstill).ok_or_else(|| "the books still move".to_owned())
+            }
+            (None, _) => Err("orders are still in flight".to_owned()),
+            (_, Err(error)) => Err(error.to_string()),
+        };
+        Summary {
+            signals,
+            tally: self.tally.into_inner().unwrap_or_else(PoisonError::into_inner),
+            fills: self.desk.fills(),
+            left_pending: self.give_up.left(),
+            statement: self.desk.statement(),
+            broker,
+            prices: self.prices.health(),
+        }
+    }
+}
+
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, LiveError> {
+    let thread = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    thread.spawn_scoped(scope, run).map_err(|error| LiveError::Thread(format!("{name} ({error})")))
+}
+
+/// Runs `work` until it returns; a panic is logged and the work taken up again, so no thread is ever alive but deaf.
+fn until_done(name: &str, mut work: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+        tracing::error!(thread = name, "a thread panicked; it starts over");
+        std::thread::sleep(RESTART_PAUSE);
+    }
+}

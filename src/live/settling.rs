@@ -1,0 +1,84 @@
+//! The settler thread: records ends in batches, one transaction each, and renews what this process holds.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::backoff::Backoff;
+use super::summary::Tally;
+use crate::clock::Clock;
+use crate::inbox::{InboxError, Settlement, Settler};
+use crate::pool::GiveUp;
+
+/// How often the stream is told that this process still works on what it holds.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// The most ends that go into one transaction.
+const BATCH_LEN_MAX: usize = 128;
+
+/// Settles until all senders are dropped. After `give_up` is due an unrecorded end is left pending, and counted.
+pub(super) fn settle_all(
+    settler: &mut impl Settler,
+    settlements: &Receiver<Settlement>,
+    tally: &mut Tally,
+    give_up: &GiveUp,
+    clock: &dyn Clock,
+    seed: u64,
+) {
+    let mut renew_at = clock.now() + RENEW_EVERY;
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), seed);
+    loop {
+        match settlements.recv_timeout(renew_at.since(clock.now())) {
+            Ok(first) => {
+                let batch: Vec<_> =
+                    std::iter::once(first).chain(settlements.try_iter().take(BATCH_LEN_MAX - 1)).collect();
+                settle(settler, &batch, tally, give_up, clock, &mut backoff);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if clock.now() >= renew_at {
+            if let Err(error) = settler.renew() {
+                tracing::debug!(%error, "holdings could not be renewed");
+            }
+            renew_at = clock.now() + RENEW_EVERY;
+        }
+    }
+}
+
+fn settle(
+    settler: &mut impl Settler,
+    batch: &[Settlement],
+    tally: &mut Tally,
+    give_up: &GiveUp,
+    clock: &dyn Clock,
+    backoff: &mut Backoff,
+) {
+    let mut failing = false;
+    loop {
+        match settler.settle(batch) {
+            Ok(()) => {
+                if failing {
+                    tracing::info!("outcomes are recorded again");
+                }
+                backoff.reset();
+                for settlement in batch {
+                    tally.add(settlement);
+                }
+                return;
+            }
+            Err(error) => {
+                if give_up.is_due(clock.now()) {
+                    tracing::error!(%error, count = batch.len(), "outcomes could not be recorded; they stay pending");
+                    give_up.leave(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+                    return;
+                }
+                if !std::mem::replace(&mut failing, true) {
+                    let kind =
+                        if matches!(error, InboxError::Misconfigured(_)) { "refused" } else { "unavailable" };
+                    tracing::warn!(%error, kind, "outcomes cannot be recorded; trying again");
+                }
+                std::thread::sleep(backoff.pause());
+            }
+        }
+    }
+}

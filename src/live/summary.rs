@@ -1,0 +1,215 @@
+//! What a run did: counted while it runs, shown to people or programs at its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+use crate::desk::Statement;
+use crate::inbox::Settlement;
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::prices::Health;
+
+/// Counts of recorded ends.
+#[derive(Debug)]
+pub struct Tally {
+    outcomes: BTreeMap<OutcomeKind, u64>,
+    dead: u64,
+    /// From the signal's arrival here to the first POST, microseconds.
+    decide_us: Histogram<u64>,
+    /// From the first POST to the known end, microseconds.
+    order_us: Histogram<u64>,
+    /// From the signal's arrival here to the known end, microseconds.
+    whole_us: Histogram<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            outcomes: BTreeMap::new(),
+            dead: 0,
+            decide_us: histogram(),
+            order_us: histogram(),
+            whole_us: histogram(),
+        }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    // Three digits from 1 us up; two digits can always be made, and `auto` bounds need no upper limit.
+    Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are allowed"))
+}
+
+impl Tally {
+    /// Counts one recorded end.
+    pub fn add(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Dead { .. } => self.dead += 1,
+            Settlement::Outcome(outcome) => {
+                *self.outcomes.entry(outcome.kind).or_default() += 1;
+                self.time(outcome);
+            }
+        }
+    }
+
+    /// How many signals came to this end.
+    pub fn count(&self, kind: OutcomeKind) -> u64 {
+        self.outcomes.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// How many ends were recorded, dead letters included.
+    pub fn recorded(&self) -> u64 {
+        self.dead + self.outcomes.values().sum::<u64>()
+    }
+
+    fn time(&mut self, outcome: &Outcome) {
+        let add = |histogram: &mut Histogram<u64>, from: Option<Timestamp>, to: Option<Timestamp>| {
+            if let (Some(from), Some(to)) = (from, to) {
+                histogram
+                    .saturating_record(u64::try_from(to.since(from).as_micros()).unwrap_or(u64::MAX).max(1));
+            }
+        };
+        add(&mut self.decide_us, outcome.received_at, outcome.submitted_at);
+        add(&mut self.order_us, outcome.submitted_at, outcome.final_at);
+        if outcome.submitted_at.is_some() {
+            add(&mut self.whole_us, outcome.received_at, outcome.final_at);
+        }
+    }
+}
+
+/// The end of a run in figures.
+#[derive(Debug)]
+pub struct Summary {
+    /// Entries taken from the stream.
+    pub signals: u64,
+    /// Ends recorded.
+    pub tally: Tally,
+    /// Reports that brought new fills.
+    pub fills: u64,
+    /// Signals that stay pending for the next process.
+    pub left_pending: u64,
+    /// Money and positions by our books.
+    pub statement: Statement,
+    /// Books against broker at the end: differences, or why they could not be compared.
+    pub broker: Result<Vec<String>, String>,
+    /// How the price polling went.
+    pub prices: Health,
+}
+
+impl Summary {
+    /// One JSON object.
+    pub fn to_json(&self) -> Value {
+        let outcomes: serde_json::Map<_, _> = OutcomeKind::ALL
+            .iter()
+            .filter(|kind| self.tally.count(**kind) > 0)
+            .map(|kind| (kind.as_str().to_owned(), json!(self.tally.count(*kind))))
+            .collect();
+        let positions: serde_json::Map<_, _> = self
+            .statement
+            .positions
+            .iter()
+            .map(|(symbol, position)| (symbol.to_string(), json!(position.quantity().to_string())))
+            .collect();
+        json!({
+            "signals": self.signals,
+            "outcomes": outcomes,
+            "dead": self.tally.dead,
+            "fills": self.fills,
+            "left_pending": self.left_pending,
+            "latency_us": {
+                "signal_to_order": percentiles_json(&self.tally.decide_us),
+                "order_to_final": percentiles_json(&self.tally.order_us),
+                "signal_to_final": percentiles_json(&self.tally.whole_us),
+            },
+            "positions": positions,
+            "cash": self.statement.cash.to_string(),
+            "equity": self.statement.equity.cents().to_string(),
+            "profit": self.statement.profit.cents().to_string(),
+            "broker": match &self.broker {
+                Ok(differences) => json!({ "compared": true, "agrees": differences.is_empty(), "differences": differences }),
+                Err(reason) => json!({ "compared": false, "reason": reason }),
+            },
+            "prices": { "cycles": self.prices.cycles, "failures": self.prices.failures },
+        })
+    }
+}
+
+const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p99", 99.0), ("p99_9", 99.9), ("max", 100.0)];
+
+fn percentiles_json(histogram: &Histogram<u64>) -> Value {
+    if histogram.is_empty() {
+        return Value::Null;
+    }
+    PERCENTILES
+        .iter()
+        .map(|(name, p)| ((*name).to_owned(), json!(histogram.value_at_percentile(*p))))
+        .collect()
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        let mut row = |name: &str, value: String| {
+            table.add_row([name.to_owned(), value]);
+        };
+        row("signals", self.signals.to_string());
+        for kind in OutcomeKind::ALL.into_iter().filter(|kind| self.tally.count(*kind) > 0) {
+            row(&format!("  {}", kind.as_str()), self.tally.count(kind).to_string());
+        }
+        if self.tally.dead > 0 {
+            row("  dead letters", self.tally.dead.to_string());
+        }
+        if self.left_pending > 0 {
+            row("  left pending", self.left_pending.to_string());
+        }
+        row("fills", self.fills.to_string());
+        for (name, histogram) in
+            [("signal to order", &self.tally.decide_us), ("order to final", &self.tally.order_us)]
+        {
+            if !histogram.is_empty() {
+                row(name, percentiles_text(histogram));
+            }
+        }
+        for (symbol, position) in &self.statement.positions {
+            let entry = position
+                .average_price()
+                .map_or_else(String::new, |price| format!(" at {}", price.get().round_dp(4)));
+            row(&format!("position {symbol}"), format!("{} shares{entry}", position.quantity()));
+        }
+        row("cash", format!("{:.2}", self.statement.cash.cents().get()));
+        row("equity", format!("{:.2}", self.statement.equity.cents().get()));
+        row("profit", format!("{:.2}", self.statement.profit.cents().get()));
+        row("books and broker", self.broker_text());
+        if self.prices.failures > 0 {
+            row("price polls", format!("{} good, {} failed", self.prices.cycles, self.prices.failures));
+        }
+        if let Some(column) = table.column_mut(0) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+        for line in table.lines() {
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn broker_text(&self) -> String {
+        match &self.broker {
+            Ok(differences) if differences.is_empty() => "agree to the cent".to_owned(),
+            Ok(differences) => format!("differ: {}", differences.join("; ")),
+            Err(reason) => format!("not compared: {reason}"),
+        }
+    }
+}
+
+fn percentiles_text(histogram: &Histogram<u64>) -> String {
+    let one = |(name, p): &(&str, f64)| {
+        format!("{} {} us", name.replace('_', "."), histogram.value_at_percentile(*p))
+    };
+    PERCENTILES.iter().map(one).collect::<Vec<_>>().join(", ")
+}

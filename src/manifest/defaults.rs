@@ -1,0 +1,39 @@
+//! What holds when neither a flag, nor the environment, nor the manifest says otherwise. The one place for it.
+//!
+//! `docs/manifest.md` shows these in its tables; a test keeps the two equal.
+
+use std::time::Duration;
+
+use super::{BrokerKind, Weights};
+use crate::units::{BasisPoints, Money, Weight};
+
+/// `[redis] url`
+pub const REDIS_URL: &str = "redis://127.0.0.1:6379";
+/// `[redis] stream`
+pub const STREAM: &str = "nvda";
+/// `[redis] group`
+pub const GROUP: &str = "bot";
+
+/// `[pool] workers`
+pub const WORKERS: usize = 4;
+/// `[pool] queue`, in signals
+pub const QUEUE: usize = 64;
+/// `[pool] signal_age_max`
+pub const SIGNAL_AGE_MAX: Duration = Duration::from_secs(5);
+/// `[pool] quote_age_max`
+pub const QUOTE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// `[broker] kind`
+pub const BROKER: BrokerKind = BrokerKind::Alpaca;
+/// `[broker] cash`, of a simulated broker
+pub const CASH: Money = Money::whole(100_000);
+
+/// `[portfolio] weights`
+pub const WEIGHTS: Weights = Weights::Equal;
+/// `[portfolio] cash_buffer`
+pub const CASH_BUFFER: Weight = Weight::percent(2);
+
+/// `[risk] short`
+pub const SHORT: bool = false;
+/// `[risk] spread_bps_max`; the other limits are off unless set
+pub const SPREAD_BPS_MAX: BasisPoints = BasisPoints::whole(100);

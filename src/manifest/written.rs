@@ -1,0 +1,180 @@
+//! What was written: a TOML table with places, from which sections take what they know.
+
+use std::ops::Range;
+
+use strsim::damerau_levenshtein;
+use toml::de::{DeTable, DeValue};
+
+use super::Section;
+use super::fault::{Fault, Faults};
+use super::value::Value;
+
+/// Parses `text`, lets `read` take what it knows from the root table, and reports all that is wrong with either.
+pub(super) fn parse<T>(
+    file: &str,
+    text: &str,
+    read: impl FnOnce(&mut Written<'_, '_>) -> T,
+) -> Result<T, Faults> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut source = Source { file, text, faults: Vec::new() };
+    for error in errors {
+        source.fault(&error.span().unwrap_or_default(), String::new(), error.message().to_owned());
+    }
+    let syntax = source.faults.len();
+    let mut written = Written::new(&mut source, String::new(), Some(root.get_ref()));
+    let value = read(&mut written);
+    written.finish();
+    Faults::unless_none(value, without_aftermath(source.faults, syntax))
+}
+
+/// On a line that is no TOML the parser guesses what was meant; what is wrong with its guess is nobody's fault.
+fn without_aftermath(mut faults: Vec<Fault>, syntax: usize) -> Vec<Fault> {
+    let broken: Vec<usize> = faults[..syntax].iter().map(|fault| fault.line).collect();
+    let mut index = 0;
+    faults.retain(|fault| {
+        index += 1;
+        index <= syntax || !broken.contains(&fault.line)
+    });
+    faults
+}
+
+/// The text and what was found wrong with it so far.
+struct Source<'t> {
+    file: &'t str,
+    text: &'t str,
+    faults: Vec<Fault>,
+}
+
+impl Source<'_> {
+    fn fault(&mut self, at: &Range<usize>, key: String, message: String) {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        self.faults.push(Fault::after(before, self.file, key, message));
+    }
+}
+
+/// One table as written. What is taken from it is known; the rest is a fault when it is finished.
+pub(super) struct Written<'s, 't> {
+    source: &'s mut Source<'t>,
+    path: String,
+    table: Option<&'s DeTable<'s>>,
+    known: Vec<&'static str>,
+}
+
+impl<'s, 't> Written<'s, 't> {
+    fn new(source: &'s mut Source<'t>, path: String, table: Option<&'s DeTable<'s>>) -> Self {
+        Self { source, path, table, known: Vec::new() }
+    }
+
+    /// The value of `key` when it is written and keeps `rule`; where it breaks the rule, that is a fault.
+    pub(super) fn take<T>(
+        &mut self,
+        key: &'static str,
+        rule: impl FnOnce(&Value<'_>) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.value(key)?;
+        match rule(&value) {
+            Ok(taken) => Some(taken),
+            Err(message) => {
+                self.fault_at(&value.span, &[key], message);
+                None
+            }
+        }
+    }
+
+    /// The value of `key` with its place, for rules that [`Self::take`] cannot say.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'s>> {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+        Value::of(self.table?.get(key)?)
+    }
+
+    /// The section `S`, as written or empty.
+    pub(super) fn section<S: Section>(&mut self) -> S {
+        let table = match self.value(S::NAME) {
+            None => None,
+            Some(Value { kind: DeValue::Table(table), .. }) => Some(table),
+            Some(value) => {
+                let rule = format!("must be one table, written as [{}]", S::NAME);
+                self.fault_at(&value.span, &[S::NAME], value.breaks(&rule));
+                None
+            }
+        };
+        let mut written = Written::new(self.source, join(&self.path, S::NAME), table);
+        let section = S::read(&mut written);
+        written.finish();
+        section
+    }
+
+    /// Reports `message` about the key that `keys` lead to, at a place in the text.
+    pub(super) fn fault_at(&mut self, at: &Range<usize>, keys: &[&str], message: String) {
+        let path = keys.iter().fold(self.path.clone(), |path, key| join(&path, key));
+        self.source.fault(at, path, message);
+    }
+
+    fn finish(mut self) {
+        let Some(table) = self.table else { return };
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if !self.known.contains(&name) {
+                let message = unknown(name, &self.known);
+                self.fault_at(&key.span(), &[name], message);
+            }
+        }
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    // A key that TOML would quote is quoted, so that it cannot be mistaken for two keys or for text of ours.
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let key = if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        format!("\"{}\"", key.chars().take(40).collect::<String>().escape_debug())
+    };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+fn unknown(name: &str, known: &[&str]) -> String {
+    let allowed = known.join(", ");
+    match nearest(name, known) {
+        Some(near) => format!("unknown key, did you mean \"{near}\"? allowed are {allowed}"),
+        None => format!("unknown key, allowed are {allowed}"),
+    }
+}
+
+/// The known key that a slip of the fingers turns into `name`: a third of its letters at most.
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    const COMPARED_LEN_MAX: usize = 64; // The distance takes quadratic time.
+    if name.len() > COMPARED_LEN_MAX {
+        return None;
+    }
+    let name = name.to_lowercase();
+    known
+        .iter()
+        .map(|key| (damerau_levenshtein(&name, key), *key))
+        .filter(|(distance, key)| *distance <= (key.len() / 3).max(1))
+        .min()
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_recognised_and_a_far_one_is_not() {
+        let known = ["workers", "queue", "signal_age_max"];
+        for (name, near) in [
+            ("worker", Some("workers")),
+            ("Workers", Some("workers")),
+            ("qeue", Some("queue")),
+            ("signal_max_age", None),
+            ("signalage_max", Some("signal_age_max")),
+            ("threads", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, &known), near, "{name}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Promises of the whole, kept over real parts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may panic"
+)]
+
+mod manifest;
+mod pool;
+mod redis_server;
