@@ -66,6 +66,7 @@ fn measure(cli: &Cli) -> anyhow::Result<()> {
     let load = if cli.quick { Load::quick() } else { Load::full() };
     let repeats = cli.repeats.unwrap_or(if cli.quick { 1 } else { 3 });
     let pinning = Pinning::of_this_process()?;
+    let load_average = load_average()?;
     let signals = SignalServer::start()?;
     let rig = Rig { orders: OrderServer::start().context("start the order server")?, signals };
 
@@ -82,7 +83,7 @@ fn measure(cli: &Cli) -> anyhow::Result<()> {
     }
     pinning.apply(Cores::Free, &[std::process::id()])?;
 
-    let conditions = Conditions { load, repeats, cpus: pinning.count() };
+    let conditions = Conditions { load, repeats, cpus: pinning.count(), load_average };
     let report = Report::new(conditions, &samples);
     if cli.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -94,6 +95,12 @@ fn measure(cli: &Cli) -> anyhow::Result<()> {
 
 fn measure_one(rig: &Rig, subject: Subject, cores: Cores, load: Load) -> anyhow::Result<Sample> {
     session::run(rig, subject, load).with_context(|| format!("measure {subject}, {cores}"))
+}
+
+/// How busy others kept the machine in the minute before.
+fn load_average() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
+    text.split(' ').next().unwrap_or_default().parse().context("read the first figure of /proc/loadavg")
 }
 
 fn subjects(floor_only: bool) -> impl Iterator<Item = Subject> {

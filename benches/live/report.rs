@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 use serde::{Serialize, Serializer};
 
@@ -17,6 +17,8 @@ pub(crate) struct Conditions {
     pub(crate) load: Load,
     pub(crate) repeats: u32,
     pub(crate) cpus: usize,
+    /// Of the minute before; well above 0 the tail is the neighbours'.
+    pub(crate) load_average: f64,
 }
 
 /// All figures of one run.
@@ -50,11 +52,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Conditions { load, repeats, cpus } = &self.conditions;
+        let Conditions { load, repeats, cpus, load_average } = &self.conditions;
         writeln!(
             f,
-            "{} signals at {}/s, then a burst of {}; medians of {repeats} alternating repeats; {cpus} cores; the bot \
-             logs warnings only (RUST_LOG=warn).",
+            "{} signals at {}/s, then a burst of {}; medians of {repeats} alternating repeats; {cpus} cores, load \
+             average {load_average:.1} before the start; the bot logs warnings only (RUST_LOG=warn).",
             load.paced, load.paced_per_second, load.burst
         )?;
         writeln!(
@@ -122,7 +124,7 @@ impl Report {
 
     fn table(&self, columns: &[&str], cells: impl Fn(&Row) -> Vec<String>) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_preset(ASCII_MARKDOWN);
         table.set_header(["subject", "cores"].iter().chain(columns));
         for row in &self.subjects {
             let mut line = vec![row.subject.to_string(), row.cores.to_string()];
@@ -137,7 +139,7 @@ impl Report {
 
     fn judgements(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_preset(ASCII_MARKDOWN);
         table.set_header(["aim", "", "found"]);
         for aim in &self.aims {
             let found: Vec<_> = aim.found.iter().map(Found::to_string).collect();

@@ -185,7 +185,7 @@ impl Turn<'_> {
                 return Ok(now);
             }
             if now > until {
-                bail!("all signals must be acknowledged, {pending} are pending{}", self.process.last_words());
+                bail!("all signals must be acknowledged, {pending} are pending{}", self.last_words());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -200,10 +200,14 @@ impl Turn<'_> {
             }
             self.process.check_alive()?;
             if Instant::now() > until {
-                bail!("{count} orders must arrive, were {arrived}{}", self.process.last_words());
+                bail!("{count} orders must arrive, were {arrived}{}", self.last_words());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    fn last_words(&mut self) -> String {
+        self.process.last_words() + &self.sender.last_record()
     }
 }
 

@@ -167,4 +167,18 @@ impl Sender {
             redis::cmd("XPENDING").arg(STREAM).arg(GROUP).query(&mut self.connection)?;
         Ok(pending)
     }
+
+    /// The newest outcome or dead letter, for an error's end; empty where there is none.
+    pub(crate) fn last_record(&mut self) -> String {
+        type Records = Vec<(String, Vec<String>)>;
+        for stream in ["{nvda}:dead", "{nvda}:outcomes"] {
+            let mut newest = redis::cmd("XREVRANGE");
+            newest.arg(&[stream, "+", "-", "COUNT", "1"]);
+            let records: Records = newest.query(&mut self.connection).unwrap_or_default();
+            if let Some((_, fields)) = records.first() {
+                return format!("\n  last in {stream}: {}", fields.join(" "));
+            }
+        }
+        String::new()
+    }
 }
