@@ -69,28 +69,24 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let venue = AlpacaVenue::new(alpaca, Arc::clone(&clock))?;
     let config = config(args, symbol);
     say(global, &format!("paper exchange on {}", exchange.url()));
-    match LocalRedis::start()? {
-        Some(redis) => {
-            say(global, &format!("signals over redis-server on {}", redis.url));
-            let (inbox, settler) = redis_stream::open(redis.config(), Arc::clone(&clock));
-            let mut producer = Producer::new(RedisUrl::new(redis.url.clone()));
-            with_signals(
-                args,
-                |fields| producer.send(STREAM, fields).is_ok(),
-                || run_pool(&config, &venue, inbox, settler, &*clock, global),
-            )
-        }
-        None => {
-            say(global, "signals in memory: there is no redis-server on the PATH");
-            let stream = MemoryStream::new(1_024, Arc::clone(&clock));
-            let (inbox, settler) = stream.open();
-            with_signals(
-                args,
-                |fields| stream.send(fields).is_ok(),
-                || run_pool(&config, &venue, inbox, settler, &*clock, global),
-            )
-        }
+    if let Some(redis) = LocalRedis::start()? {
+        say(global, &format!("signals over redis-server on {}", redis.url));
+        let (inbox, settler) = redis_stream::open(redis.config(), Arc::clone(&clock));
+        let mut producer = Producer::new(RedisUrl::new(redis.url.clone()));
+        return with_signals(
+            args,
+            |fields| producer.send(STREAM, fields).is_ok(),
+            || run_pool(&config, &venue, inbox, settler, &*clock, global),
+        );
     }
+    say(global, "signals in memory: there is no redis-server on the PATH");
+    let stream = MemoryStream::new(1_024, Arc::clone(&clock));
+    let (inbox, settler) = stream.open();
+    with_signals(
+        args,
+        |fields| stream.send(fields).is_ok(),
+        || run_pool(&config, &venue, inbox, settler, &*clock, global),
+    )
 }
 
 fn say(global: &Global, text: &str) {

@@ -15,11 +15,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::info;
 
+use super::Global;
 use super::exit::{Exit, Failure};
 use super::rate_limit::RateLimit;
-use super::{Global, duration};
 use crate::broker::simulated::{self, Hours, Prices, bar_file};
 use crate::clock::SystemClock;
+use crate::duration;
 use crate::exchange::{Answer, Config, Exchange, RequestLimit};
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};

@@ -13,12 +13,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
+use super::Global;
 use super::calendar::written;
 use super::exit::{Exit, Failure};
 use super::send::{Target, failure};
-use super::{Global, duration};
 use crate::calendar;
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::duration;
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::RedisFault;
 use crate::order::Side;

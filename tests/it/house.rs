@@ -7,8 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bot::broker::simulated::queries::{Filter, Which};
-use bot::broker::simulated::{self, PaperOrder};
+use bot::broker::simulated::{self, Filter, PaperOrder, Which};
 use bot::clock::SystemClock;
 use bot::exchange::{self, Exchange, Running};
 use bot::units::Price;
@@ -21,7 +20,7 @@ use tempfile::TempDir;
 use crate::redis_server::{RedisServer, wait_until};
 
 pub const SECRET: &str = "do-not-print-this-secret";
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 pub struct House {
     pub redis: RedisServer,
@@ -180,11 +179,8 @@ impl House {
     #[track_caller]
     pub fn check_books(&self, summary: &Json) {
         let (cash, shares) = self.exchange().with(|core| {
-            let shares = core
-                .positions()
-                .find(|position| position.symbol.as_str() == "NVDA")
-                .map(|found| found.quantity);
-            (core.cash().cents(), shares.unwrap_or_default().to_string())
+            let shares = core.position("NVDA".parse().unwrap()).map(|found| found.quantity);
+            (core.account().cash.cents(), shares.unwrap_or_default().to_string())
         });
         let books: bot::units::Money = summary["cash"].as_str().unwrap().parse().unwrap();
         assert_eq!(books.cents(), cash, "{summary}");

@@ -90,7 +90,7 @@ fn a_second_signal_forces_the_end_and_nothing_is_lost() {
     let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_secs(3));
     let signals = [house.send(&["ticker", "NVDA", "direction", "b"])];
     let bot = Bot::start(house.command("state", &patient(&["-w", "1"])));
-    wait_until(Duration::from_secs(60), || (house.exchange().counts().posts > 0).then_some(())).unwrap();
+    wait_until(Duration::from_mins(1), || (house.exchange().counts().posts > 0).then_some(())).unwrap();
     bot.signal("INT");
     // The first signal is heeded when the intake has gone; the second one may come at any time after that.
     std::thread::sleep(Duration::from_millis(50));
@@ -122,7 +122,8 @@ fn a_partial_fill_of_an_immediate_order_is_counted_by_its_quantity() {
 
 #[test]
 fn a_request_limit_slows_the_pool_down_and_loses_nothing() {
-    let limit = bot::exchange::RequestLimit { requests: 20.try_into().unwrap(), span: Duration::from_secs(1) };
+    let limit =
+        bot::exchange::RequestLimit { requests: 20.try_into().unwrap(), span: Duration::from_secs(1) };
     let house = House::with(RedisServer::start(), |config| config.limit = Some(limit));
     let signals = house.send_mixed(60, 11);
     let output = house.run(&patient(&["-w", "8", "--drain"]));

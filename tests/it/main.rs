@@ -10,7 +10,9 @@
 
 mod alpaca;
 mod house;
+mod inbox;
 mod live;
 mod manifest;
 mod pool;
 mod redis_server;
+mod signals;
