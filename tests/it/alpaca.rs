@@ -1,5 +1,7 @@
 //! The door to Alpaca against servers that answer oddly, late, half or never.
 
+mod reads;
+mod secrets;
 mod server;
 mod stream;
 
@@ -456,62 +458,6 @@ fn a_broker_without_a_stream_is_polled() {
     });
 }
 
-fn start_up_answer(request: &Request) -> Act {
-    let path = request.target.split('?').next().unwrap();
-    let bar = |day: u32| {
-        format!(r#"{{"t":"2026-10-0{day}T04:00:00Z","o":1,"h":2,"l":0.5,"c":"1.5","v":100,"n":1,"vw":1}}"#)
-    };
-    let body = match path {
-        "/v2/account" => {
-            r#"{"id":"a","status":"ACTIVE","cash":100000.5,"buying_power":"200001","equity":"100180.5","new":1}"#.into()
-        }
-        "/v2/positions" => r#"[{"symbol":"NVDA","qty":1,"qty_available":"0.5","avg_entry_price":"180","side":"long","current_price":null},
-            {"symbol":"NVDA261120C00180000","qty":"1","side":"long"}]"#
-            .into(),
-        "/v2/orders" => format!("[{}]", order("odd_id", "accepted", 0).replace("o-odd_id", "61d1feca")),
-        "/v2/clock" => {
-            r#"{"timestamp":"2026-10-08T11:10:18.9-04:00","is_open":true,"next_open":"2026-10-09T09:30:00-04:00","next_close":"2026-10-08T16:00:00-04:00"}"#.into()
-        }
-        "/v2/stocks/snapshots" => {
-            r#"{"NVDA":{"latestQuote":{"t":"2026-10-08T15:10:18Z","bp":180,"bs":1,"ap":180.1,"as":2},"latestTrade":null}}"#.into()
-        }
-        "/v2/stocks/bars" if request.target.contains("page_token=next%3D1") => {
-            format!(r#"{{"bars":{{"NVDA":[{}]}},"next_page_token":null}}"#, bar(3))
-        }
-        "/v2/stocks/bars" => {
-            format!(r#"{{"bars":{{"NVDA":[{},{}]}},"next_page_token":"next=1"}}"#, bar(1), bar(2))
-        }
-        _ => return Act::Answer(404, String::new()),
-    };
-    Act::Answer(200, body)
-}
-
-#[test]
-fn start_up_reads_everything_at_once_page_by_page_and_in_any_form_of_number() {
-    let server = Server::start(start_up_answer);
-    let symbols = ["NVDA".parse().unwrap(), "ZZZ".parse().unwrap()];
-    let survey = broker(&server.url()).survey(&symbols, 2).unwrap();
-    assert_eq!(survey.account.cash.to_string(), "100000.5");
-    assert_eq!(survey.account.holdings.len(), 1, "an option is no holding of ours");
-    assert_eq!(survey.account.holdings[0].available.to_string(), "0.5");
-    assert_eq!(survey.open_orders[0].client_order_id.as_str(), "61d1feca");
-    assert!(survey.session.is_open);
-    assert_eq!(survey.snapshots.len(), 1, "a symbol without prices is missing");
-    assert!((survey.snapshots[0].quote.unwrap().ask - 180.1).abs() < 1e-9);
-    let closes: Vec<usize> = survey.daily_bars.iter().map(|(_, bars)| bars.len()).collect();
-    assert_eq!(closes, [2, 0], "the newest two of three, over two pages");
-    assert_eq!(survey.daily_bars[0].1[1].at.to_string(), "2026-10-03T04:00:00Z");
-}
-
-#[test]
-fn refused_keys_are_told_apart_from_a_broker_that_is_down() {
-    let server = Server::start(|_| Act::Answer(401, r#"{"message":"unauthorized."}"#.to_owned()));
-    let error = broker(&server.url()).account().unwrap_err();
-    assert_eq!(error.to_string(), "broker refused the credentials: broker answered http 401: unauthorized.");
-    let server = Server::start(|_| Act::Answer(503, String::new()));
-    assert!(matches!(broker(&server.url()).session(), Err(BrokerError::Unreachable(_))));
-}
-
 #[test]
 fn sixty_four_workers_are_connected_in_no_time() {
     let venue = venue(config("http://127.0.0.1:1"));
@@ -520,88 +466,4 @@ fn sixty_four_workers_are_connected_in_no_time() {
     let took = SystemClock.now().since(begun);
     // A tenth of it in a release build: 100 ms from start to first read.
     assert!(took < Duration::from_secs(1), "{} workers took {took:?}", workers.len());
-}
-
-mod secrets {
-    //! Whatever is logged, the keys are not in it.
-
-    use std::io::Write;
-
-    use tracing_subscriber::fmt::MakeWriter;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Captured {
-        type Writer = Self;
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
-
-    impl log::Log for Captured {
-        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-            true
-        }
-
-        fn log(&self, record: &log::Record<'_>) {
-            let _ = writeln!(self.clone(), "{} {}", record.target(), record.args());
-        }
-
-        fn flush(&self) {}
-    }
-
-    #[test]
-    fn no_key_is_ever_logged() {
-        let captured = Captured::default();
-        log::set_logger(Box::leak(Box::new(captured.clone()))).unwrap();
-        log::set_max_level(log::LevelFilter::Trace);
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::level_filters::LevelFilter::TRACE)
-            .with_writer(captured.clone())
-            .finish();
-        let server = Server::start(|request| match request.method.as_str() {
-            "POST" => Act::Answer(200, order(&id_of(request), "new", 0)),
-            _ => Act::Answer(401, r#"{"message":"unauthorized."}"#.to_owned()),
-        });
-        let stream = OrderStream::listen();
-        let venue = venue(with_stream(&server.url(), &stream));
-        tracing::subscriber::with_default(subscriber, || {
-            let (stop, stopped) = oneshot::channel();
-            thread::scope(|scope| {
-                // The tracker has to run on this thread, where the subscriber is.
-                scope.spawn(|| {
-                    let mut session = stream.accept();
-                    session.say(&Session::event("new", &order("bot-1", "new", 0)));
-                    drop(session);
-                    let _session = stream.accept();
-                    drop(stop);
-                });
-                venue.track(stopped);
-            });
-            let mut broker = venue.connect().unwrap();
-            let order = request("bot-1");
-            let said = format!("{:?} {:?}", broker.submit(&order), broker.query(&order.client_order_id));
-            tracing::error!("{said} {:?} {:?}", broker.account(), config(&server.url()));
-        });
-        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains("broker answered") && log.contains("order stream is connected"), "{log}");
-        assert!(log.contains("reqwest::"), "the libraries' records are captured, too: {log}");
-        for key in ["KEY", "S3CRET", "5333435245", "S3cret"] {
-            assert!(!log.replace("APCA-API-KEY", "").contains(key), "{key} is in the log: {log}");
-        }
-    }
 }

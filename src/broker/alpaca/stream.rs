@@ -33,6 +33,8 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(250);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// After an answer that will hardly change: wrong keys, no such address.
 const BACK_OFF_REFUSED: Duration = Duration::from_secs(30);
+/// A connection that lasted this long is worth an immediate new one.
+const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// For each step of the handshake, and for sending.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// An order's frame has about 1500 bytes.
@@ -66,17 +68,17 @@ pub(super) async fn follow(
 ) {
     let mut pause = BACK_OFF_MIN;
     loop {
-        let mut was_connected = false;
+        let begun = clock.now();
         let lost = match connect(config, tls).await {
             Ok(mut socket) => {
-                was_connected = true;
                 on_event(Event::Connected);
                 read(&mut socket, config.stream_silence_max, &mut on_event).await
             }
             Err(lost) => lost,
         };
         on_event(Event::Lost(lost.reason));
-        if was_connected {
+        // Two bots that take the one connection from each other must not do so ever faster.
+        if clock.now().since(begun) > STABLE_AFTER {
             pause = BACK_OFF_MIN;
         }
         let span = if lost.refused { BACK_OFF_REFUSED } else { pause };

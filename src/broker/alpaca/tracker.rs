@@ -41,7 +41,7 @@ async fn listen(shared: &Shared, state: &State) {
     stream::follow(&shared.config, &shared.tls, &*shared.clock, |event| match event {
         Event::Connected => {
             info!("order stream is connected");
-            (first, _) = (false, state.stream_is_up.replace(true));
+            state.stream_is_up.set(true);
             state.poll_now.notify_one();
         }
         Event::Lost(reason) => {

@@ -46,6 +46,10 @@ impl AlpacaVenue {
                 format!("rate limit must be 1 request or more per 1ms or more, was {requests}/{window:?}");
             return Err(AlpacaConfigError::Setting(fault));
         }
+        if config.poll_interval < Duration::from_millis(1) {
+            let fault = format!("poll interval must be 1ms or more, was {:?}", config.poll_interval);
+            return Err(AlpacaConfigError::Setting(fault));
+        }
         let tls = tls_config()?;
         let tracker_client = AlpacaClient::new(&config, &tls)?;
         let shared = Shared {
