@@ -47,7 +47,7 @@ pub struct Args {
     /// A manifest (TOML) with what flags do not say
     manifest: Option<PathBuf>,
     /// How many workers, 1 to 1024 [default: 4]
-    #[arg(short, long, env = "BOT_WORKERS", value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
+    #[arg(short, long, env = "BOT_WORKERS", allow_negative_numbers = true, value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
     workers: Option<usize>,
     /// Where signals come from [default: <redis://127.0.0.1:6379>]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "DUR", value_parser = interval, default_value = "1s")]
     price_interval: Duration,
     /// How many signals wait for a worker at the most [default: 64]
-    #[arg(long, value_name = "N", value_parser = in_range::<{ *QUEUE_RANGE.start() }, { *QUEUE_RANGE.end() }>)]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = in_range::<{ *QUEUE_RANGE.start() }, { *QUEUE_RANGE.end() }>)]
     queue: Option<usize>,
     /// Stop when the stream is drained and all orders are final
     #[arg(long)]

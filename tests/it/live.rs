@@ -89,14 +89,14 @@ fn sigterm_finishes_what_is_in_hand_and_leaves_the_rest_to_the_next_process() {
 fn a_second_signal_forces_the_end_and_nothing_is_lost() {
     let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_secs(3));
     let signals = [house.send(&["ticker", "NVDA", "direction", "b"])];
-    let bot = Bot::start(house.command("state", &patient(&["-w", "1"])));
+    let bot = Bot::start(house.command("state", &patient(&["-w", "1", "--quote-age-max", "1h"])));
     wait_until(Duration::from_mins(1), || (house.exchange().counts().posts > 0).then_some(())).unwrap();
     bot.signal("INT");
     // The first signal is heeded when the intake has gone; the second one may come at any time after that.
     std::thread::sleep(Duration::from_millis(50));
     bot.signal("INT");
     exits(&bot.end(), 130);
-    let output = house.run(&patient(&["-w", "1", "--drain"]));
+    let output = house.run(&patient(&["-w", "1", "--drain", "--quote-age-max", "1h"]));
     exits(&output, 0);
     house.check_worked_off(&signals, &summary(&output));
 }
