@@ -77,7 +77,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let (stop, stopped) = bounded(1);
     let signals = stop_signals()?;
     let handle = signals.handle();
-    let sender = Sender { args, json: global.json, producer, stopped, is_down: false };
+    let sender = Sender { args, json: global.json, producer, stopped, is_down: false, is_closed: false };
     std::thread::scope(|scope| {
         // The main thread takes the signals: they would break off a read from Redis.
         let sending = scope.spawn(move || {
@@ -118,6 +118,7 @@ struct Sender {
     producer: Producer,
     stopped: Receiver<()>,
     is_down: bool,
+    is_closed: bool,
 }
 
 /// After standing still for this long (Redis was away, the machine slept) missed ticks are left out, not made up for.
@@ -129,6 +130,7 @@ impl Sender {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let mut tick = SystemClock.now();
         while left > 0 && self.sleep_until(tick) {
+            self.say_whether_closed(SystemClock.now());
             if let Some(side) = generator.decide(SystemClock.now()) {
                 let Some(id) = self.send(side)? else { break };
                 if written(self.print(&id, side))?.is_none() {
@@ -165,6 +167,22 @@ impl Sender {
                 Err(fault @ (RedisFault::Credentials(_) | RedisFault::Misused(_))) => {
                     return Err(failure(fault));
                 }
+            }
+        }
+    }
+
+    /// Silence at night is no fault: it is said once, as is the end of it.
+    fn say_whether_closed(&mut self, now: Timestamp) {
+        if self.args.hours == Hours::Always {
+            return;
+        }
+        let market = calendar::clock_at(now);
+        if market.is_open == self.is_closed {
+            self.is_closed = !market.is_open;
+            if self.is_closed {
+                tracing::info!("market is closed until {}", market.next_open.to_new_york().to_rfc3339());
+            } else {
+                tracing::info!("market is open");
             }
         }
     }

@@ -188,15 +188,13 @@ impl RedisInbox {
                 self.session()?.own_from = None;
                 break;
             };
-            let (wanted, all) = self.not_held(page, room);
-            self.take(&wanted, 0)?;
+            // What was taken is held now: listing a page again goes on with the rest of it.
+            if self.take_page(page, room, 0)? {
+                self.session()?.own_from = Some(format!("({last}"));
+            }
             if !self.ready.is_empty() {
-                // What was taken is held now: listing the page again goes on with the rest of it.
-                let next = if all { format!("({last}") } else { from };
-                self.session()?.own_from = Some(next);
                 break;
             }
-            self.session()?.own_from = Some(format!("({last}"));
         }
         Ok(())
     }
@@ -215,8 +213,7 @@ impl RedisInbox {
         loop {
             let page = self.list_pending(millis(self.config.lease), &from, None)?;
             let Some(last) = page.last().map(|pending| pending.id.clone()) else { break };
-            let (wanted, _) = self.not_held(page, room);
-            self.take(&wanted, millis(self.config.lease))?;
+            self.take_page(page, room, millis(self.config.lease))?;
             if !self.ready.is_empty() {
                 return Ok(()); // Still due: the next read goes on.
             }
@@ -243,19 +240,21 @@ impl RedisInbox {
         expect(reply::pending(answer), "XPENDING")
     }
 
-    /// The first `room` of a page that this process may take, and whether those are all of them.
-    fn not_held(&self, page: Vec<Pending>, room: usize) -> (Vec<Pending>, bool) {
-        let mut wanted: Vec<_> =
-            page.into_iter().filter(|pending| self.held.get(&EntryId::new(&pending.id)).is_none()).collect();
-        let all = wanted.len() <= room;
-        wanted.truncate(room);
-        (wanted, all)
+    /// Takes at most `room` of what is on a page and not held; false when some of it is left.
+    fn take_page(&mut self, page: Vec<Pending>, room: usize, idle_ms: i64) -> Result<bool, RedisFault> {
+        let is_held = |pending: &Pending| self.held.get(&EntryId::new(&pending.id)).is_some();
+        let wanted: Vec<_> = page.into_iter().filter(|pending| !is_held(pending)).collect();
+        let mut chunks = wanted.chunks(room).peekable();
+        while let Some(chunk) = chunks.next() {
+            self.take(chunk, idle_ms)?;
+            if !self.ready.is_empty() {
+                return Ok(chunks.peek().is_none());
+            }
+        }
+        Ok(true)
     }
 
     fn take(&mut self, wanted: &[Pending], idle_ms: i64) -> Result<(), RedisFault> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
         let script = self.session()?.take_script.clone();
         let mut take = redis::cmd("EVALSHA");
         take.arg(script).arg(1).arg(&self.config.stream).arg(&self.config.group).arg(&self.config.consumer);

@@ -117,12 +117,12 @@ fn entries_of_a_dead_peer_are_taken_over_after_the_lease() {
 fn entries_that_a_live_peer_renews_are_left_to_it() {
     let server = RedisServer::start();
     send_all(&server, &["1-0", "2-0"]);
-    let (mut owner, mut settler) = open_with_lease(&server, "live", 400);
+    let (mut owner, mut settler) = open_with_lease(&server, "live", 1_000);
     assert_eq!(read(&mut owner).len(), 2);
     // One of them loses its body: then it cannot be renewed, and is left to its owner all the same.
     server.run(&["XDEL", "nvda", "2-0"]);
-    let (mut inbox, _) = open_with_lease(&server, "a", 400);
-    let until = SystemClock.now() + Duration::from_millis(1_500);
+    let (mut inbox, _) = open_with_lease(&server, "a", 1_000);
+    let until = SystemClock.now() + Duration::from_millis(2_500);
     while SystemClock.now() < until {
         settler.renew().unwrap();
         assert_eq!(shown(&inbox.read(10, Duration::from_millis(20)).unwrap()), [""; 0]);
