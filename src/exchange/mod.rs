@@ -111,7 +111,7 @@ pub struct Counts {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// What was asked for.
         address: SocketAddr,
@@ -145,8 +145,8 @@ impl Exchange {
             .map_err(StartError::Thread)?;
         let (stop, asked_to_stop) = watch::channel(false);
         let (alive, ended) = crossbeam_channel::bounded::<Infallible>(0);
-        let shop = Arc::new(Shop::new(config, clock, asked_to_stop.clone()));
-        let served = Arc::clone(&shop);
+        let served = Arc::new(Shop::new(config, clock, asked_to_stop.clone()));
+        let shop = Arc::clone(&served);
         let thread = std::thread::Builder::new()
             .name("exchange".to_owned())
             .spawn(move || {
