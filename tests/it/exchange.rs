@@ -104,7 +104,9 @@ async fn frame(socket: &mut Socket) -> Option<Value> {
     match next?.ok()? {
         Message::Binary(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Message::Close(_) => None,
-        other => panic!("no binary frame: {other:?}"),
+        text @ (Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {
+            panic!("no binary frame: {text:?}")
+        }
     }
 }
 
@@ -310,7 +312,7 @@ async fn requests_without_the_right_keys_are_unauthorized() {
 async fn too_many_requests_are_answered_429_until_the_window_ends() {
     let stage = Stage::with(|config| {
         let requests = NonZeroU32::new(3).unwrap();
-        config.limit = Some(RequestLimit { requests, span: Duration::from_secs(60) });
+        config.limit = Some(RequestLimit { requests, span: Duration::from_mins(1) });
     });
     let number = |reply: &Reply, name: &str| reply.headers[name].to_str().unwrap().parse::<i64>().unwrap();
     for remaining in [2, 1, 0] {
@@ -550,7 +552,7 @@ async fn pages_of_bars_put_together_are_all_bars_in_either_direction() {
 
 #[tokio::test]
 async fn a_client_that_gives_up_waiting_finds_that_its_order_was_taken() {
-    let stage = Stage::with(|config| config.latency = Duration::from_secs(60));
+    let stage = Stage::with(|config| config.latency = Duration::from_mins(1));
     let request = stage.client.post(format!("{}/v2/orders", stage.exchange.url()));
     let request = request.header("APCA-API-KEY-ID", "k").header("APCA-API-SECRET-KEY", "s");
     let mut order = ioc("buy", "1");
