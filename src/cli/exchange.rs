@@ -42,14 +42,14 @@ pub struct Args {
     /// What is traded, with start prices
     #[arg(long, value_name = "SYMBOL=PRICE,...", value_delimiter = ',', default_value = "NVDA=180")]
     symbols: Vec<Start>,
-    /// Replays a bar file (datetime,open,high,low,close,volume) instead of the seeded random walk
+    /// Replays a bar file (datetime,open,high,low,close,volume) instead of the seeded random walk; its first price is the start price
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
     /// Seconds of the bar file per second
     #[arg(long, value_name = "X", default_value = "1", requires = "prices", value_parser = speed)]
     speed: f64,
     /// What the account starts with, in dollars
-    #[arg(long, value_name = "DOLLARS", default_value = "100000", value_parser = cash)]
+    #[arg(long, value_name = "DOLLARS", default_value = "100000", value_parser = cash, allow_negative_numbers = true)]
     cash: Money,
     /// Decides on prices and ids
     #[arg(long, value_name = "N", default_value_t = 1)]

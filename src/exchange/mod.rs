@@ -111,7 +111,7 @@ pub struct Counts {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// What was asked for.
         address: SocketAddr,
@@ -143,7 +143,7 @@ impl Exchange {
             .enable_time()
             .build()
             .map_err(StartError::Thread)?;
-        let (stop, asked_to_stop) = watch::channel(false);
+        let (halt, asked_to_stop) = watch::channel(false);
         let (alive, ended) = crossbeam_channel::bounded::<Infallible>(0);
         let shop = Arc::new(Shop::new(config, clock, asked_to_stop.clone()));
         let served = Arc::clone(&shop);
@@ -156,7 +156,7 @@ impl Exchange {
                 result
             })
             .map_err(StartError::Thread)?;
-        Ok(Running { addr, shop, stop, ended, thread: Some(thread) })
+        Ok(Running { addr, shop, halt, ended, thread: Some(thread) })
     }
 }
 
@@ -165,7 +165,7 @@ impl Exchange {
 pub struct Running {
     addr: SocketAddr,
     shop: Arc<Shop>,
-    stop: watch::Sender<bool>,
+    halt: watch::Sender<bool>,
     ended: Receiver<Infallible>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -205,7 +205,7 @@ impl Running {
     }
 
     fn join(&mut self) -> io::Result<()> {
-        self.stop.send_replace(true);
+        self.halt.send_replace(true);
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(io::Error::other("the exchange's thread panicked")),

@@ -125,12 +125,16 @@ impl RedisSettler {
             return Ok(());
         }
         let script = self.session()?.settle_script.clone();
-        let mut calls = redis::pipe();
+        let mut transaction = redis::pipe();
+        transaction.cmd("MULTI");
         for chunk in records.chunks(SETTLED_PER_CALL) {
-            calls.add_command(self.settle_command(&script, chunk));
+            transaction.add_command(self.settle_command(&script, chunk));
         }
+        transaction.cmd("EXEC");
+        let executed =
+            self.session()?.link.call_all(&transaction, Duration::ZERO)?.pop().map(accepted).transpose()?;
         let mut absent = HashSet::new();
-        for answer in self.session()?.link.call_all(&calls, Duration::ZERO)? {
+        for answer in expect(executed.and_then(reply::array), "EXEC")? {
             absent.extend(expect(reply::texts(accepted(answer)?), "settle.lua")?);
         }
         if absent.is_empty() {

@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod exchange;
 mod house;
 mod inbox;
 mod live;

@@ -50,7 +50,7 @@ pub enum Prices {
         /// Seconds of the bars per second of ours.
         speed: f64,
     },
-    /// They stand still until [`Core::set_quote`].
+    /// They stand still until [`super::Core::set_quote`].
     Still,
 }
 
