@@ -19,6 +19,7 @@ pub mod account;
 pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
+pub mod strategy;
 pub mod sizing;
 pub mod risk;
 pub mod task;

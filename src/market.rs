@@ -1,5 +1,7 @@
 //! What the market shows: quotes, trades, bars. Prices seen are `f64`.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
 
@@ -86,5 +88,62 @@ impl SessionClock {
     /// Whether the session is open at `now`, also when `now` has passed a boundary since the clock was read.
     pub fn is_open_at(&self, now: Timestamp) -> bool {
         if self.is_open { now < self.next_close } else { now >= self.next_open && now < self.next_close }
+    }
+}
+
+/// One thing that happened in the market.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MarketEvent {
+    /// A new best bid and ask.
+    Quote {
+        /// Of what.
+        symbol: Symbol,
+        /// The quote.
+        quote: Quote,
+    },
+    /// A print on the tape: a tick.
+    Trade {
+        /// Of what.
+        symbol: Symbol,
+        /// The print.
+        trade: Trade,
+    },
+    /// A span that is over.
+    Bar {
+        /// Of what.
+        symbol: Symbol,
+        /// The bar; its `at` is the span's start.
+        bar: Bar,
+        /// How long the span was.
+        span: Duration,
+    },
+}
+
+impl MarketEvent {
+    /// Of what.
+    pub fn symbol(&self) -> Symbol {
+        match self {
+            MarketEvent::Quote { symbol, .. }
+            | MarketEvent::Trade { symbol, .. }
+            | MarketEvent::Bar { symbol, .. } => *symbol,
+        }
+    }
+
+    /// When it was known: a bar is known at its end.
+    pub fn known_at(&self) -> Timestamp {
+        match self {
+            MarketEvent::Quote { quote, .. } => quote.at,
+            MarketEvent::Trade { trade, .. } => trade.at,
+            MarketEvent::Bar { bar, span, .. } => bar.at + *span,
+        }
+    }
+
+    /// The price it shows: a quote's mid, a print's price, a bar's close.
+    pub fn price(&self) -> f64 {
+        match self {
+            MarketEvent::Quote { quote, .. } => quote.mid(),
+            MarketEvent::Trade { trade, .. } => trade.price,
+            MarketEvent::Bar { bar, .. } => bar.close,
+        }
     }
 }

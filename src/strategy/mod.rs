@@ -1,0 +1,149 @@
+//! Strategies: market events, timers and fills in, wishes out. Deterministic: the same events give the same wishes.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+use crate::market::MarketEvent;
+use crate::order::{OrderType, Side, TimeInForce};
+use crate::symbol::Symbol;
+use crate::units::{Price, Quantity};
+
+/// How sure a strategy is, -1 (as short as allowed) to 1 (as long as allowed); 0 is flat.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Strength(f64);
+
+/// A number that is no strength.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[error("signal must be a number from -1 to 1, was {0}")]
+pub struct StrengthError(f64);
+
+impl Strength {
+    /// # Errors
+    /// NaN and everything outside -1 to 1 is refused; exactly -1 and 1 are legal.
+    pub fn new(value: f64) -> Result<Self, StrengthError> {
+        if (-1.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(StrengthError(value)) }
+    }
+
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// What a strategy wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    /// To be so long or short from now on; the portfolio sizes it.
+    Signal {
+        /// In what.
+        symbol: Symbol,
+        /// How sure.
+        strength: Strength,
+    },
+    /// An order of its own making; risk and books apply all the same.
+    Order {
+        /// In what.
+        symbol: Symbol,
+        /// Which way.
+        side: Side,
+        /// How many shares, above 0.
+        quantity: Quantity,
+        /// At what price.
+        order_type: OrderType,
+        /// How long it rests.
+        time_in_force: TimeInForce,
+    },
+    /// To have all of its open orders cancelled.
+    CancelAll,
+}
+
+/// Where a strategy puts its wishes; the caller reuses it, so that an event costs no allocation.
+#[derive(Debug, Default)]
+pub struct Wishes(Vec<Wish>);
+
+impl Wishes {
+    /// Wishes to be so long or short.
+    ///
+    /// # Errors
+    /// A number that is no strength.
+    pub fn signal(&mut self, symbol: Symbol, strength: f64) -> Result<(), StrategyError> {
+        let strength = Strength::new(strength)?;
+        self.0.push(Wish::Signal { symbol, strength });
+        Ok(())
+    }
+
+    /// Wishes anything.
+    pub fn push(&mut self, wish: Wish) {
+        self.0.push(wish);
+    }
+
+    /// Takes all wishes out, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Wish> + '_ {
+        self.0.drain(..)
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A fill of an order that came from the strategy's own wish.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fill {
+    /// When.
+    pub at: Timestamp,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Which way.
+    pub side: Side,
+    /// Shares.
+    pub quantity: Quantity,
+    /// Per share.
+    pub price: Price,
+}
+
+/// Why a strategy failed. The runner adds the strategy's name; its neighbours go on.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum StrategyError {
+    /// It gave a number that is no strength.
+    #[error(transparent)]
+    Strength(#[from] StrengthError),
+    /// It says so itself, or its script failed; the text names file and line where there is one.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl StrategyError {
+    /// A failure in words.
+    pub fn failed(text: impl fmt::Display) -> Self {
+        Self::Failed(text.to_string())
+    }
+}
+
+/// A trading strategy. Time comes with the events; a strategy has no clock, no I/O and no randomness but a seeded one.
+pub trait Strategy: Send {
+    /// Something happened in the market.
+    ///
+    /// # Errors
+    /// The strategy cannot go on; what becomes of it is its runner's policy.
+    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError>;
+
+    /// The interval that it asked for in its manifest has passed.
+    ///
+    /// # Errors
+    /// As [`Strategy::on_event`].
+    fn on_timer(&mut self, _now: Timestamp, _wishes: &mut Wishes) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
+    /// An order of its own was filled, in whole or in part.
+    ///
+    /// # Errors
+    /// As [`Strategy::on_event`].
+    fn on_fill(&mut self, _fill: &Fill, _wishes: &mut Wishes) -> Result<(), StrategyError> {
+        Ok(())
+    }
+}
