@@ -19,6 +19,7 @@ pub mod account;
 pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
+pub mod ticks;
 pub mod strategy;
 pub mod sizing;
 pub mod risk;
@@ -38,4 +39,5 @@ pub mod gate;
 pub mod shared_desk;
 pub mod pool;
 pub mod live;
+pub mod engine;
 pub mod cli;
