@@ -6,6 +6,8 @@
 //! and a window moves on by the clock, never by a tick, so that no tick can wipe it.
 
 mod block;
+#[cfg(test)]
+mod model;
 mod sealed;
 mod span;
 mod store;

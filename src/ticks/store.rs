@@ -136,3 +136,80 @@ impl Series {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::TryRecvError;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn store() -> TickStore {
+        let clock = ManualClock::new(Timestamp::from_secs(1_000));
+        TickStore::new(Limits::new(Duration::from_mins(1)), Arc::new(clock))
+    }
+
+    #[test]
+    fn a_tick_without_a_time_gets_the_clocks() {
+        let (store, symbol) = (store(), "NVDA".parse().unwrap());
+        store.push(Tick::new(symbol, 1.5)).unwrap();
+        assert_eq!(store.snapshot(symbol).last().unwrap().at, Timestamp::from_secs(1_000));
+    }
+
+    #[test]
+    fn a_symbol_whose_window_is_held_does_not_hold_up_another() {
+        let (store, held, free) = (store(), "F".parse().unwrap(), "BRK.B".parse().unwrap());
+        let series = store.series(held);
+        series.read(Timestamp::from_secs(1_000), |_| {
+            // A thread of its own: were it to wait, joining it would never end.
+            std::thread::scope(|scope| {
+                let writer =
+                    scope.spawn(|| store.push(Tick::new(free, 1.0)).map(|_| store.snapshot(free).len()));
+                assert_eq!(writer.join().unwrap(), Ok(1));
+            });
+        });
+        assert_eq!(store.symbols(), [free, held]);
+    }
+
+    #[test]
+    fn many_writers_and_readers_lose_nothing() {
+        let store = store();
+        let symbols: Vec<Symbol> =
+            ["F", "GOOGL", "BTC/USD"].iter().map(|text| text.parse().unwrap()).collect();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (store, symbols) = (&store, &symbols);
+                scope.spawn(move || {
+                    for number in 0..3_000 {
+                        let at =
+                            Timestamp::from_secs(1_000) - Duration::from_millis((number * 7 + writer) % 900);
+                        store
+                            .push(Tick::new(symbols[usize::try_from(number).unwrap() % 3], 1.0).at(at))
+                            .unwrap();
+                        if number % 100 == 0 {
+                            let window = store.snapshot(symbols[0]);
+                            assert!(window.all().iter().map(|tick| tick.at).is_sorted());
+                        }
+                    }
+                });
+            }
+        });
+        for symbol in symbols {
+            assert_eq!(store.snapshot(symbol).len(), 4_000);
+        }
+    }
+
+    #[test]
+    fn the_first_tick_wakes_who_waits_for_it() {
+        let (store, symbol) = (store(), "F".parse().unwrap());
+        let first = store.series(symbol).first_tick();
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        store.push(Tick::new(symbol, -1.0)).unwrap_err();
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty), "a refused tick is none");
+        store.push(Tick::new(symbol, 1.0)).unwrap();
+        assert_eq!(first.try_recv(), Err(TryRecvError::Disconnected));
+        assert_eq!(store.series(symbol).first_tick().try_recv(), Err(TryRecvError::Disconnected));
+    }
+}

@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod engine;
 mod exchange;
 mod house;
 mod inbox;
