@@ -83,7 +83,10 @@ impl Listener {
             Ok(()) => self.heard.events += 1,
             Err(TrySendError::Full(_)) => {
                 if self.heard.dropped == 0 {
-                    tracing::warn!(listener = self.heard.name, "a listener is too slow; it misses market events");
+                    tracing::warn!(
+                        listener = self.heard.name,
+                        "a listener is too slow; it misses market events"
+                    );
                 }
                 self.heard.dropped += 1;
             }

@@ -90,7 +90,13 @@ pub trait Venue: Sync {
 
     /// Tells market data as it happens until `stop` resolves (its sender is dropped). Runs on a thread of its own, and
     /// returns at once where there is no stream: then the polled prices are all there is.
-    fn watch(&self, _watch: &MarketWatch<'_>, _stop: oneshot::Receiver<()>, _tell: &mut dyn FnMut(MarketNews)) {}
+    fn watch(
+        &self,
+        _watch: &MarketWatch<'_>,
+        _stop: oneshot::Receiver<()>,
+        _tell: &mut dyn FnMut(MarketNews),
+    ) {
+    }
 }
 
 /// What a market data stream is asked for.

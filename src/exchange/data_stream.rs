@@ -23,6 +23,8 @@ use crate::symbol::Symbol;
 
 /// A subscription may name every symbol of a feed.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// In one frame, so that it stays below what clients take.
+const ITEMS_MAX: usize = 1_000;
 /// A client that has not authorized by then is shown the door.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -83,19 +85,19 @@ async fn serve(socket: &mut WebSocket, shop: &Shop) -> Result<(), axum::Error> {
             said = hear(socket) => {
                 let Some(said) = said? else { return Ok(()) };
                 let answer = subscription.change(&said);
-                send(socket, &[answer]).await?;
-                // Nobody's market is watched for nothing.
+                // Nobody's market is watched for nothing, and nothing is missed after the answer.
                 if subscription.is_empty() {
                     shown = None;
                 } else if shown.is_none() {
                     shown = Some(shop.shown.subscribe());
                 }
+                send(socket, &[answer]).await?;
             }
             step = next(&mut shown) => match step {
                 Ok(step) => {
                     let items: Vec<_> = step.iter().filter_map(|event| subscription.item(event)).collect();
-                    if !items.is_empty() {
-                        send(socket, &items).await?;
+                    for part in items.chunks(ITEMS_MAX) {
+                        send(socket, part).await?;
                     }
                 }
                 Err(RecvError::Lagged(_)) => return turn_away(socket, 407, "slow client").await,
@@ -159,18 +161,21 @@ impl Subscription {
     /// The event in the words of the wire, when the client wants it.
     fn item(&self, event: &MarketEvent) -> Option<Item> {
         match event {
-            MarketEvent::Quote { symbol, quote } => self
-                .quotes
-                .has(*symbol)
-                .then(|| Item { kind: "q", symbol: *symbol, body: Body::Quote(quote.into()) }),
-            MarketEvent::Trade { symbol, trade } => self
-                .trades
-                .has(*symbol)
-                .then(|| Item { kind: "t", symbol: *symbol, body: Body::Trade(trade.into()) }),
-            MarketEvent::Bar { symbol, bar, .. } => self
-                .bars
-                .has(*symbol)
-                .then(|| Item { kind: "b", symbol: *symbol, body: Body::Bar(bar.into()) }),
+            MarketEvent::Quote { symbol, quote } => self.quotes.has(*symbol).then(|| Item {
+                kind: "q",
+                symbol: *symbol,
+                body: Body::Quote(quote.into()),
+            }),
+            MarketEvent::Trade { symbol, trade } => self.trades.has(*symbol).then(|| Item {
+                kind: "t",
+                symbol: *symbol,
+                body: Body::Trade(trade.into()),
+            }),
+            MarketEvent::Bar { symbol, bar, .. } => self.bars.has(*symbol).then(|| Item {
+                kind: "b",
+                symbol: *symbol,
+                body: Body::Bar(bar.into()),
+            }),
         }
     }
 }

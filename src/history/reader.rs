@@ -87,7 +87,10 @@ impl History {
             let file = &mut self.open[place];
             let Some(row) = file.pop(&mut self.faults)? else { continue };
             if row.time < self.last {
-                let rule = format!("time must be in order within {LOOK_AHEAD} lines, was {} after {}", row.time, self.last);
+                let rule = format!(
+                    "time must be in order within {LOOK_AHEAD} lines, was {} after {}",
+                    row.time, self.last
+                );
                 self.faults.take(file.fault(row.line, rule))?;
                 continue;
             }
@@ -168,7 +171,9 @@ impl OpenFile {
     /// Opens a file and reads ahead; `None` when it has no rows.
     fn open(day_file: DayFile, directory: &Path, faults: &mut Faults) -> Result<Option<Self>, HistoryError> {
         let path = day_file.path(directory);
-        let bytes = File::open(&path).map(|file| BufReader::with_capacity(BUFFER_BYTES, file)).map_err(HistoryError::io(&path))?;
+        let bytes = File::open(&path)
+            .map(|file| BufReader::with_capacity(BUFFER_BYTES, file))
+            .map_err(HistoryError::io(&path))?;
         let (rows, line) = (BinaryHeap::with_capacity(LOOK_AHEAD), Vec::new());
         let mut file = Self { day_file, path, bytes, lines: 0, at_end: false, rows, line };
         let header = day_file.kind.header();

@@ -164,11 +164,7 @@ fn a_line_that_cannot_be_read_is_told_with_file_and_line() {
         &with_header(&"x".repeat(5_000)),
         "DIR/trades-2026-11-20.csv:2: line must have fewer than 4096 bytes",
     );
-    check_fault(
-        "notes.txt",
-        "",
-        "DIR must hold quotes-, trades- or bars-YYYY-MM-DD.csv, held none",
-    );
+    check_fault("notes.txt", "", "DIR must hold quotes-, trades- or bars-YYYY-MM-DD.csv, held none");
 }
 
 #[test]
@@ -196,12 +192,16 @@ fn a_line_too_far_out_of_order_is_a_fault_and_never_a_step_back_in_time() {
 
 fn events() -> impl Strategy<Value = MarketEvent> {
     // From 1980 to 2100, in nanoseconds; close together so that some share an instant.
-    let at = prop_oneof![0..4_102_444_800_000_000_000_i64, 1_795_000_000_000_000_000..1_795_000_000_000_000_009_i64]
-        .prop_map(Timestamp::from_nanos);
+    let at = prop_oneof![
+        0..4_102_444_800_000_000_000_i64,
+        1_795_000_000_000_000_000..1_795_000_000_000_000_009_i64
+    ]
+    .prop_map(Timestamp::from_nanos);
     let number = || prop_oneof![Just(0.0), 0.0..1_000.0, proptest::num::f64::POSITIVE];
     let symbol = "[A-Z][A-Z0-9./-]{0,14}".prop_map(|ticker| ticker.parse().unwrap());
     let numbers = (number(), number(), number(), number(), number());
-    (0..3, at, symbol, numbers, any::<u32>()).prop_map(|(kind, at, symbol, (a, b, c, d, e), span)| match kind {
+    (0..3, at, symbol, numbers, any::<u32>()).prop_map(|(kind, at, symbol, (a, b, c, d, e), span)| match kind
+    {
         0 => MarketEvent::Quote { symbol, quote: Quote { at, bid: a, bid_size: b, ask: c, ask_size: d } },
         1 => MarketEvent::Trade { symbol, trade: Trade { at, price: a, size: b } },
         _ => MarketEvent::Bar {

@@ -70,7 +70,8 @@ async fn connect(
     symbols: &[Symbol],
 ) -> Result<Socket, Lost> {
     let mut socket = Socket::open(config.endpoints.data_stream(), tls).await?;
-    let success = |wanted: &'static str| move |item: &Item| matches!(item, Item::Success(word) if word == wanted);
+    let success =
+        |wanted: &'static str| move |item: &Item| matches!(item, Item::Success(word) if word == wanted);
     answer(&mut socket, success("connected")).await?;
     socket.authorize(&config.credentials).await?;
     answer(&mut socket, success("authenticated")).await?;

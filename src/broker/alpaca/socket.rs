@@ -56,8 +56,7 @@ impl Socket {
             .max_message_size(Some(MESSAGE_LEN_MAX))
             .max_frame_size(Some(MESSAGE_LEN_MAX));
         let connector = Connector::Rustls(Arc::clone(tls));
-        let connecting =
-            connect_async_tls_with_config(address.as_str(), Some(limits), true, Some(connector));
+        let connecting = connect_async_tls_with_config(address.as_str(), Some(limits), true, Some(connector));
         let (socket, _) = timeout(STEP_TIMEOUT, connecting).await.map_err(too_slow)?.map_err(unconnected)?;
         Ok(Self(socket))
     }
