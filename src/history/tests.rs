@@ -32,7 +32,9 @@ fn bar(at: &str, close: f64) -> MarketEvent {
 
 fn record(directory: &Path, events: &[MarketEvent]) {
     let mut recorder = Recorder::open(directory).unwrap();
-    events.iter().for_each(|event| recorder.record(event).unwrap());
+    for event in events {
+        recorder.record(event).unwrap();
+    }
     recorder.flush().unwrap();
 }
 

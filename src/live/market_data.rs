@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::oneshot;
 
-use super::House;
+use super::{House, LiveError, start, until_done};
 use crate::broker::{MarketNews, MarketWatch, Venue};
 use crate::clock::Clock;
 use crate::feed::Feed;
@@ -25,9 +26,50 @@ pub enum FeedSource {
     Poll,
 }
 
+/// The threads that market events need: one streams them, one writes them down.
+pub(super) struct MarketThreads<'scope, 'a> {
+    stop: oneshot::Sender<()>,
+    streaming: Option<ScopedJoinHandle<'scope, ()>>,
+    writing: Option<ScopedJoinHandle<'scope, Recorded>>,
+    feed: Closing<'a>,
+}
+
+impl MarketThreads<'_, '_> {
+    /// Ends them in the direction of the data; all that was heard is written.
+    pub(super) fn end(self) -> Result<Option<Recorded>, LiveError> {
+        drop(self.stop);
+        if let Some(streaming) = self.streaming {
+            let _ = streaming.join();
+        }
+        drop(self.feed);
+        let written = self.writing.map(ScopedJoinHandle::join).transpose();
+        written.map_err(|_| LiveError::Thread(NAME.to_owned()))
+    }
+}
+
 impl<V: Venue> House<'_, V> {
+    /// Starts what is needed: the recorder when there is a recording, the stream when somebody listens.
+    pub(super) fn start_market<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        recording: Option<Recording>,
+    ) -> Result<MarketThreads<'scope, 'scope>, LiveError> {
+        let (stop, stopped) = oneshot::channel();
+        let feed = Closing(&self.config.feed);
+        let write = recording.map(|mut recording| {
+            move || {
+                until_done(NAME, || recording.run(self.clock));
+                recording.end(&self.config.feed)
+            }
+        });
+        let writing = write.map(|write| start(scope, NAME, write)).transpose()?;
+        let streams = self.config.feed_source == FeedSource::Stream && !self.config.feed.is_idle();
+        let streaming = streams.then(|| start(scope, "feed", || self.stream_market(stopped))).transpose()?;
+        Ok(MarketThreads { stop, streaming, writing, feed })
+    }
+
     /// Passes the stream's events on until `stop` resolves.
-    pub(super) fn stream_market(&self, stop: oneshot::Receiver<()>) {
+    fn stream_market(&self, stop: oneshot::Receiver<()>) {
         let is_open = || self.prices.session().is_open_at(self.clock.now());
         let watch = MarketWatch { symbols: &self.config.symbols, is_open: &is_open };
         let mut tell = |news| match news {
@@ -88,9 +130,12 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 impl Recording {
     pub(super) fn open(directory: &Path, feed: &Feed) -> Result<Self, HistoryError> {
-        let recorder = Recorder::open(directory)?;
-        let recorded = Recorded { directory: directory.to_owned(), ..Recorded::default() };
-        Ok(Self { recorder, events: feed.subscribe(NAME, RECORDER_QUEUE_LEN), recorded, failing: false })
+        Ok(Self {
+            recorder: Recorder::open(directory)?,
+            events: feed.subscribe(NAME, RECORDER_QUEUE_LEN),
+            recorded: Recorded { directory: directory.to_owned(), ..Recorded::default() },
+            failing: false,
+        })
     }
 
     /// Writes until the feed is closed and its queue is empty.
@@ -133,15 +178,13 @@ impl Recording {
 
     /// Good news is told when something was written since `before` and nothing failed.
     fn flush(&mut self, before: &Recorded) {
-        match self.recorder.flush() {
-            Err(error) => self.fail(&error),
-            Ok(()) => {
-                let writes = self.recorded.events > before.events && self.recorded.failed == before.failed;
-                if self.failing && writes {
-                    tracing::info!("market events are recorded again");
-                    self.failing = false;
-                }
-            }
+        if let Err(error) = self.recorder.flush() {
+            return self.fail(&error);
+        }
+        let writes = self.recorded.events > before.events && self.recorded.failed == before.failed;
+        if self.failing && writes {
+            tracing::info!("market events are recorded again");
+            self.failing = false;
         }
     }
 

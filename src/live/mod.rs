@@ -183,18 +183,7 @@ impl<V: Venue> House<'_, V> {
             let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
             let (tracker_stop, tracker_stopped) = oneshot::channel();
             let tracker = start(scope, "tracker", || self.venue.track(tracker_stopped))?;
-            let recorder = recording.map(|mut recording| {
-                start(scope, "recorder", move || {
-                    until_done("recorder", || recording.run(self.clock));
-                    recording.end(&self.config.feed)
-                })
-            });
-            let recorder = recorder.transpose()?;
-            let _closed_at_last = Closing(&self.config.feed);
-            let (feed_stop, feed_stopped) = oneshot::channel();
-            let streaming = self.config.feed_source == FeedSource::Stream && !self.config.feed.is_idle();
-            let feed = streaming.then(|| start(scope, "feed", || self.stream_market(feed_stopped)));
-            let feed = feed.transpose()?;
+            let market = self.start_market(scope, recording)?;
             let poller_stopped = beside_stopped.clone();
             let poller = start(scope, "prices", move || {
                 until_done("prices", || {
@@ -239,13 +228,11 @@ impl<V: Venue> House<'_, V> {
             self.give_up.set(self.clock.now() + self.config.drain_timeout);
             let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
             let settled = settling.join();
-            drop((beside_stop, tracker_stop, feed_stop));
-            for beside in [Some(tracker), Some(poller), Some(books), feed].into_iter().flatten() {
+            drop((beside_stop, tracker_stop));
+            for beside in [tracker, poller, books] {
                 let _ = beside.join();
             }
-            self.config.feed.close();
-            let recorded = recorder.map(ScopedJoinHandle::join).transpose();
-            let recorded = recorded.map_err(|_| LiveError::Thread("recorder".to_owned()))?;
+            let recorded = market.end()?;
             if worked > 0 || settled.is_err() {
                 return Err(LiveError::Thread("worker or settler".to_owned()));
             }

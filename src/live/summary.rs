@@ -220,11 +220,9 @@ impl Summary {
 }
 
 fn recorded_text(Recorded { directory, events, dropped, failed }: &Recorded) -> String {
-    let mut text = format!("{events} market events in {}", directory.display());
-    for (count, what) in [(dropped, "dropped"), (failed, "failed")].iter().filter(|(count, _)| **count > 0) {
-        text += &format!(", {count} {what}");
-    }
-    text
+    let lost = |count: u64, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
+    format!("{events} market events in {}{dropped}{failed}", directory.display())
 }
 
 fn percentiles_text(histogram: &Histogram<u64>) -> String {
