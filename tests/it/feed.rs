@@ -135,7 +135,7 @@ fn quotes_trades_and_bars_of_all_symbols_arrive_as_the_exchange_shows_them() {
     let exchange = exchange_with(Arc::clone(&clock) as Arc<dyn Clock>, |_| {});
     let watcher = Watcher::start(config(exchange.addr()), true);
     watcher.wait_for("a connection", |watcher| watcher.count(MarketNews::Connected) == 1);
-    clock.set(start + Duration::from_secs(60));
+    clock.set(start + Duration::from_mins(1));
     let bars = |watcher: &Watcher| {
         watcher.events().iter().filter(|event| matches!(event, MarketEvent::Bar { .. })).count()
     };
@@ -158,7 +158,8 @@ fn quotes_trades_and_bars_of_all_symbols_arrive_as_the_exchange_shows_them() {
             .collect();
         let MarketEvent::Bar { bar, span, .. } = bar else { unreachable!() };
         assert_eq!((bar.at, *span), (start, Duration::from_mins(1)));
-        assert_eq!(bar.close, prices[prices.len() - 2], "the last print before the minute was over");
+        let before = prices[prices.len() - 2];
+        assert!((bar.close - before).abs() < 1e-9, "the last print before the minute was over");
     }
 }
 
@@ -234,7 +235,7 @@ fn an_odd_frame_is_left_out_and_what_follows_is_heard() {
         {"T":"t","S":"NVDA","p":2.5,"s":1,"t":"2026-11-20T15:30:00Z"}]"#,
     );
     watcher.wait_for("the trade", |watcher| watcher.events().len() == 1);
-    assert_eq!(watcher.events()[0].price(), 2.5);
+    assert_eq!(watcher.events()[0].price().to_string(), "2.5");
     assert_eq!(watcher.count(MarketNews::Lost), 0);
 }
 
@@ -290,7 +291,9 @@ async fn frame(socket: &mut Socket) -> Option<Value> {
     match next?.ok()? {
         Message::Text(text) => Some(serde_json::from_str(&text).unwrap()),
         Message::Close(_) => None,
-        other => panic!("no text frame: {other:?}"),
+        other @ (Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {
+            panic!("no text frame: {other:?}")
+        }
     }
 }
 

@@ -108,7 +108,7 @@ fn polled_prices_are_recorded_while_the_stream_refuses_the_keys() {
     let house = House::new();
     let place = house.state("events");
     let strict = exchange_with(std::sync::Arc::new(bot::clock::SystemClock), |config| {
-        config.key = Some("another".to_owned())
+        config.key = Some("another".to_owned());
     });
     let arguments =
         ["run", "--json", "--price-interval", "50ms", "--rate-limit", "off", "--record", "events"];
