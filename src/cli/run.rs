@@ -17,9 +17,10 @@ use crate::broker::simulated::{self, SimulatedVenue};
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
+use crate::feed::Feed;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
-use crate::live::{self, Config, Stop, Summary};
+use crate::live::{self, Config, FeedSource, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::risk::Limits;
@@ -114,9 +115,21 @@ pub struct Args {
     /// Fail at once when Redis or the broker cannot be reached at start-up
     #[arg(long)]
     no_wait: bool,
+    /// Records quotes, trades and minute bars as CSV, one file per kind and day
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Where recorded market data comes from: the broker's stream (polled prices stand in for it), or polled prices alone
+    #[arg(long, value_enum, value_name = "SOURCE", default_value = "stream")]
+    feed: FeedFrom,
     /// Instance name and lock; one directory for each process
     #[arg(long, env = "BOT_STATE", value_name = "DIR", default_value = "bot-state")]
     state: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FeedFrom {
+    Stream,
+    Poll,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -253,6 +266,12 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         drain_timeout: args.drain_timeout,
         no_wait: args.no_wait,
         seed: state.seed(),
+        feed: Feed::default(),
+        feed_source: match args.feed {
+            FeedFrom::Stream => FeedSource::Stream,
+            FeedFrom::Poll => FeedSource::Poll,
+        },
+        record: args.record.clone(),
     }
 }
 

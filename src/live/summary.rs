@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::market_data::Recorded;
 use crate::clock::Timestamp;
 use crate::desk::Statement;
 use crate::inbox::Settlement;
@@ -100,6 +101,8 @@ pub struct Summary {
     pub broker: Result<Vec<String>, String>,
     /// How the price polling went.
     pub prices: Health,
+    /// What was recorded, when that was asked for.
+    pub recorded: Option<Recorded>,
 }
 
 impl Summary {
@@ -136,6 +139,12 @@ impl Summary {
                 Err(reason) => json!({ "compared": false, "reason": reason }),
             },
             "prices": { "cycles": self.prices.cycles, "failures": self.prices.failures },
+            "recorded": self.recorded.as_ref().map(|recorded| json!({
+                "directory": recorded.directory,
+                "events": recorded.events,
+                "dropped": recorded.dropped,
+                "failed": recorded.failed,
+            })),
         })
     }
 }
@@ -190,6 +199,9 @@ impl fmt::Display for Summary {
         if self.prices.failures > 0 {
             row("price polls", format!("{} good, {} failed", self.prices.cycles, self.prices.failures));
         }
+        if let Some(recorded) = &self.recorded {
+            row("recorded", recorded_text(recorded));
+        }
         if let Some(column) = table.column_mut(0) {
             column.set_cell_alignment(CellAlignment::Left);
         }
@@ -208,6 +220,12 @@ impl Summary {
             Err(reason) => format!("not compared: {reason}"),
         }
     }
+}
+
+fn recorded_text(Recorded { directory, events, dropped, failed }: &Recorded) -> String {
+    let lost = |count: u64, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
+    format!("{events} market events in {}{dropped}{failed}", directory.display())
 }
 
 fn percentiles_text(histogram: &Histogram<u64>) -> String {
