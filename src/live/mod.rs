@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -146,6 +146,7 @@ impl<V: Venue> House<'_, V> {
     fn run(&self, inbox: &mut impl Inbox, settler: &mut impl Settler) -> Result<(u64, IntakeEnd), LiveError> {
         let (job_sender, jobs) = bounded(self.config.signal_queue_len);
         let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
+        let (ring, half_empty) = bounded(1);
         let mut connections = Vec::with_capacity(self.config.workers);
         for _ in 0..self.config.workers {
             connections.push(self.venue.connect().map_err(StartError::from)?);
@@ -185,13 +186,13 @@ impl<V: Venue> House<'_, V> {
             let mut workers = Vec::with_capacity(connections.len());
             for (number, connection) in (1..).zip(connections) {
                 let (floor, jobs, mut connection) =
-                    (self.floor(settlement_sender.clone()), jobs.clone(), connection);
+                    (self.floor(settlement_sender.clone(), ring.clone()), jobs.clone(), connection);
                 workers.push(start(scope, &format!("worker-{number}"), move || {
                     until_done("worker", || pool::work(&floor, &mut connection, &jobs));
                 })?);
             }
             drop(jobs);
-            let intake = self.intake(job_sender, settlement_sender);
+            let intake = self.intake(job_sender, half_empty, settlement_sender);
             let reading = start(scope, "inbox", move || intake.run(inbox))?;
 
             let end = reading.join().map_err(|_| LiveError::Thread("inbox".to_owned()));
@@ -210,7 +211,7 @@ impl<V: Venue> House<'_, V> {
         })
     }
 
-    fn floor(&self, settlements: Sender<Settlement>) -> Floor<'_, V> {
+    fn floor(&self, settlements: Sender<Settlement>, half_empty: Sender<()>) -> Floor<'_, V> {
         Floor {
             venue: self.venue,
             desk: &self.desk,
@@ -220,10 +221,16 @@ impl<V: Venue> House<'_, V> {
             patience: &self.config.patience,
             give_up: &self.give_up,
             settlements,
+            half_empty,
         }
     }
 
-    fn intake(&self, jobs: Sender<Job>, settlements: Sender<Settlement>) -> Intake<'_> {
+    fn intake(
+        &self,
+        jobs: Sender<Job>,
+        half_empty: Receiver<()>,
+        settlements: Sender<Settlement>,
+    ) -> Intake<'_> {
         Intake {
             symbols: &self.config.symbols,
             environment: self.venue.environment(),
@@ -234,6 +241,7 @@ impl<V: Venue> House<'_, V> {
             signals_max: self.config.signals_max,
             until: self.config.run_for.map(|span| self.clock.now() + span),
             jobs,
+            half_empty,
             settlements,
             gate: Gate::default(),
             seed: self.config.seed,

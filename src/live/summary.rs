@@ -38,9 +38,12 @@ impl Default for Tally {
     }
 }
 
+/// An hour in microseconds: longer lives of an order are counted as this long.
+const LATENCY_US_MAX: u64 = 3_600_000_000;
+
 fn histogram() -> Histogram<u64> {
-    // Three digits from 1 us up; two digits can always be made, and `auto` bounds need no upper limit.
-    Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are allowed"))
+    // The bounds are constants that the library takes; it refuses a maximum below 2 and more than 5 digits.
+    Histogram::new_with_max(LATENCY_US_MAX, 3).unwrap_or_else(|_| unreachable!("bounds that are allowed"))
 }
 
 impl Tally {
@@ -212,4 +215,30 @@ fn percentiles_text(histogram: &Histogram<u64>) -> String {
         format!("{} {} us", name.replace('_', "."), histogram.value_at_percentile(*p))
     };
     PERCENTILES.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::EntryId;
+
+    #[test]
+    fn latencies_are_counted_from_microseconds_to_minutes() {
+        let mut tally = Tally::default();
+        let start = Timestamp::from_secs(1_000);
+        for micros in [3, 700, 90_000_000] {
+            let outcome = Outcome::without_order(EntryId::new("1-0"), OutcomeKind::Filled, "");
+            tally.add(&Settlement::Outcome(Outcome {
+                received_at: Some(start),
+                submitted_at: Some(start),
+                final_at: Some(start + std::time::Duration::from_micros(micros)),
+                ..outcome
+            }));
+        }
+        assert_eq!(tally.count(OutcomeKind::Filled), 3);
+        let found = percentiles_json(&tally.order_us);
+        assert_eq!(found["p50"], 700);
+        let longest = found["max"].as_u64().unwrap();
+        assert!(longest.abs_diff(90_000_000) < 90_000, "three digits are kept: {longest}");
+    }
 }
