@@ -49,8 +49,13 @@ pub struct Args {
     /// How many workers, 1 to 1024 [default: 4]
     #[arg(short, long, env = "BOT_WORKERS", allow_negative_numbers = true, value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
     workers: Option<usize>,
-    /// Where signals come from [default: <redis://127.0.0.1:6379>]
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        help = "Where signals come from [default: redis://127.0.0.1:6379]",
+        env = "REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     redis_url: Option<String>,
     /// The signal stream [default: nvda]
     #[arg(long, value_name = "NAME")]
@@ -65,8 +70,8 @@ pub struct Args {
     #[arg(long, value_name = "WHERE", default_value = "start", value_parser = beginning)]
     from: From,
     /// Where orders go [default: alpaca, its paper account]
-    #[arg(long, value_name = "BROKER")]
-    broker: Option<BrokerName>,
+    #[arg(long, value_name = "BROKER", value_enum)]
+    broker: Option<BrokerKind>,
     /// Allow a live endpoint: real money
     #[arg(long)]
     live: bool,
@@ -115,12 +120,6 @@ pub struct Args {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum BrokerName {
-    Alpaca,
-    Simulated,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum SellWhen {
     Always,
     InProfit,
@@ -133,11 +132,7 @@ const LEASE: Duration = Duration::from_secs(30);
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let manifest = read_manifest(args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let kind = match args.broker {
-        Some(BrokerName::Alpaca) => BrokerKind::Alpaca,
-        Some(BrokerName::Simulated) => BrokerKind::Simulated,
-        None => manifest.broker.kind.unwrap_or(defaults::BROKER),
-    };
+    let kind = args.broker.or(manifest.broker.kind).unwrap_or(defaults::BROKER);
     // Keys are looked at before anything is started or locked.
     let alpaca = match kind {
         BrokerKind::Alpaca => Some(alpaca(args, &clock)?),
