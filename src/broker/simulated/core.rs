@@ -20,6 +20,7 @@ use crate::calendar;
 use crate::clock::Timestamp;
 use crate::market::{MarketEvent, Quote, SessionClock, Trade};
 use crate::order::{OrderStatus, Side, TimeInForce};
+use crate::position::Position;
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity};
 
@@ -356,7 +357,7 @@ impl Core {
             self.expiries.remove(&(self.orders[number].expires_at, number));
         }
         self.wallet.book(symbol, side, price, quantity);
-        let position = self.wallet.position(symbol).map_or(Quantity::ZERO, |position| position.quantity);
+        let position = self.wallet.position(symbol).map_or(Quantity::ZERO, Position::quantity);
         self.record(kind, number, Some(FillDetail { price, quantity, position }));
     }
 
