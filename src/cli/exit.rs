@@ -94,7 +94,7 @@ fn of_live(error: &LiveError) -> Exit {
         LiveError::Start(StartError::Weights(_)) => Exit::Invalid,
         LiveError::Start(StartError::Blocked { .. }) => Exit::CheckFailed,
         LiveError::Start(StartError::Stopped(_)) => Exit::Unreachable,
-        LiveError::Thread(_) => Exit::Unexpected,
+        LiveError::Record(_) | LiveError::Thread(_) => Exit::Unexpected,
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod alpaca;
 mod exchange;
+mod feed;
 mod house;
 mod inbox;
 mod live;
