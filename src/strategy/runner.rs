@@ -145,6 +145,17 @@ impl Runner {
         Ok(self.wishes.drain())
     }
 
+    /// Calls its timer now, whatever its rhythm.
+    ///
+    /// # Errors
+    /// As [`Runner::on_event`].
+    pub fn ring(&mut self, now: Timestamp) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if self.is_active() {
+            self.guarded(|strategy, wishes| strategy.on_timer(now, wishes))?;
+        }
+        Ok(self.wishes.drain())
+    }
+
     /// Tells it of a fill of its own order.
     ///
     /// # Errors
