@@ -29,11 +29,13 @@ pub mod desk;
 // Outside doors
 pub mod broker;
 pub mod inbox;
+pub mod history;
 pub mod exchange;
 
 // Running
 pub mod manifest;
 pub mod state_dir;
+pub mod feed;
 pub mod prices;
 pub mod gate;
 pub mod shared_desk;

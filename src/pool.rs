@@ -52,6 +52,8 @@ pub struct Floor<'a, V: Venue> {
     pub give_up: &'a GiveUp,
     /// Where ends are recorded.
     pub settlements: Sender<Settlement>,
+    /// Tells the intake that half of the queue is free.
+    pub half_empty: Sender<()>,
 }
 
 /// The instant after which workers leave what is not final pending, and how many signals they left.
@@ -95,6 +97,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Handles jobs until their sender is dropped.
 pub fn work<V: Venue>(floor: &Floor<'_, V>, broker: &mut V::Broker, jobs: &Receiver<Job>) {
     for job in jobs {
+        if jobs.len() * 2 <= jobs.capacity().unwrap_or(0) {
+            let _ = floor.half_empty.try_send(()); // Full means that it is rung already.
+        }
         let span = tracing::info_span!("signal", id = %job.signal.id);
         let _entered = span.enter();
         match handle(floor, broker, &job) {

@@ -45,10 +45,15 @@ impl Position {
         self.quantity
     }
 
-    /// Mean price of the shares held; `None` when there are none or their cost is not known.
+    /// What the shares held were paid for; negative when short.
+    pub fn cost(&self) -> Money {
+        self.cost
+    }
+
+    /// Mean price of the shares held, to 12 decimals; `None` when there are none or their cost is not known.
     pub fn average_price(&self) -> Option<Price> {
         let mean = self.cost.get().checked_div(self.quantity.get())?;
-        Price::new(mean).ok()
+        Price::new(mean.round_dp(12)).ok()
     }
 
     /// Profit made by closing shares, fees not included.

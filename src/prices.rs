@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, Timestamp};
-use crate::market::{SessionClock, Snapshot};
+use crate::market::{MarketEvent, SessionClock, Snapshot};
 use crate::symbol::Symbol;
 
 /// The latest prices and session clock, shared by all workers.
@@ -91,6 +91,7 @@ impl PriceCache {
 const SESSION_EVERY: Duration = Duration::from_mins(1);
 
 /// Polls every `interval` until `stop` is dropped. A cycle that takes longer delays the next one; cycles never overlap.
+/// Each quote and trade that is newer than the one before it is told to `hear`.
 pub fn poll(
     broker: &mut impl Broker,
     cache: &PriceCache,
@@ -98,12 +99,14 @@ pub fn poll(
     interval: Duration,
     clock: &dyn Clock,
     stop: &Receiver<Infallible>,
+    hear: &mut dyn FnMut(MarketEvent),
 ) {
     let mut next = clock.now() + interval;
     let mut session_at = clock.now() + SESSION_EVERY;
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next.since(clock.now())) {
         match broker.snapshots(symbols) {
             Ok(snapshots) => {
+                fresh(&cache.snapshots(), &snapshots).for_each(&mut *hear);
                 cache.put(snapshots);
                 cache.note(Ok(()));
             }
@@ -120,7 +123,49 @@ pub fn poll(
     }
 }
 
+/// What a cycle brought that was not known before it, by the quotes' and trades' own times.
+fn fresh<'a>(
+    before: &'a HashMap<Symbol, Snapshot>,
+    read: &'a [Snapshot],
+) -> impl Iterator<Item = MarketEvent> + 'a {
+    read.iter().flat_map(|&Snapshot { symbol, quote, trade, .. }| {
+        let known = before.get(&symbol);
+        let quoted = known.and_then(|known| known.quote).map(|quote| quote.at);
+        let traded = known.and_then(|known| known.trade).map(|trade| trade.at);
+        let quote = quote.filter(|quote| quoted.is_none_or(|known| quote.at > known));
+        let trade = trade.filter(|trade| traded.is_none_or(|known| trade.at > known));
+        let quote = quote.map(|quote| MarketEvent::Quote { symbol, quote });
+        quote.into_iter().chain(trade.map(|trade| MarketEvent::Trade { symbol, trade }))
+    })
+}
+
 fn session_is_due(session: SessionClock, due: Timestamp, now: Timestamp) -> bool {
     let boundary = if session.is_open { session.next_close } else { session.next_open };
     now >= due || now >= boundary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Quote, Trade};
+
+    #[test]
+    fn only_what_is_newer_by_its_own_time_is_told() {
+        let at = Timestamp::from_secs;
+        let snapshot = |symbol: &str, quoted: i64, traded: Option<i64>| Snapshot {
+            symbol: symbol.parse().unwrap(),
+            quote: Some(Quote { at: at(quoted), bid: 1.0, bid_size: 1.0, ask: 2.0, ask_size: 1.0 }),
+            trade: traded.map(|traded| Trade { at: at(traded), price: 1.0, size: 1.0 }),
+            read_at: at(99),
+        };
+        let session = SessionClock { is_open: true, next_open: at(0), next_close: at(0) };
+        let cache = PriceCache::new([snapshot("A", 5, Some(5)), snapshot("B", 5, None)], session);
+        let read = [snapshot("A", 5, Some(6)), snapshot("B", 6, Some(1)), snapshot("C", 1, None)];
+        let told: Vec<_> = fresh(&cache.snapshots(), &read)
+            .map(|event| format!("{} {:?}", event.symbol(), event.known_at().millis() / 1_000))
+            .collect();
+        assert_eq!(told, ["A 6", "B 6", "B 1", "C 1"]);
+        cache.put(read.to_vec());
+        assert_eq!(fresh(&cache.snapshots(), &read).count(), 0);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::market::{Bar, SessionClock, Snapshot};
+use crate::market::{Bar, MarketEvent, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
 use crate::symbol::Symbol;
 
@@ -87,4 +87,33 @@ pub trait Venue: Sync {
 
     /// Watches the orders in flight for all workers until `stop` resolves (its sender is dropped). Runs on a thread of its own.
     fn track(&self, stop: oneshot::Receiver<()>);
+
+    /// Tells market data as it happens until `stop` resolves (its sender is dropped). Runs on a thread of its own, and
+    /// returns at once where there is no stream: then the polled prices are all there is.
+    fn watch(
+        &self,
+        _watch: &MarketWatch<'_>,
+        _stop: oneshot::Receiver<()>,
+        _tell: &mut dyn FnMut(MarketNews),
+    ) {
+    }
+}
+
+/// What a market data stream is asked for.
+pub struct MarketWatch<'a> {
+    /// Whose quotes, trades and minute bars.
+    pub symbols: &'a [Symbol],
+    /// Whether the market is open now: silence means something then.
+    pub is_open: &'a dyn Fn() -> bool,
+}
+
+/// What a market data stream tells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MarketNews {
+    /// Events come from now on; what happened before is not replayed.
+    Connected,
+    /// No events come; it is tried again.
+    Lost,
+    /// What happened.
+    Event(MarketEvent),
 }

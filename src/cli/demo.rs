@@ -19,10 +19,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::Rules;
 use crate::duration;
 use crate::exchange::{self, Exchange};
+use crate::feed::Feed;
 use crate::inbox::memory::MemoryStream;
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
-use crate::live::Config;
+use crate::live::{Config, FeedSource};
 use crate::manifest::defaults;
 use crate::manifest::pool::WORKERS_RANGE;
 use crate::sizing::SizeRule;
@@ -115,6 +116,9 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         drain_timeout: Duration::from_secs(20),
         no_wait: false,
         seed: args.seed,
+        feed: Feed::default(),
+        feed_source: FeedSource::default(),
+        record: None,
     }
 }
 

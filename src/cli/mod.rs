@@ -10,6 +10,7 @@ pub mod rate_limit;
 pub mod run;
 pub mod send;
 pub mod signals;
+pub mod strategy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use exit::Exit;
 
 /// Turns trading signals into orders: one signal, exactly one order.
 #[derive(Debug, Parser)]
-#[command(name = "bot", version, propagate_version = true, arg_required_else_help = false)]
+#[command(name = "bot", version, override_usage = "bot [OPTIONS] [COMMAND]")]
 #[command(
     after_help = "Examples:\n  bot demo                 see it work: exchange, signals and pool in one command\n  \
     bot -w 8                 the live pool with eight workers (the same as: bot run -w 8)\n  \
@@ -36,17 +37,25 @@ struct Cli {
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// Answers as JSON on stdout
+    /// Answer as JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
-    /// Logs as text or as JSON lines, on stderr
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    /// Log lines on stderr as text or as json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     pub log_format: LogFormat,
-    /// Logs more; twice for everything
+    /// Log more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Logs warnings and errors only
+    /// Log warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -69,6 +78,7 @@ enum Command {
     Send(send::Args),
     Calendar(calendar::Args),
     Check(check::Args),
+    Strategy(strategy::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -91,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(args, &cli.global),
         Command::Calendar(args) => calendar::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Strategy(args) => strategy::run(args, &cli.global),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

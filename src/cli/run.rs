@@ -17,9 +17,10 @@ use crate::broker::simulated::{self, SimulatedVenue};
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
+use crate::feed::Feed;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
-use crate::live::{self, Config, Stop, Summary};
+use crate::live::{self, Config, FeedSource, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::risk::Limits;
@@ -49,8 +50,13 @@ pub struct Args {
     /// How many workers, 1 to 1024 [default: 4]
     #[arg(short, long, env = "BOT_WORKERS", allow_negative_numbers = true, value_name = "N", value_parser = in_range::<{ *WORKERS_RANGE.start() }, { *WORKERS_RANGE.end() }>)]
     workers: Option<usize>,
-    /// Where signals come from [default: <redis://127.0.0.1:6379>]
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        help = "Where signals come from [default: redis://127.0.0.1:6379]",
+        env = "REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     redis_url: Option<String>,
     /// The signal stream [default: nvda]
     #[arg(long, value_name = "NAME")]
@@ -65,8 +71,8 @@ pub struct Args {
     #[arg(long, value_name = "WHERE", default_value = "start", value_parser = beginning)]
     from: From,
     /// Where orders go [default: alpaca, its paper account]
-    #[arg(long, value_name = "BROKER")]
-    broker: Option<BrokerName>,
+    #[arg(long, value_name = "BROKER", value_enum)]
+    broker: Option<BrokerKind>,
     /// Allow a live endpoint: real money
     #[arg(long)]
     live: bool,
@@ -109,15 +115,21 @@ pub struct Args {
     /// Fail at once when Redis or the broker cannot be reached at start-up
     #[arg(long)]
     no_wait: bool,
+    /// Records quotes, trades and minute bars as CSV, one file per kind and day
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Where recorded market data comes from: the broker's stream (polled prices stand in for it), or polled prices alone
+    #[arg(long, value_enum, value_name = "SOURCE", default_value = "stream")]
+    feed: FeedFrom,
     /// Instance name and lock; one directory for each process
     #[arg(long, env = "BOT_STATE", value_name = "DIR", default_value = "bot-state")]
     state: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum BrokerName {
-    Alpaca,
-    Simulated,
+enum FeedFrom {
+    Stream,
+    Poll,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -133,11 +145,7 @@ const LEASE: Duration = Duration::from_secs(30);
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let manifest = read_manifest(args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let kind = match args.broker {
-        Some(BrokerName::Alpaca) => BrokerKind::Alpaca,
-        Some(BrokerName::Simulated) => BrokerKind::Simulated,
-        None => manifest.broker.kind.unwrap_or(defaults::BROKER),
-    };
+    let kind = args.broker.or(manifest.broker.kind).unwrap_or(defaults::BROKER);
     // Keys are looked at before anything is started or locked.
     let alpaca = match kind {
         BrokerKind::Alpaca => Some(alpaca(args, &clock)?),
@@ -258,6 +266,12 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         drain_timeout: args.drain_timeout,
         no_wait: args.no_wait,
         seed: state.seed(),
+        feed: Feed::default(),
+        feed_source: match args.feed {
+            FeedFrom::Stream => FeedSource::Stream,
+            FeedFrom::Poll => FeedSource::Poll,
+        },
+        record: args.record.clone(),
     }
 }
 

@@ -111,7 +111,7 @@ fn bad(message: impl Into<String>) -> Problem {
 }
 
 #[derive(Debug, Serialize)]
-struct QuoteBody {
+pub(super) struct QuoteBody {
     t: Timestamp,
     ax: &'static str,
     ap: f64,
@@ -123,23 +123,28 @@ struct QuoteBody {
     z: &'static str,
 }
 
+impl From<&Quote> for QuoteBody {
+    fn from(quote: &Quote) -> Self {
+        Self {
+            t: quote.at,
+            ax: "V",
+            ap: quote.ask,
+            r#as: whole(quote.ask_size),
+            bx: "V",
+            bp: quote.bid,
+            bs: whole(quote.bid_size),
+            c: ["R"],
+            z: "C",
+        }
+    }
+}
+
 fn quote(core: &Core, symbol: Symbol) -> Option<QuoteBody> {
-    let (Quote { at, bid, bid_size, ask, ask_size }, _) = core.latest(symbol)?;
-    Some(QuoteBody {
-        t: at,
-        ax: "V",
-        ap: ask,
-        r#as: whole(ask_size),
-        bx: "V",
-        bp: bid,
-        bs: whole(bid_size),
-        c: ["R"],
-        z: "C",
-    })
+    core.latest(symbol).map(|(quote, _)| QuoteBody::from(&quote))
 }
 
 #[derive(Debug, Serialize)]
-struct TradeBody {
+pub(super) struct TradeBody {
     t: Timestamp,
     x: &'static str,
     p: f64,
@@ -149,13 +154,19 @@ struct TradeBody {
     z: &'static str,
 }
 
+impl From<&Trade> for TradeBody {
+    fn from(trade: &Trade) -> Self {
+        let Trade { at, price, size } = *trade;
+        Self { t: at, x: "V", p: price, s: whole(size), c: ["@"], i: at.micros(), z: "C" }
+    }
+}
+
 fn trade(core: &Core, symbol: Symbol) -> Option<TradeBody> {
-    let (_, Trade { at, price, size }) = core.latest(symbol)?;
-    Some(TradeBody { t: at, x: "V", p: price, s: whole(size), c: ["@"], i: at.micros(), z: "C" })
+    core.latest(symbol).map(|(_, trade)| TradeBody::from(&trade))
 }
 
 #[derive(Debug, Serialize)]
-struct BarBody {
+pub(super) struct BarBody {
     t: Timestamp,
     o: f64,
     h: f64,
@@ -166,28 +177,30 @@ struct BarBody {
     vw: f64,
 }
 
-/// Trades and mean price of a bar are not recorded: a hundred shares a trade and the middle of the bar stand for them.
-fn bar(bar: &Bar) -> BarBody {
-    let mean = (bar.open + bar.high + bar.low + bar.close) / 4.0;
-    BarBody {
-        t: bar.at,
-        o: bar.open,
-        h: bar.high,
-        l: bar.low,
-        c: bar.close,
-        v: whole(bar.volume),
-        n: whole((bar.volume / 100.0).ceil()),
-        vw: (mean * 10_000.0).round() / 10_000.0,
+impl From<&Bar> for BarBody {
+    /// Trades and mean price of a bar are not recorded: a hundred shares a trade and the middle of the bar stand for them.
+    fn from(bar: &Bar) -> Self {
+        let mean = (bar.open + bar.high + bar.low + bar.close) / 4.0;
+        Self {
+            t: bar.at,
+            o: bar.open,
+            h: bar.high,
+            l: bar.low,
+            c: bar.close,
+            v: whole(bar.volume),
+            n: whole((bar.volume / 100.0).ceil()),
+            vw: (mean * 10_000.0).round() / 10_000.0,
+        }
     }
 }
 
 fn minute_bar(core: &Core, symbol: Symbol) -> Option<BarBody> {
     let [minute, _, _] = core.latest_bars(symbol)?;
-    minute.as_ref().map(bar)
+    minute.as_ref().map(BarBody::from)
 }
 
 fn snapshot_body(core: &Core, symbol: Symbol) -> Option<Value> {
-    let [minute, today, before] = core.latest_bars(symbol)?.map(|found| found.as_ref().map(bar));
+    let [minute, today, before] = core.latest_bars(symbol)?.map(|found| found.as_ref().map(BarBody::from));
     Some(json!({
         "latestTrade": trade(core, symbol)?,
         "latestQuote": quote(core, symbol)?,
@@ -274,7 +287,7 @@ fn page(shop: &Shop, mut symbols: Vec<Symbol>, params: &Params) -> Result<Page, 
         let Some(span) = ask.span(symbol) else { continue };
         let found =
             shop.at_present(|core, _| core.bars(symbol, ask.timeframe, span, ask.newest_first, room + 1));
-        let bodies: Vec<BarBody> = found.iter().take(room).map(bar).collect();
+        let bodies: Vec<BarBody> = found.iter().take(room).map(BarBody::from).collect();
         page.next_page_token = found.get(room).map(|next| write_token(symbol, next.at));
         room -= bodies.len();
         if !bodies.is_empty() {

@@ -92,16 +92,17 @@ pub(super) async fn pass(State(shop): State<Arc<Shop>>, request: Request, next: 
     response
 }
 
-/// The socket authorizes in its own words and is not counted.
+/// The sockets authorize in their own words and are not counted.
 fn host(path: &str) -> Option<Host> {
     match path {
-        "/stream" => None,
+        "/stream" | "/v2/iex" | "/v2/sip" | "/v2/test" => None,
         path if path.starts_with("/v2/stocks") => Some(Host::Data),
         _ => Some(Host::Trading),
     }
 }
 
-fn admitted_key(door: &Door, headers: &HeaderMap) -> Option<String> {
+/// The key that the headers carry, when it is let in.
+pub(super) fn admitted_key(door: &Door, headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (key, secret) = (text("apca-api-key-id"), text("apca-api-secret-key"));
     door.admits(key, secret).then(|| key.to_owned())

@@ -1,4 +1,4 @@
-//! The paper exchange: an Alpaca-compatible HTTP server (trading, market data and `trade_updates`) over the simulated broker.
+//! The paper exchange: an Alpaca-compatible HTTP server (trading, market data and both sockets) over the simulated broker.
 //!
 //! One server answers for the trading host and the data host. There is one account; every key pair that is let in sees
 //! it, while requests are counted per key. The server runs on a thread of its own and stops when [`Running`] is dropped.
@@ -7,6 +7,7 @@ mod account;
 mod answer;
 mod bodies;
 mod data;
+mod data_stream;
 mod door;
 mod limit;
 mod orders;
@@ -34,6 +35,7 @@ use tracing::debug;
 use crate::broker::simulated::prices::TICK;
 use crate::broker::simulated::{self, Core, Event};
 use crate::clock::{Clock, Timestamp};
+use crate::market::MarketEvent;
 
 pub use limit::RequestLimit;
 
@@ -227,6 +229,8 @@ struct Shop {
     core: Mutex<Core>,
     clock: Arc<dyn Clock>,
     events: broadcast::Sender<Arc<Event>>,
+    /// What the market shows, one step of it at a time.
+    shown: broadcast::Sender<Arc<[MarketEvent]>>,
     stopped: watch::Receiver<bool>,
     door: door::Door,
     answer: Answer,
@@ -235,16 +239,20 @@ struct Shop {
 
 /// A socket that lags this many events behind is closed.
 const EVENTS_LAG_MAX: usize = 16_384;
+/// A data socket that lags this many price steps behind is closed.
+const STEPS_LAG_MAX: usize = 1_024;
 
 impl Shop {
     fn new(config: Config, clock: Arc<dyn Clock>, stopped: watch::Receiver<bool>) -> Self {
         let core = Mutex::new(Core::new(&config.market, clock.now()));
         let (events, _) = broadcast::channel(EVENTS_LAG_MAX);
+        let (shown, _) = broadcast::channel(STEPS_LAG_MAX);
         let answer = config.answer;
         Self {
             core,
             clock,
             events,
+            shown,
             stopped,
             door: door::Door::new(config),
             answer,
@@ -256,11 +264,16 @@ impl Shop {
     fn at_present<T>(&self, work: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
+        core.watch(self.shown.receiver_count() > 0);
         core.advance(now);
         let answer = work(&mut core, now);
         for event in core.take_events() {
             // Told under the lock, so that every socket sees one order. Nobody listening is no error.
             let _ = self.events.send(Arc::new(event));
+        }
+        let shown = core.take_shown();
+        if !shown.is_empty() {
+            let _ = self.shown.send(shown.into());
         }
         answer
     }
@@ -350,6 +363,9 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/v2/stocks/{symbol}/snapshot", get(data::snapshot))
         .route("/v2/stocks/{symbol}/bars", get(data::bars_of))
         .route("/stream", any(stream::open))
+        .route("/v2/iex", any(data_stream::open))
+        .route("/v2/sip", any(data_stream::open))
+        .route("/v2/test", any(data_stream::open))
         .fallback(answer::no_endpoint)
         .method_not_allowed_fallback(answer::no_method)
         .layer(from_fn_with_state(Arc::clone(&shop), door::pass))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{SendTimeoutError, Sender};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
 use super::backoff::Backoff;
 use super::stop::Stop;
@@ -28,6 +28,8 @@ pub(super) struct Intake<'a> {
     /// End at this instant.
     pub(super) until: Option<Timestamp>,
     pub(super) jobs: Sender<Job>,
+    /// Rung by workers when half of the queue is free again.
+    pub(super) half_empty: Receiver<()>,
     pub(super) settlements: Sender<Settlement>,
     pub(super) gate: Gate,
     pub(super) seed: u64,
@@ -84,8 +86,7 @@ impl Intake<'_> {
 
     /// One read; true when it brought something.
     fn read_and_pass_on(&self, inbox: &mut impl Inbox, taken: &mut u64) -> Result<bool, InboxError> {
-        let capacity = self.jobs.capacity().unwrap_or(1);
-        let free = capacity.saturating_sub(self.jobs.len()).max(1);
+        let Some(free) = self.room() else { return Ok(true) };
         let wanted = self.signals_max.map_or(u64::MAX, |max| max - *taken);
         let room = free.min(usize::try_from(wanted).unwrap_or(usize::MAX));
         let wait = self.until.map_or(BLOCK, |until| until.since(self.clock.now()).min(BLOCK));
@@ -101,6 +102,18 @@ impl Intake<'_> {
             self.pass_on(delivery, &space);
         }
         Ok(found)
+    }
+
+    /// How many entries can be taken; `None` while less than half of the queue is free, so that a full stream is read in
+    /// batches and not one by one.
+    fn room(&self) -> Option<usize> {
+        let capacity = self.jobs.capacity().unwrap_or(1);
+        let free = capacity.saturating_sub(self.jobs.len());
+        if free * 2 < capacity {
+            let _ = self.half_empty.recv_timeout(BLOCK);
+            return None;
+        }
+        Some(free.max(1))
     }
 
     fn pass_on(&self, delivery: Delivery, space: &IdSpace) {

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod intake;
+mod market_data;
 mod reconcile;
 mod settling;
 mod start_up;
@@ -10,18 +11,22 @@ mod summary;
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::broker::{Broker, Venue};
 use crate::clock::Clock;
 use crate::desk::Rules;
+use crate::feed::Feed;
 use crate::gate::Gate;
+use crate::history::HistoryError;
 use crate::inbox::{Inbox, InboxError, Settlement, Settler};
 use crate::pool::{self, Floor, GiveUp, Job};
 use crate::prices::{self, PriceCache};
@@ -31,8 +36,10 @@ use crate::symbol::Symbol;
 use crate::task::Patience;
 
 use intake::{Intake, IntakeEnd};
+use market_data::{Closing, Recording};
 use start_up::Waiting;
 
+pub use market_data::{FeedSource, Recorded};
 pub use start_up::StartError;
 pub use stop::Stop;
 pub use summary::{Summary, Tally};
@@ -68,6 +75,12 @@ pub struct Config {
     pub no_wait: bool,
     /// Makes pauses differ between instances.
     pub seed: u64,
+    /// Who listens to market events; subscribe before the run. Closed when the run ends.
+    pub feed: Feed,
+    /// Where market events come from.
+    pub feed_source: FeedSource,
+    /// The directory that market events are recorded in.
+    pub record: Option<PathBuf>,
 }
 
 /// Why a run failed.
@@ -79,6 +92,9 @@ pub enum LiveError {
     /// The stream became unusable; what was in hand is finished.
     #[error(transparent)]
     Inbox(InboxError),
+    /// The directory for recordings is not usable.
+    #[error("cannot record: {0}")]
+    Record(#[from] HistoryError),
     /// A thread could not be started or ended early.
     #[error("thread {0} failed")]
     Thread(String),
@@ -104,6 +120,8 @@ pub fn run<V: Venue>(
     stop: &Stop,
     started: impl FnOnce(&str),
 ) -> Result<Summary, LiveError> {
+    let _closed_at_last = Closing(&config.feed);
+    let recording = config.record.as_deref().map(|place| Recording::open(place, &config.feed)).transpose()?;
     let waiting = Waiting { clock, stop, no_wait: config.no_wait, seed: config.seed };
     start_up::open_inbox(&mut inbox, &waiting)?;
     let mut broker = venue.connect().map_err(StartError::from)?;
@@ -121,9 +139,10 @@ pub fn run<V: Venue>(
         prices: PriceCache::new(survey.snapshots, survey.session),
         give_up: GiveUp::default(),
         tally: Mutex::default(),
+        stream_is_up: AtomicBool::new(false),
     };
-    let (signals, end) = house.run(&mut inbox, &mut settler)?;
-    let summary = house.summary(signals, &mut broker);
+    let (signals, end, recorded) = house.run(&mut inbox, &mut settler, recording)?;
+    let summary = house.summary(signals, recorded, &mut broker);
     match end {
         IntakeEnd::Asked => Ok(summary),
         IntakeEnd::Failed(error) => Err(LiveError::Inbox(error)),
@@ -139,13 +158,22 @@ struct House<'a, V: Venue> {
     prices: PriceCache,
     give_up: GiveUp,
     tally: Mutex<Tally>,
+    /// While it is, polled prices are no news.
+    stream_is_up: AtomicBool,
 }
 
 impl<V: Venue> House<'_, V> {
-    /// Starts all threads and joins them in the direction of the data: inbox, workers, settler, then those beside it.
-    fn run(&self, inbox: &mut impl Inbox, settler: &mut impl Settler) -> Result<(u64, IntakeEnd), LiveError> {
+    /// Starts all threads and joins them in the direction of the data: inbox, workers, settler, then those beside it, and
+    /// the recorder after those who tell market events.
+    fn run(
+        &self,
+        inbox: &mut impl Inbox,
+        settler: &mut impl Settler,
+        recording: Option<Recording>,
+    ) -> Result<(u64, IntakeEnd, Option<Recorded>), LiveError> {
         let (job_sender, jobs) = bounded(self.config.signal_queue_len);
         let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
+        let (ring, half_empty) = bounded(1);
         let mut connections = Vec::with_capacity(self.config.workers);
         for _ in 0..self.config.workers {
             connections.push(self.venue.connect().map_err(StartError::from)?);
@@ -156,6 +184,7 @@ impl<V: Venue> House<'_, V> {
             let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
             let (tracker_stop, tracker_stopped) = oneshot::channel();
             let tracker = start(scope, "tracker", || self.venue.track(tracker_stopped))?;
+            let market = self.start_market(scope, recording)?;
             let poller_stopped = beside_stopped.clone();
             let poller = start(scope, "prices", move || {
                 until_done("prices", || {
@@ -167,6 +196,7 @@ impl<V: Venue> House<'_, V> {
                         interval,
                         self.clock,
                         &poller_stopped,
+                        &mut |event| self.hear_poll(event),
                     );
                 });
             })?;
@@ -185,13 +215,13 @@ impl<V: Venue> House<'_, V> {
             let mut workers = Vec::with_capacity(connections.len());
             for (number, connection) in (1..).zip(connections) {
                 let (floor, jobs, mut connection) =
-                    (self.floor(settlement_sender.clone()), jobs.clone(), connection);
+                    (self.floor(settlement_sender.clone(), ring.clone()), jobs.clone(), connection);
                 workers.push(start(scope, &format!("worker-{number}"), move || {
                     until_done("worker", || pool::work(&floor, &mut connection, &jobs));
                 })?);
             }
             drop(jobs);
-            let intake = self.intake(job_sender, settlement_sender);
+            let intake = self.intake(job_sender, half_empty, settlement_sender);
             let reading = start(scope, "inbox", move || intake.run(inbox))?;
 
             let end = reading.join().map_err(|_| LiveError::Thread("inbox".to_owned()));
@@ -203,14 +233,15 @@ impl<V: Venue> House<'_, V> {
             for beside in [tracker, poller, books] {
                 let _ = beside.join();
             }
+            let recorded = market.end()?;
             if worked > 0 || settled.is_err() {
                 return Err(LiveError::Thread("worker or settler".to_owned()));
             }
-            end
+            end.map(|(signals, end)| (signals, end, recorded))
         })
     }
 
-    fn floor(&self, settlements: Sender<Settlement>) -> Floor<'_, V> {
+    fn floor(&self, settlements: Sender<Settlement>, half_empty: Sender<()>) -> Floor<'_, V> {
         Floor {
             venue: self.venue,
             desk: &self.desk,
@@ -220,10 +251,16 @@ impl<V: Venue> House<'_, V> {
             patience: &self.config.patience,
             give_up: &self.give_up,
             settlements,
+            half_empty,
         }
     }
 
-    fn intake(&self, jobs: Sender<Job>, settlements: Sender<Settlement>) -> Intake<'_> {
+    fn intake(
+        &self,
+        jobs: Sender<Job>,
+        half_empty: Receiver<()>,
+        settlements: Sender<Settlement>,
+    ) -> Intake<'_> {
         Intake {
             symbols: &self.config.symbols,
             environment: self.venue.environment(),
@@ -234,6 +271,7 @@ impl<V: Venue> House<'_, V> {
             signals_max: self.config.signals_max,
             until: self.config.run_for.map(|span| self.clock.now() + span),
             jobs,
+            half_empty,
             settlements,
             gate: Gate::default(),
             seed: self.config.seed,
@@ -241,7 +279,7 @@ impl<V: Venue> House<'_, V> {
     }
 
     /// Compares books and broker once more, when that can be done without waiting long.
-    fn summary(self, signals: u64, broker: &mut V::Broker) -> Summary {
+    fn summary(self, signals: u64, recorded: Option<Recorded>, broker: &mut V::Broker) -> Summary {
         if self.desk.must_reread() {
             reconcile::reread(broker, &self.desk);
         }
@@ -260,6 +298,7 @@ impl<V: Venue> House<'_, V> {
             statement: self.desk.statement(),
             broker,
             prices: self.prices.health(),
+            recorded,
         }
     }
 }

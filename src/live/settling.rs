@@ -14,6 +14,8 @@ use crate::pool::GiveUp;
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// The most ends that go into one transaction.
 const BATCH_LEN_MAX: usize = 128;
+/// How long ends are gathered for one transaction: no order waits for it, and under load it saves a round trip for each.
+const GATHER_FOR: Duration = Duration::from_millis(1);
 
 /// Settles until all senders are dropped. After `give_up` is due an unrecorded end is left pending, and counted.
 pub(super) fn settle_all(
@@ -29,6 +31,7 @@ pub(super) fn settle_all(
     loop {
         match settlements.recv_timeout(renew_at.since(clock.now())) {
             Ok(first) => {
+                std::thread::sleep(GATHER_FOR);
                 let batch: Vec<_> =
                     std::iter::once(first).chain(settlements.try_iter().take(BATCH_LEN_MAX - 1)).collect();
                 settle(settler, &batch, tally, give_up, clock, &mut backoff);

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::market_data::Recorded;
 use crate::clock::Timestamp;
 use crate::desk::Statement;
 use crate::inbox::Settlement;
@@ -38,9 +39,12 @@ impl Default for Tally {
     }
 }
 
+/// An hour in microseconds: longer lives of an order are counted as this long.
+const LATENCY_US_MAX: u64 = 3_600_000_000;
+
 fn histogram() -> Histogram<u64> {
-    // Three digits from 1 us up; two digits can always be made, and `auto` bounds need no upper limit.
-    Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are allowed"))
+    // The bounds are constants that the library takes; it refuses a maximum below 2 and more than 5 digits.
+    Histogram::new_with_max(LATENCY_US_MAX, 3).unwrap_or_else(|_| unreachable!("bounds that are allowed"))
 }
 
 impl Tally {
@@ -97,6 +101,8 @@ pub struct Summary {
     pub broker: Result<Vec<String>, String>,
     /// How the price polling went.
     pub prices: Health,
+    /// What was recorded, when that was asked for.
+    pub recorded: Option<Recorded>,
 }
 
 impl Summary {
@@ -133,6 +139,12 @@ impl Summary {
                 Err(reason) => json!({ "compared": false, "reason": reason }),
             },
             "prices": { "cycles": self.prices.cycles, "failures": self.prices.failures },
+            "recorded": self.recorded.as_ref().map(|recorded| json!({
+                "directory": recorded.directory,
+                "events": recorded.events,
+                "dropped": recorded.dropped,
+                "failed": recorded.failed,
+            })),
         })
     }
 }
@@ -187,6 +199,9 @@ impl fmt::Display for Summary {
         if self.prices.failures > 0 {
             row("price polls", format!("{} good, {} failed", self.prices.cycles, self.prices.failures));
         }
+        if let Some(recorded) = &self.recorded {
+            row("recorded", recorded_text(recorded));
+        }
         if let Some(column) = table.column_mut(0) {
             column.set_cell_alignment(CellAlignment::Left);
         }
@@ -207,9 +222,41 @@ impl Summary {
     }
 }
 
+fn recorded_text(Recorded { directory, events, dropped, failed }: &Recorded) -> String {
+    let lost = |count: u64, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
+    format!("{events} market events in {}{dropped}{failed}", directory.display())
+}
+
 fn percentiles_text(histogram: &Histogram<u64>) -> String {
     let one = |(name, p): &(&str, f64)| {
         format!("{} {} us", name.replace('_', "."), histogram.value_at_percentile(*p))
     };
     PERCENTILES.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::EntryId;
+
+    #[test]
+    fn latencies_are_counted_from_microseconds_to_minutes() {
+        let mut tally = Tally::default();
+        let start = Timestamp::from_secs(1_000);
+        for micros in [3, 700, 90_000_000] {
+            let outcome = Outcome::without_order(EntryId::new("1-0"), OutcomeKind::Filled, "");
+            tally.add(&Settlement::Outcome(Outcome {
+                received_at: Some(start),
+                submitted_at: Some(start),
+                final_at: Some(start + std::time::Duration::from_micros(micros)),
+                ..outcome
+            }));
+        }
+        assert_eq!(tally.count(OutcomeKind::Filled), 3);
+        let found = percentiles_json(&tally.order_us);
+        assert_eq!(found["p50"], 700);
+        let longest = found["max"].as_u64().unwrap();
+        assert!(longest.abs_diff(90_000_000) < 90_000, "three digits are kept: {longest}");
+    }
 }

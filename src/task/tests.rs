@@ -190,6 +190,17 @@ fn a_rate_limit_is_a_definite_no_and_the_same_order_is_sent_later() {
 }
 
 #[test]
+fn an_order_that_only_met_the_rate_limit_counts_as_never_sent() {
+    let mut task = task(1);
+    task.next(START);
+    task.decided(Ok(approved()), START);
+    task.next(START);
+    task.on(Reply::RateLimited { until: START + Duration::from_mins(1) }, START);
+    assert!(matches!(task.next(stale_at() + Duration::from_secs(1)), Step::Done(_)));
+    assert_eq!(task.submitted_at(), None);
+}
+
+#[test]
 fn a_stale_order_is_never_sent() {
     let mut task = task(1);
     assert_eq!(task.next(START), Step::Decide);

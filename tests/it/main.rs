@@ -11,6 +11,7 @@
 mod alpaca;
 mod engine;
 mod exchange;
+mod feed;
 mod house;
 mod inbox;
 mod live;
@@ -18,3 +19,4 @@ mod manifest;
 mod pool;
 mod redis_server;
 mod signals;
+mod strategy;

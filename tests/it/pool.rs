@@ -9,8 +9,9 @@ use bot::broker::simulated::{self, SimulatedBroker, SimulatedVenue};
 use bot::broker::{Broker, BrokerError, Survey, Venue};
 use bot::clock::{Clock, SystemClock, Timestamp};
 use bot::desk::Rules;
+use bot::feed::Feed;
 use bot::inbox::memory::MemoryStream;
-use bot::live::{self, Config, Stop, Summary};
+use bot::live::{self, Config, FeedSource, Stop, Summary};
 use bot::market::{SessionClock, Snapshot};
 use bot::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, Side};
 use bot::outcome::OutcomeKind;
@@ -114,6 +115,9 @@ fn config(workers: usize) -> Config {
         drain_timeout: Duration::from_secs(10),
         no_wait: true,
         seed: 1,
+        feed: Feed::default(),
+        feed_source: FeedSource::default(),
+        record: None,
     }
 }
 

@@ -29,8 +29,11 @@ pub struct AlpacaConfig {
     pub poll_interval: Duration,
     /// Whether to listen to the order stream.
     pub stream: bool,
-    /// How long the order stream may be silent before it is taken for dead.
+    /// How long a stream may be silent, pings unanswered, before it is taken for dead.
     pub stream_silence_max: Duration,
+    /// How long the market data stream may bring no data in an open market; at least one and a half times
+    /// `stream_silence_max`.
+    pub data_quiet_max: Duration,
 }
 
 impl AlpacaConfig {
@@ -45,6 +48,7 @@ impl AlpacaConfig {
             poll_interval: Duration::from_millis(500),
             stream: true,
             stream_silence_max: Duration::from_secs(30),
+            data_quiet_max: Duration::from_mins(1),
         }
     }
 
@@ -192,12 +196,14 @@ pub struct Endpoints {
     trading: Url,
     data: Url,
     stream: Url,
+    data_stream: Url,
     kind: HostKind,
 }
 
 impl Endpoints {
     /// Alpaca paper trading unless `APCA_API_BASE_URL` says otherwise. At a host that is not Alpaca's own, market data
     /// and the order stream are expected at the same origin unless `APCA_API_DATA_URL` and `APCA_API_STREAM_URL` are set.
+    /// The market data stream is that of the free feed, `/v2/iex`, unless `APCA_API_DATA_STREAM_URL` names another.
     ///
     /// # Errors
     /// Addresses that cannot be used, and live ones unless `live`.
@@ -215,12 +221,16 @@ impl Endpoints {
             Some(text) => stream_url(&text)?,
             None => stream_url(trading.as_str())?,
         };
+        let data_stream = match given("APCA_API_DATA_STREAM_URL") {
+            Some(text) => data_stream_url(&text)?,
+            None => data_stream_beside(&data)?,
+        };
         for (name, url) in [("APCA_API_BASE_URL", &trading), ("APCA_API_STREAM_URL", &stream)] {
             if host_kind(url) == HostKind::Live && !live {
                 return Err(AlpacaConfigError::Live { name, was: url.to_string() });
             }
         }
-        Ok(Self { trading, data, stream, kind })
+        Ok(Self { trading, data, stream, data_stream, kind })
     }
 
     /// Everything at one origin, as the paper exchange serves it.
@@ -246,6 +256,11 @@ impl Endpoints {
         &self.stream
     }
 
+    /// The market data stream's address, its feed included.
+    pub fn data_stream(&self) -> &Url {
+        &self.data_stream
+    }
+
     /// What kind of place trading happens at.
     pub fn kind(&self) -> HostKind {
         self.kind
@@ -261,16 +276,40 @@ fn rest_url(name: &'static str, text: &str) -> Result<Url, AlpacaConfigError> {
 }
 
 fn stream_url(text: &str) -> Result<Url, AlpacaConfigError> {
-    const NAME: &str = "APCA_API_STREAM_URL";
-    let mut url = checked_url(NAME, text, "a ws or wss address")?;
+    let mut url = socket_url("APCA_API_STREAM_URL", text)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(if path.ends_with("/stream") { path } else { format!("{path}/stream") }.as_str());
+    Ok(url)
+}
+
+/// An address with no feed gets the free one.
+fn data_stream_url(text: &str) -> Result<Url, AlpacaConfigError> {
+    let mut url = socket_url("APCA_API_DATA_STREAM_URL", text)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(if path.is_empty() { "/v2/iex" } else { &path });
+    Ok(url)
+}
+
+/// Where the stream is that belongs to a data address: at Alpaca on a host of its own, elsewhere at the same origin.
+fn data_stream_beside(data: &Url) -> Result<Url, AlpacaConfigError> {
+    let mut url = data.clone();
+    let failed = || bad_address("APCA_API_DATA_URL", data.as_str());
+    if is_alpaca(&url) {
+        let host = format!("stream.{}", host(&url));
+        url.set_host(Some(&host)).map_err(|_| failed())?;
+    }
+    url.set_path(&format!("{}/v2/iex", data.path().trim_end_matches('/')));
+    socket_url("APCA_API_DATA_STREAM_URL", url.as_str())
+}
+
+fn socket_url(name: &'static str, text: &str) -> Result<Url, AlpacaConfigError> {
+    let mut url = checked_url(name, text, "a ws or wss address")?;
     let scheme = match url.scheme() {
         "http" | "ws" => "ws",
         "https" | "wss" => "wss",
-        _ => return Err(bad_address(NAME, text)),
+        _ => return Err(bad_address(name, text)),
     };
-    url.set_scheme(scheme).map_err(|()| bad_address(NAME, text))?;
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(if path.ends_with("/stream") { path } else { format!("{path}/stream") }.as_str());
+    url.set_scheme(scheme).map_err(|()| bad_address(name, text))?;
     Ok(url)
 }
 
@@ -329,7 +368,8 @@ mod tests {
     fn check_addresses(pairs: &[(&str, &str)], expected: &str) {
         let found = match Endpoints::from_env(&env(pairs), false) {
             Ok(ends) => {
-                format!("{} {} {} {}", ends.trading, ends.data, ends.stream, ends.kind.environment())
+                let Endpoints { trading, data, stream, data_stream, kind } = ends;
+                format!("{trading} {data} {stream} {data_stream} {}", kind.environment())
             }
             Err(error) => error.to_string(),
         };
@@ -341,22 +381,27 @@ mod tests {
         check_addresses(
             &[],
             "https://paper-api.alpaca.markets/ https://data.alpaca.markets/ \
-             wss://paper-api.alpaca.markets/stream alpaca-paper",
+             wss://paper-api.alpaca.markets/stream wss://stream.data.alpaca.markets/v2/iex alpaca-paper",
         );
         check_addresses(
             &[("APCA_API_BASE_URL", "http://127.0.0.1:8900/v2/"), ("APCA_API_DATA_URL", "")],
-            "http://127.0.0.1:8900/ http://127.0.0.1:8900/ ws://127.0.0.1:8900/stream alpaca-local",
+            "http://127.0.0.1:8900/ http://127.0.0.1:8900/ ws://127.0.0.1:8900/stream ws://127.0.0.1:8900/v2/iex \
+             alpaca-local",
         );
         check_addresses(
-            &[("APCA_API_BASE_URL", "http://exchange:8900"), ("APCA_API_STREAM_URL", "ws://other/x/stream/")],
-            "http://exchange:8900/ http://exchange:8900/ ws://other/x/stream alpaca-other",
+            &[
+                ("APCA_API_BASE_URL", "http://exchange:8900"),
+                ("APCA_API_STREAM_URL", "ws://other/x/stream/"),
+                ("APCA_API_DATA_STREAM_URL", "http://more:1/v2/sip/"),
+            ],
+            "http://exchange:8900/ http://exchange:8900/ ws://other/x/stream ws://more:1/v2/sip alpaca-other",
         );
         check_addresses(
             &[
                 ("APCA_API_BASE_URL", "http://[::1]:1/prefix/v2"),
                 ("APCA_API_DATA_URL", "https://d.example/v2"),
             ],
-            "http://[::1]:1/prefix https://d.example/ ws://[::1]:1/prefix/stream alpaca-local",
+            "http://[::1]:1/prefix https://d.example/ ws://[::1]:1/prefix/stream wss://d.example/v2/iex alpaca-local",
         );
     }
 

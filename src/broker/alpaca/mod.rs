@@ -5,11 +5,14 @@ mod budget;
 mod classify;
 mod client;
 mod credentials;
+mod data_stream;
 mod registry;
+mod socket;
 mod stream;
 mod tracker;
 mod venue;
 mod wire;
+mod wire_data_stream;
 mod wire_market;
 mod wrapper;
 

@@ -11,10 +11,11 @@ use super::answer::{ClientError, Head};
 use super::budget::Budget;
 use super::client::AlpacaClient;
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
+use super::data_stream;
 use super::registry::Registry;
 use super::tracker;
 use super::wrapper::AlpacaWrapper;
-use crate::broker::{BrokerError, Venue};
+use crate::broker::{BrokerError, MarketNews, MarketWatch, Venue};
 use crate::clock::{Clock, Timestamp};
 
 /// One Alpaca account that workers connect to.
@@ -91,6 +92,21 @@ impl Venue for AlpacaVenue {
             }
         });
         // A name look-up that hangs must not hold up the end.
+        runtime.shutdown_background();
+    }
+
+    fn watch(&self, watch: &MarketWatch<'_>, stop: oneshot::Receiver<()>, tell: &mut dyn FnMut(MarketNews)) {
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return error!(%error, "market data cannot be streamed"),
+        };
+        let Shared { config, tls, clock, .. } = &*self.shared;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = stop => {}
+                () = data_stream::follow(config, tls, &**clock, watch, tell) => {}
+            }
+        });
         runtime.shutdown_background();
     }
 }

@@ -60,7 +60,7 @@ impl Core {
         let (mut long_value, mut short_value) = (Money::ZERO, Money::ZERO);
         for (symbol, position) in self.wallet.positions() {
             let Some(listing) = self.listings.get(&symbol) else { continue };
-            let value = listing.mark() * position.quantity;
+            let value = position.value(listing.mark());
             if value.is_positive() {
                 long_value += value;
             } else {
@@ -96,20 +96,23 @@ impl Core {
     pub fn position(&self, symbol: Symbol) -> Option<PositionView> {
         let position = self.wallet.position(symbol)?;
         let listing = self.listings.get(&symbol)?;
-        let long = position.quantity.is_positive();
-        let available =
-            if long { position.quantity - listing.held_sell } else { position.quantity + listing.held_buy };
+        let long = position.quantity().is_positive();
+        let available = if long {
+            position.quantity() - listing.held_sell
+        } else {
+            position.quantity() + listing.held_buy
+        };
         let today = self.now.to_new_york().date_naive();
         let last = listing.tape.close_before(today).and_then(|close| Price::from_seen(close).ok());
         Some(PositionView {
             asset: listing.asset.clone(),
-            quantity: position.quantity,
+            quantity: position.quantity(),
             available,
             average_price: position.average_price(),
-            cost: position.cost,
+            cost: position.cost(),
             price: listing.mark(),
             price_last_day: last,
-            value: listing.mark() * position.quantity,
+            value: position.value(listing.mark()),
         })
     }
 }

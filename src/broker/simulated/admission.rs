@@ -8,6 +8,7 @@ use super::listing::Listing;
 use super::order::{Amount, Request};
 use super::refusal::Refusal;
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::position::Position;
 use crate::units::{Money, Price, Quantity};
 
 /// What the checks found out on the way.
@@ -76,8 +77,7 @@ impl Core {
         listing: &Listing,
         quantity: Quantity,
     ) -> Result<bool, Refusal> {
-        let position =
-            self.wallet.position(request.symbol).map_or(Quantity::ZERO, |position| position.quantity);
+        let position = self.wallet.position(request.symbol).map_or(Quantity::ZERO, Position::quantity);
         let (closes, held) = match request.side {
             Side::Buy => (position < Quantity::ZERO, listing.held_buy),
             Side::Sell => (position.is_positive(), listing.held_sell),

@@ -14,11 +14,13 @@ use super::matching::{Execution, Rest};
 use super::order::{Event, EventKind, FillDetail, PaperOrder, Request};
 use super::prices::{Shown, Source, TICK};
 use super::refusal::Refusal;
+use super::tape::MINUTE;
 use super::wallet::Wallet;
 use crate::calendar;
 use crate::clock::Timestamp;
-use crate::market::{Quote, SessionClock, Trade};
+use crate::market::{MarketEvent, Quote, SessionClock, Trade};
 use crate::order::{OrderStatus, Side, TimeInForce};
+use crate::position::Position;
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity};
 
@@ -56,6 +58,8 @@ pub struct Core {
     ids: ChaCha8Rng,
     last_event_id: u128,
     events: Vec<Event>,
+    /// What the market showed since it was last asked for; `None` while nobody watches.
+    shown: Option<Vec<MarketEvent>>,
 }
 
 /// A process that slept longer skips the prices it missed.
@@ -95,6 +99,7 @@ impl Core {
             ids,
             last_event_id: 0,
             events: Vec::new(),
+            shown: None,
         };
         for symbol in core.symbols().collect::<Vec<_>>() {
             core.open_prices(symbol, now);
@@ -118,6 +123,7 @@ impl Core {
             }
         }
         self.set_time(now);
+        self.tell_minutes(now);
     }
 
     /// Takes an order and matches it, when the market is open.
@@ -213,6 +219,18 @@ impl Core {
         std::mem::take(&mut self.events)
     }
 
+    /// Begins or ends the record of what the market shows, which is not bounded: whoever watches takes it now and then.
+    pub fn watch(&mut self, watched: bool) {
+        if watched != self.shown.is_some() {
+            self.shown = watched.then(Vec::new);
+        }
+    }
+
+    /// What the market showed since the last call, in order; nothing while it is not watched.
+    pub fn take_shown(&mut self) -> Vec<MarketEvent> {
+        self.shown.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn set_time(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
         let boundary = if self.session.is_open { self.session.next_close } else { self.session.next_open };
@@ -230,6 +248,7 @@ impl Core {
     }
 
     fn tick(&mut self, at: Timestamp) {
+        self.tell_minutes(at);
         let mut shown = Vec::new();
         for symbol in self.listings.keys().copied().collect::<Vec<_>>() {
             let Some(listing) = self.listings.get_mut(&symbol) else { continue };
@@ -253,6 +272,10 @@ impl Core {
             listing.trade = trade;
             listing.tape.print(trade);
         }
+        if let Some(shown) = &mut self.shown {
+            shown.push(MarketEvent::Quote { symbol, quote });
+            shown.extend(printed.then_some(MarketEvent::Trade { symbol, trade }));
+        }
         let mut filled = Vec::new();
         let (bid, ask) = (level(quote.bid, quote.bid_size), level(quote.ask, quote.ask_size));
         if self.session.is_open {
@@ -261,6 +284,16 @@ impl Core {
             listing.matcher.display(bid, ask);
         }
         self.fill_all(&filled);
+    }
+
+    /// Tells the minutes that are over at `now`, each once.
+    fn tell_minutes(&mut self, now: Timestamp) {
+        let Some(shown) = &mut self.shown else { return };
+        for (symbol, listing) in &mut self.listings {
+            if let Some(bar) = listing.tape.minute_over(now) {
+                shown.push(MarketEvent::Bar { symbol: *symbol, bar, span: MINUTE });
+            }
+        }
     }
 
     fn open_prices(&mut self, symbol: Symbol, now: Timestamp) {
@@ -324,7 +357,7 @@ impl Core {
             self.expiries.remove(&(self.orders[number].expires_at, number));
         }
         self.wallet.book(symbol, side, price, quantity);
-        let position = self.wallet.position(symbol).map_or(Quantity::ZERO, |position| position.quantity);
+        let position = self.wallet.position(symbol).map_or(Quantity::ZERO, Position::quantity);
         self.record(kind, number, Some(FillDetail { price, quantity, position }));
     }
 

@@ -39,11 +39,13 @@ pub(super) struct Tape {
     minutes: VecDeque<(NaiveDate, Bar)>,
     /// Today's minutes before the start.
     earlier: Vec<Bar>,
+    /// The last minute that [`Tape::minute_over`] told.
+    told: Option<Timestamp>,
 }
 
 const DAYS_BACK: usize = 520;
 const MINUTES_MAX: usize = 20_000;
-const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 
 impl Tape {
     /// A past that leads to `price` at `now`.
@@ -56,6 +58,7 @@ impl Tape {
             days: BTreeMap::new(),
             minutes: VecDeque::new(),
             earlier: Vec::new(),
+            told: None,
         };
         let open = tape.invent_days(price, today);
         if let Some(session) = calendar::session_on(today).filter(|session| session.open < now) {
@@ -101,6 +104,16 @@ impl Tape {
     /// The latest minute bar.
     pub(super) fn latest_minute(&self) -> Option<Bar> {
         self.minutes.back().map(|(_, bar)| *bar).or_else(|| self.earlier.last().copied())
+    }
+
+    /// The latest minute bar since the start, once, when it is over at `now`.
+    pub(super) fn minute_over(&mut self, now: Timestamp) -> Option<Bar> {
+        let (_, bar) = self.minutes.back()?;
+        let is_news = self.told.is_none_or(|told| told < bar.at) && bar.at + MINUTE <= now;
+        is_news.then(|| {
+            self.told = Some(bar.at);
+            *bar
+        })
     }
 
     /// The latest daily bar and the one before it.

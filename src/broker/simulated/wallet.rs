@@ -3,24 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::order::Side;
+use crate::position::Position;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
-
-/// One symbol's holding, never of zero shares.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Shares, negative when short.
-    pub quantity: Quantity,
-    /// What the open shares cost, negative when short.
-    pub cost: Money,
-}
-
-impl Position {
-    /// Mean entry price of the open shares.
-    pub fn average_price(&self) -> Option<Price> {
-        Price::new(self.cost.get().checked_div(self.quantity.get())?.round_dp(12)).ok()
-    }
-}
 
 /// Cash and all positions of one account.
 #[derive(Debug, Clone)]
@@ -38,24 +23,16 @@ impl Wallet {
 
     /// Books one fill: cash moves by exactly price times quantity.
     pub fn book(&mut self, symbol: Symbol, side: Side, price: Price, quantity: Quantity) {
-        let (shares, money) = match side {
-            Side::Buy => (quantity, price * quantity),
-            Side::Sell => (-quantity, -(price * quantity)),
+        let money = price * quantity;
+        self.cash -= match side {
+            Side::Buy => money,
+            Side::Sell => -money,
         };
-        self.cash -= money;
         let position = self.positions.entry(symbol).or_default();
-        let closing = closing(position.quantity, shares);
-        if closing.is_zero() {
-            position.cost += money;
-        } else {
-            let released = share_of_cost(position, closing);
-            let proceeds = -(price * closing);
-            self.realised += proceeds + released;
-            position.cost += released;
-            position.cost += price * (shares - closing);
-        }
-        position.quantity += shares;
-        if position.quantity.is_zero() {
+        let realised_before = position.realised();
+        position.fill(side, quantity, money);
+        self.realised += position.realised() - realised_before;
+        if position.quantity().is_zero() {
             self.positions.remove(&symbol);
         }
     }
@@ -81,26 +58,6 @@ impl Wallet {
     }
 }
 
-/// The part of `shares` that closes what is held, with the sign of `shares`.
-fn closing(held: Quantity, shares: Quantity) -> Quantity {
-    if held.is_zero() || held.is_positive() == shares.is_positive() {
-        Quantity::ZERO
-    } else if shares.abs() <= held.abs() {
-        shares
-    } else {
-        -held
-    }
-}
-
-/// The cost of the shares being closed, with the sign that takes it out of the position.
-fn share_of_cost(position: &Position, closing: Quantity) -> Money {
-    if closing == -position.quantity {
-        return -position.cost; // All of it, so that no rounding stays behind.
-    }
-    let mean = position.cost.get().checked_div(position.quantity.get()).unwrap_or_default();
-    Money::new(mean.saturating_mul(closing.get()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +74,7 @@ mod tests {
         }
         let position = wallet.position(symbol).copied().unwrap_or_default();
         let found = (
-            position.quantity.to_string(),
+            position.quantity().to_string(),
             position.average_price().map(|price| price.to_string()),
             wallet.cash().to_string(),
             wallet.realised().to_string(),

@@ -1,0 +1,154 @@
+//! The market data socket: authorised, subscribed, watched for silence, and reconnected for as long as it takes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use super::credentials::AlpacaConfig;
+use super::socket::{Lost, Pauses, STEP_TIMEOUT, Socket, too_slow};
+use super::wire_data_stream::{Item, items};
+use crate::broker::{MarketNews, MarketWatch};
+use crate::clock::Clock;
+use crate::symbol::Symbol;
+
+/// Runs until it is dropped. Says in the log when the stream comes and goes, once per change.
+pub(super) async fn follow(
+    config: &AlpacaConfig,
+    tls: &Arc<rustls::ClientConfig>,
+    clock: &dyn Clock,
+    watch: &MarketWatch<'_>,
+    tell: &mut dyn FnMut(MarketNews),
+) {
+    let mut pauses = Pauses::new();
+    let mut standing = Standing::Unknown;
+    loop {
+        let begun = clock.now();
+        let lost = match connect(config, tls, watch.symbols).await {
+            Ok(mut socket) => {
+                info!(address = %config.endpoints.data_stream(), "market data stream is connected");
+                standing = Standing::Connected;
+                tell(MarketNews::Connected);
+                read(&mut socket, config, watch, tell).await
+            }
+            Err(lost) => lost,
+        };
+        tell(MarketNews::Lost);
+        standing = standing.lost(&lost);
+        pauses.pause(begun, &lost, clock).await;
+    }
+}
+
+/// What the log said last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Unknown,
+    Connected,
+    Broken,
+    Refused,
+}
+
+impl Standing {
+    fn lost(self, Lost { reason, refused }: &Lost) -> Self {
+        let new = if *refused { Standing::Refused } else { Standing::Broken };
+        if new == self {
+            debug!(%reason, "market data stream is still not connected");
+        } else if *refused {
+            warn!(%reason, "market data stream is refused; it is tried again now and then");
+        } else {
+            warn!(%reason, "market data stream is not connected; it is tried again");
+        }
+        new
+    }
+}
+
+/// Connects, authorises and subscribes; the server forgets subscriptions with the connection.
+async fn connect(
+    config: &AlpacaConfig,
+    tls: &Arc<rustls::ClientConfig>,
+    symbols: &[Symbol],
+) -> Result<Socket, Lost> {
+    let mut socket = Socket::open(config.endpoints.data_stream(), tls).await?;
+    let success =
+        |wanted: &'static str| move |item: &Item| matches!(item, Item::Success(word) if word == wanted);
+    answer(&mut socket, success("connected")).await?;
+    socket.authorize(&config.credentials).await?;
+    answer(&mut socket, success("authenticated")).await?;
+    socket.say(&subscription(symbols)).await?;
+    let granted = answer(&mut socket, |item| matches!(item, Item::Subscription(_))).await?;
+    debug!(?granted, "market data is subscribed to");
+    Ok(socket)
+}
+
+fn subscription(symbols: &[Symbol]) -> Value {
+    json!({ "action": "subscribe", "trades": symbols, "quotes": symbols, "bars": symbols })
+}
+
+/// Reads until the socket is lost. Without market data for long it is lost as well, unless the market is closed: a
+/// server that answers pings may have forgotten the subscription.
+async fn read(
+    socket: &mut Socket,
+    config: &AlpacaConfig,
+    watch: &MarketWatch<'_>,
+    tell: &mut dyn FnMut(MarketNews),
+) -> Lost {
+    let silence_max = config.stream_silence_max;
+    // A dead connection has to be found while the market is closed, too, and pings are what finds it.
+    let quiet_max = config.data_quiet_max.max(silence_max * 3 / 2);
+    loop {
+        let frame = match timeout(quiet_max, socket.hear(silence_max)).await {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(lost)) => return lost,
+            Err(_) if (watch.is_open)() => {
+                return Lost::broken(format!("no market data for {quiet_max:?} in an open market"));
+            }
+            Err(_) => continue,
+        };
+        let items = match items(&frame) {
+            Ok(items) => items,
+            Err(error) => {
+                debug!(%error, "a frame that cannot be read is left out");
+                continue;
+            }
+        };
+        for item in items {
+            match item {
+                Ok(Item::Event(event)) => tell(MarketNews::Event(event)),
+                Ok(Item::Error { code, message }) => return lost(code, &message),
+                Ok(other @ (Item::Success(_) | Item::Subscription(_) | Item::Other(_))) => {
+                    debug!(?other, "an item that brings no prices");
+                }
+                Err(odd) => debug!(%odd, "an item that cannot be read is left out"),
+            }
+        }
+    }
+}
+
+/// The first item that is wanted; others are passed over, but an error ends the waiting.
+async fn answer(socket: &mut Socket, is_wanted: impl Fn(&Item) -> bool) -> Result<Item, Lost> {
+    let waiting = async {
+        loop {
+            let frame = socket.hear(STEP_TIMEOUT).await?;
+            for item in items(&frame).into_iter().flatten().flatten() {
+                if is_wanted(&item) {
+                    return Ok(item);
+                }
+                if let Item::Error { code, message } = item {
+                    return Err(lost(code, &message));
+                }
+            }
+        }
+    };
+    timeout(STEP_TIMEOUT, waiting).await.map_err(too_slow)?
+}
+
+/// What the server means by an error: too slow a client and its own faults pass, all else (wrong keys, one connection
+/// too many, symbols beyond the plan) stays until somebody changes something.
+fn lost(code: u64, message: &str) -> Lost {
+    let reason = format!("error {code}: {message}");
+    match code {
+        404 | 407 | 500.. => Lost::broken(reason),
+        _ => Lost::refused(reason),
+    }
+}

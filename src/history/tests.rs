@@ -1,0 +1,235 @@
+//! What is recorded is read back, whatever happened to the files in between.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{OnFault, Recorder, read};
+use crate::clock::Timestamp;
+use crate::market::{Bar, MarketEvent, Quote, Trade};
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+fn trade(at: &str, price: f64) -> MarketEvent {
+    let trade = Trade { at: time(at), price, size: 1.0 };
+    MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade }
+}
+
+fn quote(at: &str, bid: f64) -> MarketEvent {
+    let quote = Quote { at: time(at), bid, bid_size: 1.0, ask: bid + 1.0, ask_size: 2.0 };
+    MarketEvent::Quote { symbol: "NVDA".parse().unwrap(), quote }
+}
+
+fn bar(at: &str, close: f64) -> MarketEvent {
+    let bar = Bar { at: time(at), open: close, high: close, low: close, close, volume: 9.0 };
+    MarketEvent::Bar { symbol: "NVDA".parse().unwrap(), bar, span: Duration::from_mins(1) }
+}
+
+fn record(directory: &Path, events: &[MarketEvent]) {
+    let mut recorder = Recorder::open(directory).unwrap();
+    for event in events {
+        recorder.record(event).unwrap();
+    }
+    recorder.flush().unwrap();
+}
+
+/// Everything that can be read, and what was left out as torn and as skipped.
+fn replayed(directory: &Path) -> (Vec<MarketEvent>, u64, u64) {
+    let mut history = read(directory, OnFault::Skip).unwrap();
+    let events = history.by_ref().map(Result::unwrap).collect();
+    (events, history.torn(), history.skipped())
+}
+
+fn append(directory: &Path, file: &str, text: &str) {
+    let path = directory.join(file);
+    let whole = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(path, whole + text).unwrap();
+}
+
+#[track_caller]
+fn check_fault(file: &str, text: &str, expected: &str) {
+    let place = TempDir::new().unwrap();
+    append(place.path(), file, text);
+    let found = match read(place.path(), OnFault::Error) {
+        Ok(history) => {
+            history.filter_map(Result::err).map(|error| error.to_string()).collect::<Vec<_>>().join("; ")
+        }
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(found.replace(place.path().to_str().unwrap(), "DIR"), expected);
+}
+
+#[test]
+fn each_kind_and_new_york_day_has_its_file_and_times_have_nanoseconds() {
+    let place = TempDir::new().unwrap();
+    record(
+        place.path(),
+        &[
+            trade("2026-11-20T15:30:00Z", 180.1),
+            trade("2026-11-21T04:59:59.999999999Z", 0.1 + 0.2),
+            trade("2026-11-21T05:00:00Z", 181.0),
+            quote("2026-11-20T15:30:00.5Z", 180.0),
+            bar("2026-11-20T15:30:00Z", 180.0),
+        ],
+    );
+    let text = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(
+        text("trades-2026-11-20.csv"),
+        "time,symbol,price,size\n2026-11-20T15:30:00.000000000Z,NVDA,180.1,1\n\
+         2026-11-21T04:59:59.999999999Z,NVDA,0.30000000000000004,1\n"
+    );
+    assert_eq!(
+        text("trades-2026-11-21.csv"),
+        "time,symbol,price,size\n2026-11-21T05:00:00.000000000Z,NVDA,181,1\n"
+    );
+    assert_eq!(
+        text("quotes-2026-11-20.csv"),
+        "time,symbol,bid,bid_size,ask,ask_size\n2026-11-20T15:30:00.500000000Z,NVDA,180,1,181,2\n"
+    );
+    assert_eq!(
+        text("bars-2026-11-20.csv"),
+        "time,symbol,span_ns,open,high,low,close,volume\n2026-11-20T15:30:00.000000000Z,NVDA,60000000000,180,180,180,180,9\n"
+    );
+}
+
+#[test]
+fn events_come_back_by_time_then_kind_then_line_and_a_bar_at_its_end() {
+    let place = TempDir::new().unwrap();
+    let (bar, later) = (bar("2026-11-20T15:29:00Z", 1.0), bar("2026-11-21T05:00:00Z", 2.0));
+    let (first, second) = (trade("2026-11-20T15:30:00Z", 2.0), trade("2026-11-20T15:30:00Z", 1.0));
+    let (quote, early) = (quote("2026-11-20T15:30:00Z", 3.0), trade("2026-11-20T15:29:30Z", 4.0));
+    record(place.path(), &[later, bar, first, second, quote, early]);
+    assert_eq!(replayed(place.path()), (vec![early, quote, first, second, bar, later], 0, 0));
+}
+
+#[test]
+fn a_torn_last_line_is_left_out_by_the_reader_and_cut_off_by_the_recorder() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", 2.0));
+    record(place.path(), &[one]);
+    // It would read as a whole line, with another price.
+    append(place.path(), "trades-2026-11-20.csv", "2026-11-20T15:30:00.100000000Z,NVDA,18");
+    assert_eq!(replayed(place.path()), (vec![one], 1, 0));
+    let strict = read(place.path(), OnFault::Error).unwrap();
+    assert_eq!(strict.map(Result::unwrap).collect::<Vec<_>>(), [one]);
+    record(place.path(), &[two]);
+    assert_eq!(replayed(place.path()), (vec![one, two], 0, 0));
+}
+
+#[test]
+fn a_file_torn_in_its_header_is_begun_again() {
+    let place = TempDir::new().unwrap();
+    append(place.path(), "trades-2026-11-20.csv", "time,sym");
+    assert_eq!(replayed(place.path()), (vec![], 1, 0));
+    let one = trade("2026-11-20T15:30:00Z", 1.0);
+    record(place.path(), &[one]);
+    assert_eq!(replayed(place.path()), (vec![one], 0, 0));
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_with_file_and_line() {
+    const FILE: &str = "trades-2026-11-20.csv";
+    let with_header = |line: &str| format!("time,symbol,price,size\n{line}\n");
+    check_fault(
+        FILE,
+        "time,price\n",
+        "DIR/trades-2026-11-20.csv:1: header must be \"time,symbol,price,size\", was \"time,price\"",
+    );
+    check_fault(
+        FILE,
+        &with_header("2026-11-20T15:30:00Z,NVDA,NaN,1"),
+        "DIR/trades-2026-11-20.csv:2: price cannot be read, was \"NaN\": numbers must be finite and 0 or more",
+    );
+    check_fault(
+        FILE,
+        &with_header("2026-11-20T15:30:00Z,NVDA,1"),
+        "DIR/trades-2026-11-20.csv:2: size is missing",
+    );
+    check_fault(
+        FILE,
+        &with_header("2026-11-20T15:30:00Z,NVDA,1,1,1"),
+        "DIR/trades-2026-11-20.csv:2: line must end after time,symbol,price,size, went on with \"1\"",
+    );
+    check_fault(
+        FILE,
+        &with_header("noon,NVDA,1,1"),
+        "DIR/trades-2026-11-20.csv:2: time cannot be read, was \"noon\": time must be RFC 3339 such as \
+         2026-11-20T15:30:00Z, was \"noon\"",
+    );
+    check_fault(
+        FILE,
+        &with_header(&"x".repeat(5_000)),
+        "DIR/trades-2026-11-20.csv:2: line must have fewer than 4096 bytes",
+    );
+    check_fault("notes.txt", "", "DIR must hold quotes-, trades- or bars-YYYY-MM-DD.csv, held none");
+}
+
+#[test]
+fn faulty_lines_are_skipped_and_counted_when_asked() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", 2.0));
+    record(place.path(), &[one]);
+    append(place.path(), "trades-2026-11-20.csv", &format!("odd\n{}\n", "x".repeat(9_000)));
+    record(place.path(), &[two]);
+    assert_eq!(replayed(place.path()), (vec![one, two], 0, 2));
+}
+
+#[test]
+fn a_line_too_far_out_of_order_is_a_fault_and_never_a_step_back_in_time() {
+    let place = TempDir::new().unwrap();
+    let at = |second: u32| format!("2026-11-20T15:{:02}:{:02}Z", second / 60, second % 60);
+    let mut events: Vec<_> = (1..=2_000).map(|second| trade(&at(second), f64::from(second))).collect();
+    record(place.path(), &events);
+    record(place.path(), &[trade(&at(1_500), 9.0), trade(&at(0), 9.0)]);
+    events.insert(1_500, trade(&at(1_500), 9.0));
+    assert_eq!(replayed(place.path()), (events, 0, 1));
+    let last = read(place.path(), OnFault::Error).unwrap().last().unwrap().unwrap_err().to_string();
+    assert!(last.contains("trades-2026-11-20.csv:2003: time must be in order within 1024 lines"), "{last}");
+}
+
+fn events() -> impl Strategy<Value = MarketEvent> {
+    // From 1980 to 2100, in nanoseconds; close together so that some share an instant.
+    let at = prop_oneof![
+        0..4_102_444_800_000_000_000_i64,
+        1_795_000_000_000_000_000..1_795_000_000_000_000_009_i64
+    ]
+    .prop_map(Timestamp::from_nanos);
+    let number = || prop_oneof![Just(0.0), 0.0..1_000.0, proptest::num::f64::POSITIVE];
+    let symbol = "[A-Z][A-Z0-9./-]{0,14}".prop_map(|ticker| ticker.parse().unwrap());
+    let numbers = (number(), number(), number(), number(), number());
+    (0..3, at, symbol, numbers, any::<u32>()).prop_map(|(kind, at, symbol, (a, b, c, d, e), span)| match kind
+    {
+        0 => MarketEvent::Quote { symbol, quote: Quote { at, bid: a, bid_size: b, ask: c, ask_size: d } },
+        1 => MarketEvent::Trade { symbol, trade: Trade { at, price: a, size: b } },
+        _ => MarketEvent::Bar {
+            symbol,
+            bar: Bar { at, open: a, high: b, low: c, close: d, volume: e },
+            span: Duration::from_nanos(span.into()),
+        },
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_recorded_is_read_back_in_order_of_time(events in prop::collection::vec(events(), 1..60)) {
+        let place = TempDir::new().unwrap();
+        record(place.path(), &events);
+        let (found, torn, skipped) = replayed(place.path());
+        let kind = |event: &MarketEvent| match event {
+            MarketEvent::Quote { .. } => 0,
+            MarketEvent::Trade { .. } => 1,
+            MarketEvent::Bar { .. } => 2,
+        };
+        let day = |event: &MarketEvent| super::file::DayFile::of(event).day;
+        let mut expected = events;
+        expected.sort_by_key(|event| (event.known_at(), day(event), kind(event)));
+        prop_assert_eq!((found, torn, skipped), (expected, 0, 0));
+    }
+}

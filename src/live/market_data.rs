@@ -1,0 +1,232 @@
+//! Market events during a run: from the stream, or the poller while there is none, to listeners and the recorder.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::sync::oneshot;
+
+use super::{House, LiveError, start, until_done};
+use crate::broker::{MarketNews, MarketWatch, Venue};
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::history::{HistoryError, Recorder};
+use crate::market::MarketEvent;
+
+/// Where market events come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FeedSource {
+    /// The broker's market data stream, and the polled prices while it is not connected.
+    #[default]
+    Stream,
+    /// The polled prices alone.
+    Poll,
+}
+
+/// The threads that market events need: one streams them, one writes them down.
+pub(super) struct MarketThreads<'scope, 'a> {
+    stop: oneshot::Sender<()>,
+    streaming: Option<ScopedJoinHandle<'scope, ()>>,
+    writing: Option<ScopedJoinHandle<'scope, Recorded>>,
+    feed: Closing<'a>,
+}
+
+impl MarketThreads<'_, '_> {
+    /// Ends them in the direction of the data; all that was heard is written.
+    pub(super) fn end(self) -> Result<Option<Recorded>, LiveError> {
+        drop(self.stop);
+        if let Some(streaming) = self.streaming {
+            let _ = streaming.join();
+        }
+        drop(self.feed);
+        let written = self.writing.map(ScopedJoinHandle::join).transpose();
+        written.map_err(|_| LiveError::Thread(NAME.to_owned()))
+    }
+}
+
+impl<V: Venue> House<'_, V> {
+    /// Starts what is needed: the recorder when there is a recording, the stream when somebody listens.
+    pub(super) fn start_market<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        recording: Option<Recording>,
+    ) -> Result<MarketThreads<'scope, 'scope>, LiveError> {
+        let (stop, stopped) = oneshot::channel();
+        let feed = Closing(&self.config.feed);
+        let write = recording.map(|mut recording| {
+            move || {
+                until_done(NAME, || recording.run(self.clock));
+                recording.end(&self.config.feed)
+            }
+        });
+        let writing = write.map(|write| start(scope, NAME, write)).transpose()?;
+        let streams = self.config.feed_source == FeedSource::Stream && !self.config.feed.is_idle();
+        let streaming = streams.then(|| start(scope, "feed", || self.stream_market(stopped))).transpose()?;
+        Ok(MarketThreads { stop, streaming, writing, feed })
+    }
+
+    /// Passes the stream's events on until `stop` resolves.
+    fn stream_market(&self, stop: oneshot::Receiver<()>) {
+        let is_open = || self.prices.session().is_open_at(self.clock.now());
+        let watch = MarketWatch { symbols: &self.config.symbols, is_open: &is_open };
+        let mut tell = |news| match news {
+            MarketNews::Connected => self.stream_is_up.store(true, Ordering::Relaxed),
+            MarketNews::Lost => self.stream_is_up.store(false, Ordering::Relaxed),
+            MarketNews::Event(event) => self.config.feed.publish(event),
+        };
+        let watching = AssertUnwindSafe(|| self.venue.watch(&watch, stop, &mut tell));
+        if catch_unwind(watching).is_err() {
+            tracing::error!("the market data stream panicked; polled prices stand in for it");
+        }
+        self.stream_is_up.store(false, Ordering::Relaxed);
+    }
+
+    /// Passes a polled event on, unless the stream tells more.
+    pub(super) fn hear_poll(&self, event: MarketEvent) {
+        if !self.stream_is_up.load(Ordering::Relaxed) {
+            self.config.feed.publish(event);
+        }
+    }
+}
+
+/// Closes the feed when it goes out of scope, so that listeners come to an end however the run ends.
+pub(super) struct Closing<'a>(pub(super) &'a Feed);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What was recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where.
+    pub directory: PathBuf,
+    /// Events written.
+    pub events: u64,
+    /// Events that came while the queue was full.
+    pub dropped: u64,
+    /// Events that could not be written.
+    pub failed: u64,
+}
+
+/// The listener that writes everything down.
+pub(super) struct Recording {
+    recorder: Recorder,
+    events: Receiver<MarketEvent>,
+    recorded: Recorded,
+    failing: bool,
+}
+
+const NAME: &str = "recorder";
+/// Some seconds of a busy market while the disk is slow: 60,000 events of a hundred bytes.
+const RECORDER_QUEUE_LEN: usize = 1 << 16;
+/// What a crash may cost.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+impl Recording {
+    pub(super) fn open(directory: &Path, feed: &Feed) -> Result<Self, HistoryError> {
+        Ok(Self {
+            recorder: Recorder::open(directory)?,
+            events: feed.subscribe(NAME, RECORDER_QUEUE_LEN),
+            recorded: Recorded { directory: directory.to_owned(), ..Recorded::default() },
+            failing: false,
+        })
+    }
+
+    /// Writes until the feed is closed and its queue is empty.
+    pub(super) fn run(&mut self, clock: &dyn Clock) {
+        let mut flushed = clock.now();
+        let mut before = self.recorded.clone();
+        loop {
+            match self.events.recv_timeout(FLUSH_EVERY) {
+                Ok(event) => {
+                    self.write(&event);
+                    let now = clock.now();
+                    if now.since(flushed) < FLUSH_EVERY && flushed <= now {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.flush(&before),
+            }
+            self.flush(&before);
+            before = self.recorded.clone();
+            flushed = clock.now();
+        }
+    }
+
+    /// What was written, and how many events were dropped because they came faster than that.
+    pub(super) fn end(self, feed: &Feed) -> Recorded {
+        let dropped = feed.heard().iter().filter(|heard| heard.name == NAME).map(|heard| heard.dropped).sum();
+        Recorded { dropped, ..self.recorded }
+    }
+
+    fn write(&mut self, event: &MarketEvent) {
+        match self.recorder.record(event) {
+            Ok(()) => self.recorded.events += 1,
+            Err(error) => {
+                self.recorded.failed += 1;
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Good news is told when something was written since `before` and nothing failed.
+    fn flush(&mut self, before: &Recorded) {
+        if let Err(error) = self.recorder.flush() {
+            return self.fail(&error);
+        }
+        let writes = self.recorded.events > before.events && self.recorded.failed == before.failed;
+        if self.failing && writes {
+            tracing::info!("market events are recorded again");
+            self.failing = false;
+        }
+    }
+
+    fn fail(&mut self, error: &HistoryError) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(%error, "market events cannot be recorded; it is tried again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{SystemClock, Timestamp};
+    use crate::market::Trade;
+
+    fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> Recorded {
+        let (place, feed) = (tempfile::tempdir().unwrap(), Feed::default());
+        let directory = place.path().join("events");
+        let mut recording = Recording::open(&directory, &feed).unwrap();
+        prepare(&directory);
+        let trade = Trade { at: Timestamp::from_secs(1_800_000_000), price: 1.0, size: 1.0 };
+        for _ in 0..count {
+            feed.publish(MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade });
+        }
+        feed.close();
+        recording.run(&SystemClock);
+        let recorded = recording.end(&feed);
+        assert_eq!(recorded.directory, directory);
+        recorded
+    }
+
+    #[test]
+    fn events_that_the_recorder_cannot_keep_up_with_are_dropped_and_counted() {
+        let Recorded { events, dropped, failed, .. } = recorded(RECORDER_QUEUE_LEN + 5, |_| {});
+        assert_eq!((events, dropped, failed), (RECORDER_QUEUE_LEN as u64, 5, 0));
+    }
+
+    #[test]
+    fn events_that_cannot_be_written_are_counted_and_end_nothing() {
+        let Recorded { events, dropped, failed, .. } =
+            recorded(3, |place| std::fs::remove_dir(place).unwrap());
+        assert_eq!((events, dropped, failed), (0, 0, 3));
+    }
+}
