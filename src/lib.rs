@@ -40,4 +40,6 @@ pub mod gate;
 pub mod shared_desk;
 pub mod pool;
 pub mod live;
+pub mod host;
+pub mod control;
 pub mod cli;
