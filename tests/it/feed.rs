@@ -210,34 +210,41 @@ fn a_server_that_answers_nothing_is_left_and_tried_again() {
     drop(silent);
 }
 
-#[test]
-fn a_server_that_answers_pings_and_sends_no_data_is_left_only_while_the_market_is_open() {
-    let patience = |address| {
-        let mut config = config(address);
-        config.stream_silence_max = Duration::from_millis(900);
-        config.data_quiet_max = Duration::from_millis(1_400);
-        config
-    };
-    let serve_pings = |mut socket: WebSocket<TcpStream>, enough: usize| {
-        let mut pings = 0;
-        while pings < enough && socket.read().is_ok_and(|message| !message.is_close()) {
-            pings += 1;
-            let _ = socket.flush();
-        }
-        pings
-    };
-    let open = Script::listen();
-    let watcher = Watcher::start(patience(open.listener.local_addr().unwrap()), true);
-    let first = open.accept();
-    let answering = thread::spawn(move || serve_pings(first, usize::MAX));
-    let _second = open.accept();
-    assert!(answering.join().unwrap() >= 1);
-    drop(watcher);
+/// Pings after 1.6 s of silence; 3.6 s without data are too long in an open market.
+fn patient(script: &Script) -> AlpacaConfig {
+    let mut config = config(script.listener.local_addr().unwrap());
+    config.stream_silence_max = Duration::from_millis(2_400);
+    config.data_quiet_max = Duration::from_millis(3_600);
+    config
+}
 
-    let closed = Script::listen();
-    let watcher = Watcher::start(patience(closed.listener.local_addr().unwrap()), false);
-    // Four pings are longer than an open market may be quiet.
-    assert_eq!(serve_pings(closed.accept(), 4), 4);
+/// Answers pings until there were enough, or the client leaves.
+fn answer_pings(mut socket: WebSocket<TcpStream>, enough: usize) -> usize {
+    let mut pings = 0;
+    while pings < enough && socket.read().is_ok_and(|message| message.is_ping()) {
+        pings += 1;
+        let _ = socket.flush();
+    }
+    pings
+}
+
+#[test]
+fn a_server_that_answers_pings_and_sends_no_data_is_left_in_an_open_market() {
+    let script = Script::listen();
+    let watcher = Watcher::start(patient(&script), true);
+    let first = script.accept();
+    let answering = thread::spawn(move || answer_pings(first, usize::MAX));
+    let _second = script.accept();
+    assert!(answering.join().unwrap() >= 1);
+    assert!(watcher.count(MarketNews::Lost) >= 1);
+}
+
+#[test]
+fn a_server_that_answers_pings_may_be_quiet_while_the_market_is_closed() {
+    let script = Script::listen();
+    let watcher = Watcher::start(patient(&script), false);
+    // Three pings are longer than an open market may be quiet.
+    assert_eq!(answer_pings(script.accept(), 3), 3);
     assert_eq!(watcher.count(MarketNews::Lost), 0);
 }
 
@@ -361,7 +368,9 @@ async fn the_exchange_sends_what_is_subscribed_to_and_nothing_else() {
     let items = frame(&mut socket).await.unwrap();
     let kinds: Vec<String> =
         items.as_array().unwrap().iter().map(|item| format!("{}{}", item["T"], item["S"])).collect();
-    assert_eq!(kinds, [r#""q""NVDA""#, r#""q""SPY""#, r#""t""SPY""#]);
+    // A busy machine may send more than one step of the market at once.
+    let step = [r#""q""NVDA""#, r#""q""SPY""#, r#""t""SPY""#];
+    assert!(kinds.chunks(3).all(|kinds| kinds == step), "{kinds:?}");
     let keys: Vec<&str> = items[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["S", "T", "ap", "as", "ax", "bp", "bs", "bx", "c", "t", "z"]);
     let keys: Vec<&str> = items[2].as_object().unwrap().keys().map(String::as_str).collect();
