@@ -12,7 +12,7 @@ fn the_house_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let layers = layers(&fs::read_to_string(root.join("src/lib.rs")).unwrap());
     let mut faults = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "examples"] {
         for path in rust_files(&root.join(folder)) {
             let text = fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(root).unwrap().to_str().unwrap();

@@ -10,6 +10,7 @@ pub mod rate_limit;
 pub mod run;
 pub mod send;
 pub mod signals;
+pub mod strategy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ enum Command {
     Send(send::Args),
     Calendar(calendar::Args),
     Check(check::Args),
+    Strategy(strategy::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(args, &cli.global),
         Command::Calendar(args) => calendar::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Strategy(args) => strategy::run(args, &cli.global),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::{BrokerKind, Weights};
+use super::{BrokerKind, SizeMode, Weights};
+use crate::sizing::SizeRule;
+use crate::strategy::Every;
 use crate::units::{BasisPoints, Money, Weight};
 
 /// `[redis] url`
@@ -37,3 +39,12 @@ pub const CASH_BUFFER: Weight = Weight::percent(2);
 pub const SHORT: bool = false;
 /// `[risk] spread_bps_max`; the other limits are off unless set
 pub const SPREAD_BPS_MAX: BasisPoints = BasisPoints::whole(100);
+
+/// `[[strategy]] active`
+pub const ACTIVE: bool = true;
+/// `[[strategy]] every`
+pub const EVERY: Every = Every::Event;
+/// `[[strategy]] size.rule`
+pub const SIZE_RULE: SizeRule = SizeRule::All;
+/// `[[strategy]] size.mode`
+pub const SIZE_MODE: SizeMode = SizeMode::Target;

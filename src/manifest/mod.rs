@@ -9,6 +9,7 @@ pub mod pool;
 pub mod portfolio;
 pub mod redis;
 pub mod risk;
+pub mod strategy;
 pub mod summary;
 mod value;
 mod written;
@@ -25,6 +26,7 @@ pub use pool::PoolSection;
 pub use portfolio::{PortfolioSection, Weights};
 pub use redis::RedisSection;
 pub use risk::RiskSection;
+pub use strategy::{SizeMode, StrategySection, StrategySource};
 pub use summary::{Line, Part};
 
 use written::Written;
@@ -48,6 +50,8 @@ pub struct Manifest {
     pub portfolio: PortfolioSection,
     /// `[risk]`
     pub risk: RiskSection,
+    /// `[[strategy]]`, in the order of the text; names are unique.
+    pub strategies: Vec<StrategySection>,
 }
 
 /// Why there is no manifest to run.
@@ -84,27 +88,30 @@ impl Manifest {
         })?;
         let file = path.display().to_string();
         let text = fault::decode(&file, &bytes)?;
-        Ok(Self::parse(&file, text)?)
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(written::parse(&file, text, Some(folder), Self::read_from)?)
     }
 
-    /// Checks `text`; `file` is the name that its faults carry.
+    /// Checks `text`; `file` is the name that its faults carry. Scripts that it names are not looked at.
     ///
     /// # Errors
     /// All faults of the text, in its order.
     pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
-        written::parse(file, text, Self::read_from)
+        written::parse(file, text, None, Self::read_from)
     }
 
     /// What was understood, part by part, defaults marked. Holds no secret.
     pub fn describe(&self) -> Vec<Part> {
-        vec![
+        let mut parts = vec![
             Part { name: "", lines: vec![Line::new("name", self.name.as_ref(), "none")] },
             part(&self.redis),
             part(&self.pool),
             part(&self.broker),
             part(&self.portfolio),
             part(&self.risk),
-        ]
+        ];
+        parts.extend(self.strategies.iter().map(StrategySection::describe));
+        parts
     }
 
     fn read_from(root: &mut Written<'_, '_>) -> Self {
@@ -115,6 +122,7 @@ impl Manifest {
             broker: root.section(),
             portfolio: root.section(),
             risk: root.section(),
+            strategies: strategy::read_all(root),
         }
     }
 }

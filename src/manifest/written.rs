@@ -1,6 +1,7 @@
 //! What was written: a TOML table with places, from which sections take what they know.
 
 use std::ops::Range;
+use std::path::Path;
 
 use strsim::damerau_levenshtein;
 use toml::de::{DeTable, DeValue};
@@ -13,10 +14,11 @@ use super::value::Value;
 pub(super) fn parse<T>(
     file: &str,
     text: &str,
+    folder: Option<&Path>,
     read: impl FnOnce(&mut Written<'_, '_>) -> T,
 ) -> Result<T, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut source = Source { file, text, faults: Vec::new() };
+    let mut source = Source { file, text, folder, faults: Vec::new() };
     for error in errors {
         source.fault(&error.span().unwrap_or_default(), String::new(), error.message().to_owned());
     }
@@ -42,6 +44,7 @@ fn without_aftermath(mut faults: Vec<Fault>, syntax: usize) -> Vec<Fault> {
 struct Source<'t> {
     file: &'t str,
     text: &'t str,
+    folder: Option<&'t Path>,
     faults: Vec<Fault>,
 }
 
@@ -104,6 +107,65 @@ impl<'s, 't> Written<'s, 't> {
         let section = S::read(&mut written);
         written.finish();
         section
+    }
+
+    /// What `read` makes of the table `key`, where there is one; `shape` is how such a table is written.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        shape: &str,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> Option<T> {
+        let value = self.value(key)?;
+        let DeValue::Table(table) = value.kind else {
+            self.fault_at(&value.span, &[key], value.breaks(&format!("must be {shape}")));
+            return None;
+        };
+        Some(self.inside(join(&self.path, key), table, read))
+    }
+
+    /// What `read` makes of each table `[[key]]`. In faults a table goes by its `name`, or by its number from 1.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Written<'_, 't>, &Range<usize>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let rule = format!("must be tables, each written as [[{key}]]");
+        let DeValue::Array(items) = value.kind else {
+            self.fault_at(&value.span, &[key], value.breaks(&rule));
+            return Vec::new();
+        };
+        let mut taken = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let Some(value) = Value::of(item) else { continue };
+            let DeValue::Table(table) = value.kind else {
+                self.fault_at(&value.span, &[key], value.breaks(&rule));
+                continue;
+            };
+            let name = table.get("name").and_then(|name| name.get_ref().as_str());
+            let name = name.map_or_else(|| (index + 1).to_string(), str::to_owned);
+            let path = join(&join(&self.path, key), &name);
+            taken.push(self.inside(path, table, |written| read(written, &value.span)));
+        }
+        taken
+    }
+
+    /// Where the manifest lies; none when it is a text only.
+    pub(super) fn folder(&self) -> Option<&'t Path> {
+        self.source.folder
+    }
+
+    fn inside<T>(
+        &mut self,
+        path: String,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> T {
+        let mut written = Written::new(self.source, path, Some(table));
+        let value = read(&mut written);
+        written.finish();
+        value
     }
 
     /// Reports `message` about the key that `keys` lead to, at a place in the text.

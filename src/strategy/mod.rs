@@ -1,5 +1,13 @@
 //! Strategies: market events, timers and fills in, wishes out. Deterministic: the same events give the same wishes.
 
+mod built_in;
+mod every;
+mod indicators;
+pub mod params;
+pub mod registry;
+pub mod runner;
+pub mod script;
+
 use std::fmt;
 
 use thiserror::Error;
@@ -9,6 +17,12 @@ use crate::market::MarketEvent;
 use crate::order::{OrderType, Side, TimeInForce};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
+
+pub use every::{Every, EveryError};
+pub use params::{Param, ParamFault, Params, Value, WrittenParams};
+pub use registry::{Kind, MakeError, Registry, register, registry};
+pub use runner::{Runner, RunnerFailure};
+pub use script::Script;
 
 /// How sure a strategy is, -1 (as short as allowed) to 1 (as long as allowed); 0 is flat.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -146,4 +160,15 @@ pub trait Strategy: Send {
     fn on_fill(&mut self, _fill: &Fill, _wishes: &mut Wishes) -> Result<(), StrategyError> {
         Ok(())
     }
+}
+
+/// The price that a strategy may reckon with: none when a side of the quote is missing, the quote is crossed, or the
+/// number is not finite and above 0.
+pub fn usable_price(event: &MarketEvent) -> Option<f64> {
+    let price = event.price();
+    let is_sane = match event {
+        MarketEvent::Quote { quote, .. } => quote.bid > 0.0 && quote.ask >= quote.bid,
+        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => price > 0.0,
+    };
+    (is_sane && price.is_finite()).then_some(price)
 }

@@ -173,7 +173,8 @@ fn thousands_of_requests_use_one_connection() {
             return Act::Answer(200, order(&id_of(request), "filled", 10));
         }
         // A large body in many pieces, whose end comes late.
-        let order = order(request.target.rsplit('=').next().unwrap(), "new", 0) + &" ".repeat(100_000);
+        let order =
+            order(request.target.rsplit('=').next().unwrap(), "new", 0) + " ".repeat(100_000).as_str();
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
         Act::Pieces(vec![head, format!("{:x}\r\n{order}\r\n", order.len()), "0\r\n\r\n".to_owned()])
     });

@@ -18,3 +18,4 @@ mod manifest;
 mod pool;
 mod redis_server;
 mod signals;
+mod strategy;

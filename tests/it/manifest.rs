@@ -130,7 +130,7 @@ kind = "csv"
 "#), @r#"
 28 faults in run.toml
 run.toml:1:8: name: must be a string of 1 to 100 characters in one line, was ""
-run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, portfolio, risk
+run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, portfolio, risk, strategy
 run.toml:5:7: redis.url: redis url must be redis://HOST:PORT or rediss://HOST:PORT, with or without USER:PASSWORD@ and /DATABASE, was something else
 run.toml:6:10: redis.stream: name must be 1 to 200 bytes without spaces and braces, was "{nvda}"
 run.toml:7:9: redis.group: must be a string, was integer "5"
@@ -156,7 +156,7 @@ run.toml:29:22: risk.order_notional_max: must be dollars above 0, written as a s
 run.toml:30:25: risk.position_notional_max: must be dollars above 0, written as a string such as "100000", was "-5"
 run.toml:31:25: risk.orders_per_minute_max: must be a whole number from 1 to 1000000, was integer "0"
 run.toml:32:18: risk.spread_bps_max: must be a number of basis points above 0, was integer "0x0"
-run.toml:34:2: data: unknown key, allowed are name, redis, pool, broker, portfolio, risk
+run.toml:34:2: data: unknown key, allowed are name, redis, pool, broker, portfolio, risk, strategy
 "#);
 }
 
@@ -266,6 +266,13 @@ fn the_documentation_names_every_key_with_its_default() {
             let row = format!("| `{}{dot}{}` | {default} |", part.name, line.key);
             assert!(page.contains(&row), "docs/manifest.md must have the row {row}");
         }
+    }
+    let text = "[[strategy]]\nname = \"cross\"\nkind = \"ema_cross\"";
+    let strategy = Manifest::parse("run.toml", text).unwrap().describe().pop().unwrap();
+    for line in strategy.lines {
+        let default = if line.is_default { line.value } else { "required".to_owned() };
+        let row = format!("| `strategy.{}` | {default} |", line.key);
+        assert!(page.contains(&row), "docs/manifest.md must have the row {row}");
     }
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert!(Manifest::parse("docs/manifest.md", example).is_ok());

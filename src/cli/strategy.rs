@@ -1,0 +1,132 @@
+//! `bot strategy`: what there is, a new one, a check, a try.
+
+mod check;
+mod list;
+mod new;
+mod ticks;
+mod trial;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::Global;
+use super::exit::{Exit, Failure};
+use crate::manifest::strategy::read_script;
+use crate::strategy::script::{FILE_SUFFIX, ScriptFault};
+use crate::strategy::{MakeError, Registry, Script, Strategy, WrittenParams};
+use crate::symbol::Symbol;
+
+/// Strategies: lists them, starts a new one, checks and tries them
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  bot strategy list                               built-in kinds and scripts\n  \
+    bot strategy new dip                            writes strategies/dip_strategy.rhai\n  \
+    bot strategy check dip                          compiles it and shows it a few events\n  \
+    bot strategy test dip --params step=0.02        runs it over a random walk and prints its wishes\n  \
+    bot strategy test ema_cross --ticks NVDA.csv    runs a built-in kind over a file of bars\n\n\
+    Exit codes: 0 all well, 2 usage, 3 the strategy is wrong, 4 there is none."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::Args),
+    List(list::Args),
+    Check(check::Args),
+    Test(trial::Args),
+}
+
+/// Runs the command.
+pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    match args.command {
+        Command::New(args) => new::run(&args, global),
+        Command::List(args) => list::run(&args, global),
+        Command::Check(args) => check::run(&args, global),
+        Command::Test(args) => trial::run(&args, global),
+    }
+}
+
+/// Where scripts lie.
+#[derive(Debug, clap::Args)]
+struct Folder {
+    /// The folder of scripts
+    #[arg(long, value_name = "DIR", default_value = "strategies")]
+    dir: PathBuf,
+}
+
+/// A strategy as it is named on the command line.
+enum Named {
+    Script(Result<Script, ScriptFault>),
+    Kind(Registry, String),
+}
+
+impl Named {
+    /// A file, a registered kind, or a script of the folder.
+    fn find(name: &str, folder: &Folder) -> Result<Self, Failure> {
+        let registry = crate::strategy::registry();
+        if name.contains(['.', '/']) {
+            return Self::script(Path::new(name));
+        }
+        if registry.kind(name).is_ok() {
+            return Ok(Self::Kind(registry, name.to_owned()));
+        }
+        Self::script(&folder.file(name))
+    }
+
+    fn make(&self, written: &WrittenParams, symbols: &[Symbol]) -> Result<Box<dyn Strategy>, MakeError> {
+        match self {
+            Self::Script(script) => {
+                script.as_ref().map_err(|fault| MakeError::Script(fault.clone()))?.make(written, symbols)
+            }
+            Self::Kind(registry, kind) => registry.make(kind, written, symbols),
+        }
+    }
+
+    fn script(path: &Path) -> Result<Self, Failure> {
+        if !path.is_file() {
+            let message = format!(
+                "strategy must be a kind (see `bot strategy list`) or a script that exists, was \"{}\"",
+                path.display()
+            );
+            return Err(Failure::message(Exit::NotFound, message));
+        }
+        Ok(Self::Script(read_script(path)))
+    }
+}
+
+impl Folder {
+    /// The file of the script `name`, with or without what all of them end in.
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{}{FILE_SUFFIX}", bare(name)))
+    }
+
+    /// Its scripts in the order of their names; none where there is no folder.
+    fn scripts(&self) -> Result<Vec<PathBuf>, Failure> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(anyhow::Error::new(error).context(format!("read {}", self.dir.display())).into());
+            }
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(FILE_SUFFIX) && path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+fn bare(name: &str) -> &str {
+    let name = name.strip_suffix(".rhai").unwrap_or(name);
+    name.strip_suffix("_strategy").unwrap_or(name)
+}

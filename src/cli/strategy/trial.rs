@@ -1,0 +1,120 @@
+//! `bot strategy test`: runs a strategy over events and prints what it wishes for, the same each time.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use super::{Folder, Named, ticks};
+use crate::cli::Global;
+use crate::cli::calendar::written;
+use crate::cli::exit::{Exit, Failure};
+use crate::clock::Timestamp;
+use crate::order::OrderType;
+use crate::strategy::{Every, Runner, Value, Wish, WrittenParams};
+use crate::symbol::Symbol;
+
+/// Runs a strategy over ticks and prints its wishes with their times
+///
+/// Nothing is traded. The same strategy, parameters and ticks print the same lines.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  bot strategy test ema_cross --params fast=5 --params slow=10\n  \
+    bot strategy test dip --seed 7 --count 10000\n  \
+    bot strategy test strategies/dip_strategy.rhai --ticks NVDA.csv --json\n\n\
+    --ticks takes CSV with a header: time,price[,size] or time,open,high,low,close[,volume]; naive times are New York's.")]
+pub(super) struct Args {
+    /// A script's file or name, or a kind
+    #[arg(value_name = "FILE|KIND")]
+    name: String,
+    /// Sets a parameter; may be given more than once
+    #[arg(long, value_name = "K=V", value_parser = param, value_delimiter = ',', num_args = 1)]
+    params: Vec<(String, Value)>,
+    /// A CSV file of bars or ticks, or a recorded directory; without it a random walk
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "count"])]
+    ticks: Option<PathBuf>,
+    /// Whose ticks they are
+    #[arg(long, default_value = "NVDA")]
+    symbol: Symbol,
+    /// Ticks of the random walk, one a second
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// Another seed, another walk
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
+    let params: WrittenParams = args.params.iter().cloned().collect();
+    let strategy = Named::find(&args.name, &args.folder)?
+        .make(&params, &[args.symbol])
+        .map_err(|error| Failure::new(Exit::Invalid, error))?;
+    let events = match &args.ticks {
+        None => ticks::walk(args.seed, args.count, args.symbol),
+        Some(path) if !path.exists() => {
+            let message = format!("ticks must be a file that exists, was \"{}\"", path.display());
+            return Err(Failure::message(Exit::NotFound, message));
+        }
+        Some(path) => {
+            ticks::read(path, args.symbol).map_err(|error| Failure { exit: Exit::Invalid, error })?
+        }
+    };
+    let mut runner = Runner::new(&args.name, strategy, &[], Every::Event);
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut count = 0_u64;
+    for event in &events {
+        let at = event.known_at();
+        // What it wished for until then is still shown, then the first failure ends the trial.
+        let wished = match runner.on_event(event) {
+            Ok(wished) => wished,
+            Err(failure) => {
+                written(out.flush())?;
+                return Err(Failure::message(Exit::Invalid, format!("at {at}: {failure}")));
+            }
+        };
+        for wish in wished {
+            count += 1;
+            let line = if global.json { as_json(at, &wish).to_string() } else { as_text(at, &wish) };
+            if written(writeln!(out, "{line}"))?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+    written(out.flush())?;
+    eprintln!("{} events, {count} wishes", events.len());
+    Ok(())
+}
+
+fn as_text(at: Timestamp, wish: &Wish) -> String {
+    let time = at.to_new_york().to_rfc3339();
+    match wish {
+        Wish::Signal { symbol, strength } => format!("{time} {symbol} signal {:+}", strength.get()),
+        Wish::Order { symbol, side, quantity, order_type, .. } => match order_type {
+            OrderType::Market => format!("{time} {symbol} {side} {quantity} market"),
+            OrderType::Limit(limit) => format!("{time} {symbol} {side} {quantity} limit {limit}"),
+        },
+        Wish::CancelAll => format!("{time} cancel all"),
+    }
+}
+
+fn as_json(at: Timestamp, wish: &Wish) -> Json {
+    match wish {
+        Wish::Signal { symbol, strength } => {
+            json!({ "time": at, "wish": "signal", "symbol": symbol, "strength": strength.get() })
+        }
+        Wish::Order { symbol, side, quantity, order_type, .. } => {
+            let limit = match order_type {
+                OrderType::Market => None,
+                OrderType::Limit(limit) => Some(limit.to_string()),
+            };
+            json!({ "time": at, "wish": "order", "symbol": symbol, "side": side.as_str(), "qty": quantity.to_string(), "limit": limit })
+        }
+        Wish::CancelAll => json!({ "time": at, "wish": "cancel_all" }),
+    }
+}
+
+fn param(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("must be NAME=VALUE, was \"{text}\""))?;
+    Ok((name.trim().to_owned(), Value::parse(value)))
+}

@@ -1,0 +1,334 @@
+//! `[[strategy]]`: strategies that watch the market themselves.
+
+use std::fmt;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::value::Value;
+use super::written::Written;
+use super::{Line, Part, defaults, value};
+use crate::sizing::SizeRule;
+use crate::strategy::registry::is_name;
+use crate::strategy::script::{BYTES_MAX, FILE_SUFFIX, ScriptFault};
+use crate::strategy::{self, Every, MakeError, Script, Strategy, WrittenParams};
+use crate::symbol::Symbol;
+use crate::units::Money;
+
+/// Where a strategy's code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StrategySource {
+    /// In a built-in or registered kind of this name.
+    Kind(String),
+    /// In this file; a relative path was taken from where the manifest lies.
+    Script(PathBuf),
+}
+
+/// What a strategy's signal sizes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SizeMode {
+    /// The position: strength times what the rule says.
+    #[default]
+    Target,
+    /// One order for each signal, of what the rule says.
+    Order,
+}
+
+/// One strategy: which, on what, how often, how large.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StrategySection {
+    /// By which it is started, stopped and reported.
+    pub name: String,
+    /// Its code.
+    pub source: StrategySource,
+    /// What it watches; empty for all symbols of the run.
+    pub symbols: Vec<Symbol>,
+    /// What it may invest; none for no limit of its own.
+    pub capital: Option<Money>,
+    /// Whether it is started with the run.
+    pub active: Option<bool>,
+    /// How often it is asked.
+    pub every: Option<Every>,
+    /// How much a signal trades.
+    pub size_rule: Option<SizeRule>,
+    /// What a signal sizes.
+    pub size_mode: Option<SizeMode>,
+    /// As written; they were checked when the strategy could be made.
+    pub params: WrittenParams,
+}
+
+const MODES: [(&str, SizeMode); 2] =
+    [(SizeMode::Target.name(), SizeMode::Target), (SizeMode::Order.name(), SizeMode::Order)];
+
+impl SizeMode {
+    /// The name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Order => "order",
+        }
+    }
+}
+
+impl fmt::Display for SizeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl StrategySection {
+    /// Makes the strategy; `run_symbols` are those it watches when it names none itself.
+    ///
+    /// # Errors
+    /// All faults of the parameters, or what is wrong with the script.
+    pub fn make(&self, run_symbols: &[Symbol]) -> Result<Box<dyn Strategy>, MakeError> {
+        let symbols = if self.symbols.is_empty() { run_symbols } else { &self.symbols };
+        match &self.source {
+            StrategySource::Kind(kind) => strategy::registry().make(kind, &self.params, symbols),
+            StrategySource::Script(path) => read_script(path)?.make(&self.params, symbols),
+        }
+    }
+
+    /// How often it is asked.
+    pub fn every(&self) -> Every {
+        self.every.unwrap_or(defaults::EVERY)
+    }
+
+    pub(super) fn describe(&self) -> Part {
+        let (key, source) = match &self.source {
+            StrategySource::Kind(kind) => ("kind", kind.clone()),
+            StrategySource::Script(path) => ("script", path.display().to_string()),
+        };
+        let symbols: Vec<&str> = self.symbols.iter().map(Symbol::as_str).collect();
+        let params: Vec<String> =
+            self.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let some = |list: Vec<String>| (!list.is_empty()).then(|| list.join(", "));
+        let lines = vec![
+            Line::new("name", Some(&self.name), ""),
+            Line::new(key, Some(source), ""),
+            Line::new("symbols", (!symbols.is_empty()).then(|| symbols.join(", ")), "all"),
+            Line::new("capital", self.capital, "off"),
+            Line::new("active", self.active, defaults::ACTIVE),
+            Line::new("every", self.every, defaults::EVERY),
+            Line::new("size.rule", self.size_rule, defaults::SIZE_RULE),
+            Line::new("size.mode", self.size_mode, defaults::SIZE_MODE),
+            Line::new("params", some(params), "its own"),
+        ];
+        Part { name: "[strategy]", lines }
+    }
+}
+
+/// Reads the script at `path` and compiles it; the path is what its faults carry.
+///
+/// # Errors
+/// A file that cannot be read is a fault as well.
+pub fn read_script(path: &Path) -> Result<Script, ScriptFault> {
+    let file = path.display().to_string();
+    let refuse = |message: String| ScriptFault { file: file.clone(), line: None, column: None, message };
+    let length = fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
+    if length > BYTES_MAX as u64 {
+        return Err(refuse(format!("script must have at most {BYTES_MAX} bytes, was {length}")));
+    }
+    let source = fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    Script::compile(&file, &source)
+}
+
+pub(super) fn read_all(root: &mut Written<'_, '_>) -> Vec<StrategySection> {
+    let mut names: Vec<String> = Vec::new();
+    let sections = root.tables("strategy", |written, at| {
+        let section = read(written, at);
+        if let Some(section) = &section {
+            if names.contains(&section.name) {
+                let span = written.value("name").map_or(at.clone(), |name| name.span);
+                let message =
+                    format!("name must be unique among strategies, was \"{}\" before", section.name);
+                written.fault_at(&span, &["name"], message);
+            }
+            names.push(section.name.clone());
+        }
+        section
+    });
+    sections.into_iter().flatten().collect()
+}
+
+/// None when it has no name or no code, which is a fault.
+fn read(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySection> {
+    if written.value("name").is_none() {
+        written.fault_at(at, &["name"], "must be written, was missing".to_owned());
+    }
+    let name = written.take("name", name);
+    let source = source(written, at);
+    let symbols = symbols(written);
+    let capital = written.take("capital", value::money);
+    let active = written.take("active", value::truth);
+    let every = every(written);
+    let size = written.table("size", "a table such as { rule = \"100sh\", mode = \"target\" }", |size| {
+        (size.take("rule", size_rule), size.take("mode", |value| value::choice(&MODES, value)))
+    });
+    let (size_rule, size_mode) = size.unwrap_or_default();
+    let params = params(written);
+    let section = StrategySection {
+        name: name?,
+        source: source?,
+        symbols,
+        capital,
+        active,
+        every,
+        size_rule,
+        size_mode,
+        params,
+    };
+    check_make(written, &section);
+    Some(section)
+}
+
+/// A strategy is made and thrown away: that is what finds all that is wrong with its parameters and its script.
+fn check_make(written: &mut Written<'_, '_>, section: &StrategySection) {
+    if matches!(section.source, StrategySource::Script(_)) && written.folder().is_none() {
+        return;
+    }
+    match section.make(&[]) {
+        // An unknown kind was said where it was read.
+        Ok(_) | Err(MakeError::UnknownKind { .. }) => {}
+        Err(MakeError::Script(fault)) => {
+            let at = written.value("script").map_or(0..0, |script| script.span);
+            written.fault_at(&at, &["script"], fault.to_string());
+        }
+        Err(MakeError::Params(faults)) => {
+            let Some(table) = written.value("params") else { return };
+            for fault in faults {
+                let place = table.entries().into_iter().find(|(name, ..)| *name == fault.param);
+                let at =
+                    place.map_or(table.span.clone(), |(_, key, value)| value.map_or(key, |value| value.span));
+                written.fault_at(&at, &["params", &fault.param], fault.message);
+            }
+        }
+    }
+}
+
+fn source(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySource> {
+    let folder = written.folder().unwrap_or(Path::new("")).to_owned();
+    let has = (written.value("kind"), written.value("script"));
+    match has {
+        (Some(_), None) => written.take("kind", kind).map(StrategySource::Kind),
+        (None, Some(_)) => {
+            written.take("script", script).map(|path| StrategySource::Script(folder.join(path)))
+        }
+        (Some(_), Some(script)) => {
+            let message = "is allowed without kind only, were both".to_owned();
+            written.fault_at(&script.span, &["script"], message);
+            None
+        }
+        (None, None) => {
+            let message = "either kind or script must be written, were both missing".to_owned();
+            written.fault_at(at, &["kind"], message);
+            None
+        }
+    }
+}
+
+fn name(value: &Value<'_>) -> Result<String, String> {
+    value
+        .str()
+        .filter(|name| is_name(name))
+        .map(str::to_owned)
+        .ok_or_else(|| value.breaks("name must be 1 to 40 of a-z, 0-9 and _, starting with a letter"))
+}
+
+fn kind(value: &Value<'_>) -> Result<String, String> {
+    let kind = value.str().ok_or_else(|| value.breaks("must be the name of a strategy kind"))?;
+    strategy::registry().kind(kind).map(|_| kind.to_owned()).map_err(|error| error.to_string())
+}
+
+fn script(value: &Value<'_>) -> Result<PathBuf, String> {
+    value
+        .str()
+        .filter(|path| path.ends_with(FILE_SUFFIX) && !path.contains(char::is_control))
+        .map(PathBuf::from)
+        .ok_or_else(|| value.breaks(&format!("must be a file that ends in {FILE_SUFFIX}")))
+}
+
+fn symbols(written: &mut Written<'_, '_>) -> Vec<Symbol> {
+    let Some(value) = written.value("symbols") else { return Vec::new() };
+    let rule = "must be a list of symbols such as [\"NVDA\", \"SPY\"]";
+    let DeValue::Array(items) = value.kind else {
+        written.fault_at(&value.span, &["symbols"], value.breaks(rule));
+        return Vec::new();
+    };
+    if items.is_empty() {
+        written.fault_at(&value.span, &["symbols"], format!("{rule}, was empty"));
+    }
+    let mut symbols = Vec::new();
+    for item in items.iter().filter_map(Value::of) {
+        let read = item.str().ok_or_else(|| item.breaks(rule));
+        match read.and_then(|text| text.parse::<Symbol>().map_err(|error| error.to_string())) {
+            Ok(symbol) if symbols.contains(&symbol) => {
+                let message = format!("symbol must be written once, was \"{symbol}\" before");
+                written.fault_at(&item.span, &["symbols"], message);
+            }
+            Ok(symbol) => symbols.push(symbol),
+            Err(message) => written.fault_at(&item.span, &["symbols"], message),
+        }
+    }
+    symbols
+}
+
+fn every(written: &mut Written<'_, '_>) -> Option<Every> {
+    let shape = "\"event\", a duration such as \"5s\", or { count = 5, skip = 3 }";
+    let value = written.value("every")?;
+    if value.kind.is_table() {
+        let (count, skip) = written.table("every", shape, |every| {
+            if every.value("count").is_none() {
+                every.fault_at(&value.span, &["count"], "must be written, was missing".to_owned());
+            }
+            (
+                every.take("count", value::whole(1..=1_000_000_u64)),
+                every.take("skip", value::whole(0..=1_000_000_u64)),
+            )
+        })?;
+        return Every::count(count?, skip.unwrap_or(0)).ok();
+    }
+    written.take("every", |value| match value.str() {
+        Some("event") => Ok(Every::Event),
+        Some(_) => value::span(value).map(Every::Span),
+        None => Err(value.breaks(&format!("must be {shape}"))),
+    })
+}
+
+fn size_rule(value: &Value<'_>) -> Result<SizeRule, String> {
+    let rule = "size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000";
+    value.str().and_then(|text| text.parse().ok()).ok_or_else(|| value.breaks(rule))
+}
+
+fn params(written: &mut Written<'_, '_>) -> WrittenParams {
+    let Some(table) = written.value("params") else { return WrittenParams::new() };
+    if !table.kind.is_table() {
+        let message = table.breaks("must be a table such as { fast = 10, slow = 20 }");
+        written.fault_at(&table.span, &["params"], message);
+    }
+    let mut params = WrittenParams::new();
+    for (name, _, value) in table.entries() {
+        let Some(value) = value else { continue };
+        if let Some(param) = param(&value) {
+            params.insert(name.to_owned(), param);
+        } else {
+            let message = value.breaks("must be true, false, a number or a string");
+            written.fault_at(&value.span, &["params", name], message);
+        }
+    }
+    params
+}
+
+fn param(value: &Value<'_>) -> Option<strategy::Value> {
+    match value.kind {
+        DeValue::Boolean(truth) => Some(strategy::Value::Truth(*truth)),
+        DeValue::String(text) => Some(strategy::Value::Text(text.to_string())),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(strategy::Value::Whole)
+        }
+        DeValue::Float(number) => number.as_str().parse().ok().map(strategy::Value::Number),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

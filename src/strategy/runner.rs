@@ -1,0 +1,251 @@
+//! One strategy at work, safely: its rhythm, its failures, its panics. What it does wrong hurts only itself.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Every, Fill, Strategy, StrategyError, Wish, Wishes, usable_price};
+use crate::clock::Timestamp;
+use crate::market::MarketEvent;
+use crate::symbol::Symbol;
+
+/// After so many failures a strategy is not asked any more, unless it is told otherwise.
+pub const FAILURES_MAX: u32 = 3;
+
+/// One strategy with its name and its rhythm.
+pub struct Runner {
+    name: String,
+    symbols: Vec<Symbol>,
+    strategy: Box<dyn Strategy>,
+    every: Every,
+    failures_max: u32,
+    failures: u32,
+    is_broken: bool,
+    is_active: bool,
+    seen: u64,
+    event_due: Option<Timestamp>,
+    timer_due: Option<Timestamp>,
+    wishes: Wishes,
+}
+
+/// A strategy failed, by name.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("strategy \"{strategy}\" failed: {error}{}", if *.is_stopped { "; it is stopped" } else { "" })]
+pub struct RunnerFailure {
+    /// Whose failure it is.
+    pub strategy: String,
+    /// What it was.
+    pub error: StrategyError,
+    /// True when it is not asked any more.
+    pub is_stopped: bool,
+}
+
+/// A strategy that was stopped for its failures does not go on; it must be made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("strategy \"{0}\" was stopped for its failures and must be made anew")]
+pub struct BrokenError(String);
+
+impl Runner {
+    /// Runs `strategy` on the events of `symbols` (none: of all symbols).
+    pub fn new(name: &str, strategy: Box<dyn Strategy>, symbols: &[Symbol], every: Every) -> Self {
+        Self {
+            name: name.to_owned(),
+            symbols: symbols.to_vec(),
+            strategy,
+            every,
+            failures_max: FAILURES_MAX,
+            failures: 0,
+            is_broken: false,
+            is_active: true,
+            seen: 0,
+            event_due: None,
+            timer_due: None,
+            wishes: Wishes::default(),
+        }
+    }
+
+    /// Stops it after `count` failures; 0 lets it fail for ever. A panic stops it at once in any case.
+    #[must_use]
+    pub fn with_failures_max(mut self, count: u32) -> Self {
+        self.failures_max = count;
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is asked at all: it was started, and not stopped for its failures.
+    pub fn is_active(&self) -> bool {
+        self.is_active && !self.is_broken
+    }
+
+    /// How often it failed.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Asks it again from the next event on; it has not seen what came between.
+    ///
+    /// # Errors
+    /// It was stopped for its failures.
+    pub fn start(&mut self) -> Result<(), BrokenError> {
+        if self.is_broken {
+            return Err(BrokenError(self.name.clone()));
+        }
+        self.is_active = true;
+        Ok(())
+    }
+
+    /// Does not ask it any more.
+    pub fn stop(&mut self) {
+        self.is_active = false;
+    }
+
+    /// Shows it an event, when its rhythm says so, and takes its wishes.
+    ///
+    /// Events of other symbols and without a usable price are not shown and not counted.
+    ///
+    /// # Errors
+    /// It failed, and all that it wished for on this event is dropped.
+    pub fn on_event(
+        &mut self,
+        event: &MarketEvent,
+    ) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if self.is_active() && self.listens_to(event.symbol()) && usable_price(event).is_some() {
+            self.seen += 1;
+            if self.is_due(event.known_at()) {
+                self.guarded(|strategy, wishes| strategy.on_event(event, wishes))?;
+            }
+        }
+        Ok(self.wishes.drain())
+    }
+
+    /// When [`Runner::on_timer`] wants to be called next; none without an interval, or before its first call.
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.timer_due
+    }
+
+    /// Tells it that its interval has passed, if it has; the first call starts the interval.
+    ///
+    /// Spans that were missed are one call, and the next one falls where it would have fallen anyway.
+    ///
+    /// # Errors
+    /// As [`Runner::on_event`].
+    pub fn on_timer(&mut self, now: Timestamp) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if let (true, Every::Span(span)) = (self.is_active(), self.every) {
+            let was_started = self.timer_due.is_some();
+            if step(&mut self.timer_due, span, now) && was_started {
+                self.guarded(|strategy, wishes| strategy.on_timer(now, wishes))?;
+            }
+        }
+        Ok(self.wishes.drain())
+    }
+
+    /// Calls its timer now, whatever its rhythm.
+    ///
+    /// # Errors
+    /// As [`Runner::on_event`].
+    pub fn ring(&mut self, now: Timestamp) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if self.is_active() {
+            self.guarded(|strategy, wishes| strategy.on_timer(now, wishes))?;
+        }
+        Ok(self.wishes.drain())
+    }
+
+    /// Tells it of a fill of its own order.
+    ///
+    /// # Errors
+    /// As [`Runner::on_event`].
+    pub fn on_fill(&mut self, fill: &Fill) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if self.is_active() {
+            self.guarded(|strategy, wishes| strategy.on_fill(fill, wishes))?;
+        }
+        Ok(self.wishes.drain())
+    }
+
+    fn listens_to(&self, symbol: Symbol) -> bool {
+        self.symbols.is_empty() || self.symbols.contains(&symbol)
+    }
+
+    fn is_due(&mut self, now: Timestamp) -> bool {
+        match self.every {
+            Every::Event | Every::Count { .. } => self.every.is_due_at_event(self.seen),
+            Every::Span(span) => step(&mut self.event_due, span, now),
+        }
+    }
+
+    fn guarded(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Strategy, &mut Wishes) -> Result<(), StrategyError>,
+    ) -> Result<(), RunnerFailure> {
+        self.wishes.0.clear(); // A caller that did not take them all has lost them.
+        let (strategy, wishes) = (&mut *self.strategy, &mut self.wishes);
+        // After a panic the strategy is never called again, so nobody sees what it left half done.
+        let ended = catch_unwind(AssertUnwindSafe(|| ask(strategy, wishes)));
+        let error = match ended {
+            Ok(Ok(())) => match self.unwanted() {
+                None => return Ok(()),
+                Some(error) => error,
+            },
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                self.is_broken = true;
+                StrategyError::failed(format_args!("it panicked: {}", words_of(&*panic)))
+            }
+        };
+        self.wishes.0.clear();
+        self.failures = self.failures.saturating_add(1);
+        self.is_broken |= self.failures_max > 0 && self.failures >= self.failures_max;
+        Err(RunnerFailure { strategy: self.name.clone(), error, is_stopped: self.is_broken })
+    }
+
+    /// The first of its wishes that it may not have.
+    fn unwanted(&self) -> Option<StrategyError> {
+        self.wishes.0.iter().find_map(|wish| {
+            let symbol = match wish {
+                Wish::Signal { symbol, .. } => symbol,
+                Wish::Order { symbol, quantity, .. } if quantity.is_positive() => symbol,
+                Wish::Order { quantity, .. } => {
+                    return Some(StrategyError::failed(format_args!(
+                        "order must be above 0 shares, was {quantity}"
+                    )));
+                }
+                Wish::CancelAll => return None,
+            };
+            (!self.listens_to(*symbol)).then(|| {
+                let own: Vec<&str> = self.symbols.iter().map(Symbol::as_str).collect();
+                StrategyError::failed(format_args!("symbol must be one of {}, was {symbol}", own.join(", ")))
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("name", &self.name).field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+/// Whether `due` has come (none: at once); moves it on to the first instant of its grid after `now`.
+fn step(due: &mut Option<Timestamp>, span: Duration, now: Timestamp) -> bool {
+    let start = due.unwrap_or(now);
+    if now < start {
+        return false;
+    }
+    let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+    let into = now.nanos().saturating_sub(start.nanos()) % span;
+    *due = Some(Timestamp::from_nanos(now.nanos().saturating_add(span - into)));
+    true
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+}
+
+#[cfg(test)]
+mod tests;

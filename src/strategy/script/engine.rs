@@ -1,0 +1,166 @@
+//! The sandbox: what a script may call, and how much of everything it may use.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::FromPrimitive;
+
+use super::views;
+use crate::order::{OrderType, Side, TimeInForce};
+use crate::strategy::{Strength, Wish, Wishes};
+use crate::symbol::Symbol;
+use crate::units::{Price, Quantity};
+
+// The library does not weigh a list that is put into a map, so the product of steps and elements bounds one call's
+// memory: each step can copy one list. What lasts longer than a call is weighed by `weight_of`.
+
+/// Steps of one call: tens of milliseconds at most.
+pub(super) const STEPS_MAX: u64 = 100_000;
+/// Values in `this`, all that is nested in it counted, 16 bytes of text as one.
+pub(super) const STATE_MAX: usize = 20_000;
+/// Functions within functions.
+const CALL_DEPTH_MAX: usize = 32;
+/// Expressions within expressions, outside and inside of functions.
+const NESTING_MAX: usize = 64;
+/// Bytes of one string.
+const STRING_MAX: usize = 10_000;
+/// Elements of one list, all that is nested in it counted.
+const LIST_MAX: usize = 2_000;
+/// Entries of one map, all that is nested in it counted.
+const MAP_MAX: usize = 1_000;
+/// Wishes of one call.
+const WISHES_MAX: usize = 1_000;
+
+type Outcome = Result<(), Box<EvalAltResult>>;
+
+/// Where the functions of a script put its wishes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sink(Arc<Mutex<Vec<Wish>>>);
+
+impl Sink {
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn drain_into(&self, wishes: &mut Wishes) {
+        self.lock().drain(..).for_each(|wish| wishes.push(wish));
+    }
+
+    fn push(&self, wish: Wish) -> Outcome {
+        let mut wishes = self.lock();
+        if wishes.len() >= WISHES_MAX {
+            return Err(format!("one call must wish for at most {WISHES_MAX} things, was more").into());
+        }
+        wishes.push(wish);
+        Ok(())
+    }
+
+    fn signal(&self, symbol: &str, strength: f64) -> Outcome {
+        let strength = Strength::new(strength).map_err(|error| error.to_string())?;
+        self.push(Wish::Signal { symbol: parse(symbol)?, strength })
+    }
+
+    fn order(&self, side: Side, symbol: &str, quantity: f64, limit: Option<f64>) -> Outcome {
+        let quantity = Decimal::from_f64(quantity)
+            .map(|exact| Quantity::new(exact.round_dp(9)))
+            .filter(|quantity| quantity.is_positive())
+            .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}"))?;
+        let order_type = match limit {
+            None => OrderType::Market,
+            Some(limit) => OrderType::Limit(Price::from_seen(limit).map_err(|error| error.to_string())?),
+        };
+        let time_in_force = TimeInForce::Day;
+        self.push(Wish::Order { symbol: parse(symbol)?, side, quantity, order_type, time_in_force })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Wish>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An engine for one script, whose wishes go into `sink`.
+pub(super) fn new(file: &str, sink: &Sink) -> Engine {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    limit(&mut engine);
+    views::register(&mut engine);
+    register_wishes(&mut engine, sink);
+    let said_by: Arc<str> = file.into();
+    engine.on_print(move |text| tracing::info!(script = %said_by, "{text}"));
+    engine
+}
+
+/// How many values there are in `state`, or none when they are more than [`STATE_MAX`].
+pub(super) fn weight_of(state: &Dynamic) -> Option<usize> {
+    let mut left = STATE_MAX;
+    weigh(state, &mut left)?;
+    Some(STATE_MAX - left)
+}
+
+/// None when it takes more than what is `left`.
+fn weigh(value: &Dynamic, left: &mut usize) -> Option<()> {
+    let own = 1
+        + value.as_immutable_string_ref().map_or(0, |text| text.len() / 16)
+        + value.as_blob_ref().map_or(0, |bytes| bytes.len() / 16);
+    *left = left.checked_sub(own)?;
+    if let Ok(list) = value.as_array_ref() {
+        list.iter().try_for_each(|item| weigh(item, left))?;
+    }
+    if let Ok(map) = value.as_map_ref() {
+        map.values().try_for_each(|item| weigh(item, left))?;
+    }
+    Some(())
+}
+
+fn limit(engine: &mut Engine) {
+    engine
+        .set_max_operations(STEPS_MAX)
+        .set_max_call_levels(CALL_DEPTH_MAX)
+        .set_max_expr_depths(NESTING_MAX, NESTING_MAX)
+        .set_max_variables(256)
+        .set_max_functions(256)
+        .set_max_string_size(STRING_MAX)
+        .set_max_array_size(LIST_MAX)
+        .set_max_map_size(MAP_MAX)
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .disable_symbol("eval");
+    // The library's own would hold the thread up.
+    engine.register_fn("sleep", |_: INT| no_sleep()).register_fn("sleep", |_: FLOAT| no_sleep());
+}
+
+fn no_sleep() -> Outcome {
+    Err("a strategy must not sleep; its time is that of the events".into())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nobody means more than 2^53 shares")]
+fn register_wishes(engine: &mut Engine, sink: &Sink) {
+    let to = sink.clone();
+    engine.register_fn("signal", move |symbol: &str, strength: FLOAT| to.signal(symbol, strength));
+    let to = sink.clone();
+    engine.register_fn("signal", move |symbol: &str, strength: INT| to.signal(symbol, strength as f64));
+    let to = sink.clone();
+    engine.register_fn("cancel_all", move || to.push(Wish::CancelAll));
+    for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: FLOAT| to.order(side, symbol, quantity, None));
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: INT| {
+            to.order(side, symbol, quantity as f64, None)
+        });
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: FLOAT, limit: FLOAT| {
+            to.order(side, symbol, quantity, Some(limit))
+        });
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: INT, limit: FLOAT| {
+            to.order(side, symbol, quantity as f64, Some(limit))
+        });
+    }
+}
+
+fn parse(symbol: &str) -> Result<Symbol, Box<EvalAltResult>> {
+    symbol.parse::<Symbol>().map_err(|error| error.to_string().into())
+}

@@ -1,0 +1,187 @@
+//! What a script may do, and what is said of one that does what it may not.
+
+use super::*;
+use crate::market::{Bar, Trade};
+use crate::strategy::{Every, Runner, Wish};
+
+fn nvda() -> Symbol {
+    "NVDA".parse().unwrap()
+}
+
+fn tick(second: i64, price: f64) -> MarketEvent {
+    let at = Timestamp::from_secs(second);
+    MarketEvent::Trade { symbol: nvda(), trade: Trade { at, price, size: 1.0 } }
+}
+
+fn runner(source: &str) -> Runner {
+    let script = Script::compile("x_strategy.rhai", source).unwrap();
+    let strategy = script.make(&WrittenParams::new(), &[nvda()]).unwrap();
+    Runner::new("x", strategy, &[nvda()], Every::Event).with_failures_max(0)
+}
+
+/// What is said of a script whose `on_event` is `body`.
+#[track_caller]
+fn check(body: &str, expected: &str) {
+    let mut runner = runner(&format!("fn on_event(event) {{\n    {body}\n}}\n"));
+    let mut said = String::from("nothing");
+    for second in 1..=20_000 {
+        match runner.on_event(&tick(second, 100.0)) {
+            Ok(wishes) => drop(wishes),
+            Err(failure) => {
+                said = failure.error.to_string();
+                break;
+            }
+        }
+    }
+    assert!(said.starts_with(expected), "{body}\nsaid     {said}\nexpected {expected}");
+}
+
+#[test]
+fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
+    check(
+        "loop { }",
+        "x_strategy.rhai:1: one call must take at most 100000 steps, took more: a loop without end?",
+    );
+    check("while true { let x = 1; }", "x_strategy.rhai:1: one call must take");
+    check(
+        "signal(event.symbol, 0.0 / 0.0);",
+        "x_strategy.rhai:2:5: signal must be a number from -1 to 1, was NaN",
+    );
+    check("signal(event.symbol, 2);", "x_strategy.rhai:2:5: signal must be a number from -1 to 1, was 2");
+    check("signal(\"N V\", 1);", "x_strategy.rhai:2:5: symbol must be 1 to 15 letters");
+    check("buy(event.symbol, 0);", "x_strategy.rhai:2:5: quantity must be a number of shares above 0, was 0");
+    check(
+        "sell(event.symbol, 1, -1.0);",
+        "x_strategy.rhai:2:5: price must be a finite number above 0, was \"-1\"",
+    );
+    check("throw \"no idea\";", "x_strategy.rhai:2:5: no idea");
+    check("let x = 1 / 0;", "x_strategy.rhai:2:15: Division by zero");
+    check("let x = [1, 2][5];", "x_strategy.rhai:2:");
+    check("let x = this.no_such;", "x_strategy.rhai:2:");
+    check("let x = event.bid + 1.0;", "x_strategy.rhai:2:");
+    check("event.no_such;", "x_strategy.rhai:2:");
+    check("on_event(event);", "x_strategy.rhai:1: Stack overflow");
+    check("let s = \"x\"; loop { s += s; }", "x_strategy.rhai:");
+    check("let a = [1]; loop { a += a; }", "x_strategy.rhai:");
+    check("let s = \"\"; s.pad(1000000000, \"x\");", "x_strategy.rhai:");
+    check("let a = []; a.pad(1000000000, 1);", "x_strategy.rhai:");
+    check("let b = blob(1000000000);", "x_strategy.rhai:");
+    check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must wish for at most 1000 things");
+    check("sleep(1000000);", "x_strategy.rhai:2:5: a strategy must not sleep");
+    check("sleep(1e9);", "x_strategy.rhai:2:5: a strategy must not sleep");
+    check("exit();", "x_strategy.rhai:2:5: a strategy must not exit");
+    check("exit(5);", "x_strategy.rhai:2:5: a strategy must not exit");
+}
+
+#[test]
+fn a_state_that_grows_without_end_is_an_error() {
+    let grow = "if !(\"all\" in this) { this.all = []; }";
+    check(&format!("{grow} this.all.push(event.price);"), "x_strategy.rhai:");
+    check(&format!("{grow} this.all.push([1, 2, 3, 4]);"), "x_strategy.rhai:");
+    check("for i in 0..500 { this[`key ${i} ${event.time}`] = 1; }", "x_strategy.rhai:1: `this` must hold");
+    check(
+        "let big = []; big.pad(1900, 1); for i in 0..100 { this[`key ${i} ${event.time}`] = big; }",
+        "x_strategy.rhai:1: `this` must hold at most 20000 values, was more",
+    );
+    check("this[`key ${event.time}`] = blob(1900);", "x_strategy.rhai:1: `this` must hold");
+    check(&format!("{grow} this.all += [this.all];"), "x_strategy.rhai:");
+}
+
+#[test]
+fn a_failing_call_wishes_for_nothing_and_the_next_event_is_served() {
+    let mut runner =
+        runner("fn on_event(event) { signal(event.symbol, 1); if event.price > 100.0 { throw \"dear\" } }");
+    assert_eq!(runner.on_event(&tick(1, 100.0)).unwrap().count(), 1);
+    assert!(runner.on_event(&tick(2, 101.0)).is_err());
+    assert_eq!(runner.on_event(&tick(3, 99.0)).unwrap().count(), 1);
+}
+
+#[test]
+fn a_script_keeps_its_state_and_sees_every_field() {
+    let mut runner = runner(
+        "fn params() { #{ step: 2 } }
+         fn init() { this.count = 0; }
+         fn on_event(event) {
+             this.count += this.params.step;
+             if event.kind == \"bar\" {
+                 let sum = event.open + event.high + event.low + event.close + event.volume + event.price;
+                 if sum == 41.0 && event.time == 70_000 && event.bid == () && this.symbols == [\"NVDA\"] {
+                     buy(event.symbol, this.count);
+                     sell(event.symbol, 0.5, 10.25);
+                     cancel_all();
+                 }
+             }
+         }",
+    );
+    let bar = Bar { at: Timestamp::from_secs(10), open: 1.0, high: 10.0, low: 1.0, close: 9.5, volume: 10.0 };
+    let span = std::time::Duration::from_mins(1);
+    assert_eq!(runner.on_event(&tick(1, 5.0)).unwrap().count(), 0);
+    let found: Vec<String> = runner
+        .on_event(&MarketEvent::Bar { symbol: nvda(), bar, span })
+        .unwrap()
+        .map(|wish| match wish {
+            Wish::Order { side, quantity, order_type, .. } => format!("{side} {quantity} {order_type:?}"),
+            Wish::Signal { .. } => "signal".to_owned(),
+            Wish::CancelAll => "cancel all".to_owned(),
+        })
+        .collect();
+    assert_eq!(found, ["buy 4 Market", "sell 0.5 Limit(Price(10.25))", "cancel all"]);
+}
+
+#[track_caller]
+fn check_compile(source: &str, expected: &str) {
+    let said = Script::compile("x_strategy.rhai", source).err().map(|fault| fault.to_string());
+    assert_eq!(said.as_deref(), Some(expected));
+}
+
+#[test]
+fn a_script_that_cannot_work_is_refused_before_it_runs() {
+    check_compile(
+        "",
+        "x_strategy.rhai: script must have fn on_event(event) or fn on_timer(now), was without both",
+    );
+    check_compile(
+        "\nfn on_event() {}",
+        "x_strategy.rhai:2: on_event must be written as fn on_event(event), was with 0 arguments",
+    );
+    check_compile(
+        "fn on_event(event) {}\nfn on_evnt(e) {}",
+        "x_strategy.rhai:2: a function on_... must be on_event, on_timer or on_fill, was on_evnt",
+    );
+    check_compile(
+        "fn on_event(event) {}\nlet count = 0;",
+        "x_strategy.rhai:2: a script must be functions only, its state is `this`, was `count` outside of them",
+    );
+    check_compile(
+        "fn params() { 5 }\nfn on_event(event) {}",
+        "x_strategy.rhai:1: params() must return a map such as #{ fast: 10 }",
+    );
+    check_compile(
+        "fn params() { #{ list: [] } }\nfn on_event(event) {}",
+        "x_strategy.rhai:1: parameter list must be true, false, a number or a string, was array",
+    );
+    check_compile("fn on_event(event) {\n    let x = ;\n}", "x_strategy.rhai:2:13: Unexpected ';'");
+    check_compile("fn on_event(event) {\n    x = 1;\n}", "x_strategy.rhai:2:5: Undefined variable: x");
+    check_compile(
+        "fn on_event(event) {\n    eval(\"1\");\n}",
+        "x_strategy.rhai:2:5: reserved keyword 'eval' is disabled",
+    );
+    check_compile(
+        "import \"x\" as y;\nfn on_event(event) {}",
+        "x_strategy.rhai:1:1: 'import' is a reserved keyword",
+    );
+}
+
+#[test]
+fn parameters_of_a_script_are_checked_by_the_type_of_their_default() {
+    let source = "fn params() { #{ fast: 10, share: 0.5, short: false } } fn on_event(event) {}";
+    let script = Script::compile("x_strategy.rhai", source).unwrap();
+    let written = [("fsat", Value::Whole(1)), ("fast", Value::Number(1.5)), ("short", Value::Whole(1))]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+    assert_eq!(
+        script.make(&written, &[]).err().unwrap().to_string(),
+        "fsat: unknown parameter, allowed are fast, share, short; fast: must be a whole number, was \"1.5\"; \
+         short: must be true or false, was \"1\""
+    );
+}

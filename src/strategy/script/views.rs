@@ -1,0 +1,68 @@
+//! What a script sees of an event and of a fill. A field that the kind of event does not have is `()`.
+
+use rhai::{Dynamic, Engine};
+
+use crate::market::{Bar, MarketEvent, Quote};
+use crate::strategy::Fill;
+
+/// An event, read by its fields.
+#[derive(Debug, Clone)]
+pub(super) struct EventView(pub(super) MarketEvent);
+
+/// A fill, read by its fields.
+#[derive(Debug, Clone)]
+pub(super) struct FillView(pub(super) Fill);
+
+/// Makes the fields readable.
+pub(super) fn register(engine: &mut Engine) {
+    register_event(engine);
+    register_fill(engine);
+}
+
+fn register_event(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<EventView>("Event")
+        .register_get("kind", |event: &mut EventView| match event.0 {
+            MarketEvent::Quote { .. } => "quote",
+            MarketEvent::Trade { .. } => "trade",
+            MarketEvent::Bar { .. } => "bar",
+        })
+        .register_get("symbol", |event: &mut EventView| event.0.symbol().as_str().to_owned())
+        .register_get("time", |event: &mut EventView| event.0.known_at().millis())
+        .register_get("price", |event: &mut EventView| event.0.price())
+        .register_get("bid", |event: &mut EventView| of_quote(event, |quote| quote.bid))
+        .register_get("ask", |event: &mut EventView| of_quote(event, |quote| quote.ask))
+        .register_get("open", |event: &mut EventView| of_bar(event, |bar| bar.open))
+        .register_get("high", |event: &mut EventView| of_bar(event, |bar| bar.high))
+        .register_get("low", |event: &mut EventView| of_bar(event, |bar| bar.low))
+        .register_get("close", |event: &mut EventView| of_bar(event, |bar| bar.close))
+        .register_get("volume", |event: &mut EventView| match event.0 {
+            MarketEvent::Quote { .. } => Dynamic::UNIT,
+            MarketEvent::Trade { trade, .. } => trade.size.into(),
+            MarketEvent::Bar { bar, .. } => bar.volume.into(),
+        });
+}
+
+fn register_fill(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<FillView>("Fill")
+        .register_get("symbol", |fill: &mut FillView| fill.0.symbol.as_str().to_owned())
+        .register_get("side", |fill: &mut FillView| fill.0.side.as_str())
+        .register_get("time", |fill: &mut FillView| fill.0.at.millis())
+        .register_get("quantity", |fill: &mut FillView| fill.0.quantity.to_seen())
+        .register_get("price", |fill: &mut FillView| fill.0.price.to_seen());
+}
+
+fn of_quote(event: &EventView, field: impl Fn(&Quote) -> f64) -> Dynamic {
+    match &event.0 {
+        MarketEvent::Quote { quote, .. } => field(quote).into(),
+        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => Dynamic::UNIT,
+    }
+}
+
+fn of_bar(event: &EventView, field: impl Fn(&Bar) -> f64) -> Dynamic {
+    match &event.0 {
+        MarketEvent::Bar { bar, .. } => field(bar).into(),
+        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } => Dynamic::UNIT,
+    }
+}

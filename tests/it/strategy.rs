@@ -1,0 +1,378 @@
+//! Strategies: the same events give the same wishes, and what the command says of them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use bot::clock::Timestamp;
+use bot::manifest::{Manifest, SizeMode, StrategySource};
+use bot::market::{Bar, MarketEvent, Quote, Trade};
+use bot::strategy::{Every, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
+use bot::symbol::Symbol;
+use insta::assert_snapshot;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+const CROSS: &str = include_str!("../../strategies/cross_strategy.rhai");
+
+fn symbol(name: &str) -> Symbol {
+    name.parse().unwrap()
+}
+
+/// Bars, trades and quotes of two symbols, some of them useless.
+fn events(count: u32) -> Vec<MarketEvent> {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let mut prices = [100.0, 400.0];
+    (0..count)
+        .map(|second| {
+            let which = random.random_range(0..2_usize);
+            let (symbol, at) = (symbol(["NVDA", "SPY"][which]), Timestamp::from_secs(i64::from(second)));
+            prices[which] *= 1.0 + random.random_range(-0.01..0.01);
+            let price = prices[which];
+            match random.random_range(0..10) {
+                0..4 => {
+                    let bar = Bar { at, open: price, high: price, low: price, close: price, volume: 1.0 };
+                    MarketEvent::Bar { symbol, bar, span: Duration::from_secs(1) }
+                }
+                4..7 => MarketEvent::Trade { symbol, trade: Trade { at, price, size: 1.0 } },
+                7..9 => {
+                    let quote =
+                        Quote { at, bid: price - 0.01, bid_size: 1.0, ask: price + 0.01, ask_size: 1.0 };
+                    MarketEvent::Quote { symbol, quote }
+                }
+                _ => MarketEvent::Trade { symbol, trade: Trade { at, price: f64::NAN, size: 1.0 } },
+            }
+        })
+        .collect()
+}
+
+fn wishes(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Wish)> {
+    let mut wishes = Wishes::default();
+    let mut all = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        strategy.on_event(event, &mut wishes).unwrap();
+        all.extend(wishes.drain().map(|wish| (index, wish)));
+    }
+    all
+}
+
+fn params(written: &[(&str, &str)]) -> WrittenParams {
+    written.iter().map(|(name, value)| ((*name).to_owned(), Value::parse(value))).collect()
+}
+
+fn cross_script(params: &WrittenParams) -> Box<dyn Strategy> {
+    Script::compile("cross_strategy.rhai", CROSS).unwrap().make(params, &[]).unwrap()
+}
+
+#[test]
+fn the_same_events_give_the_same_wishes() {
+    let events = events(3_000);
+    for kind in registry().kinds() {
+        let twice = [0, 1].map(|_| wishes(kind.make(&WrittenParams::new(), &[]).unwrap(), &events));
+        assert_eq!(twice[0], twice[1], "{kind:?}");
+        assert!(!twice[0].is_empty(), "{kind:?} wished for nothing");
+    }
+    let none = WrittenParams::new();
+    let usable: Vec<_> =
+        events.into_iter().filter(|event| bot::strategy::usable_price(event).is_some()).collect();
+    let twice = [0, 1].map(|_| wishes(cross_script(&none), &usable));
+    assert_eq!(twice[0], twice[1]);
+}
+
+#[test]
+fn the_shipped_script_wishes_for_what_the_built_in_kind_wishes_for() {
+    let usable: Vec<_> =
+        events(3_000).into_iter().filter(|event| bot::strategy::usable_price(event).is_some()).collect();
+    for written in [&[][..], &[("fast", "3"), ("slow", "9"), ("warmup", "500")][..]] {
+        let params = params(written);
+        let built_in = wishes(registry().make("ema_cross", &params, &[]).unwrap(), &usable);
+        assert!(built_in.len() > 10);
+        assert_eq!(built_in, wishes(cross_script(&params), &usable));
+    }
+}
+
+#[test]
+fn another_seed_gives_other_wishes() {
+    let events = events(1_000);
+    let of = |seed| wishes(registry().make("random", &params(&[("seed", seed)]), &[]).unwrap(), &events);
+    assert_ne!(of("1"), of("2"));
+}
+
+/// The strengths that `kind` wishes for on trades at these prices, by the number of the trade from 1.
+fn signals(kind: &str, written: &[(&str, &str)], prices: &[f64]) -> Vec<(usize, f64)> {
+    let trade = |(second, price): (i64, &f64)| MarketEvent::Trade {
+        symbol: symbol("NVDA"),
+        trade: Trade { at: Timestamp::from_secs(second), price: *price, size: 1.0 },
+    };
+    let events: Vec<_> = (0..).zip(prices).map(trade).collect();
+    wishes(registry().make(kind, &params(written), &[]).unwrap(), &events)
+        .into_iter()
+        .map(|(index, wish)| match wish {
+            Wish::Signal { strength, .. } => (index + 1, strength.get()),
+            Wish::Order { .. } | Wish::CancelAll => panic!("no signal"),
+        })
+        .collect()
+}
+
+#[test]
+fn built_in_strategies_go_the_way_their_names_say() {
+    let prices = [10.0, 10.0, 11.0, 12.0, 12.0, 8.0, 7.0, 7.0, 15.0];
+    let fast = [("fast", "1"), ("slow", "3")];
+    assert_eq!(signals("ema_cross", &fast, &prices), [(3, 1.0), (6, -1.0), (9, 1.0)]);
+    // Silent for five events, then it says where it stands: not where it stood.
+    let silent = [("fast", "1"), ("slow", "3"), ("warmup", "5")];
+    assert_eq!(signals("ema_cross", &silent, &prices), [(6, -1.0), (9, 1.0)]);
+    assert_eq!(signals("ema_cross", &silent, &[10.0, 11.0, 11.0, 11.0, 11.0, 11.0]), [(6, 1.0)]);
+    assert_eq!(signals("ema_cross", &[], &[10.0; 50]), []);
+    assert_eq!(signals("breakout", &[("period", "2")], &prices), [(3, 1.0), (6, -1.0), (9, 1.0)]);
+    assert_eq!(signals("buy_and_hold", &[], &prices), [(1, 1.0)]);
+    assert_eq!(
+        signals("rsi_reversion", &[("period", "2")], &[10.0, 9.0, 8.0, 7.0, 12.0, 13.0, 9.0]),
+        [(3, 1.0), (5, -1.0), (7, 0.0)]
+    );
+}
+
+#[test]
+fn the_naive_test_plays_its_fixed_play() {
+    let text =
+        String::from_utf8(bot(&["strategy", "test", "naive_test", "--count", "30"], Path::new(".")).stdout);
+    assert_snapshot!(text.unwrap(), @"
+    2026-01-05T09:30:04-05:00 NVDA buy 0.12 market
+    ");
+}
+
+fn bot(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bot")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+#[track_caller]
+fn check(folder: &TempDir, arguments: &[&str], code: i32, said: &str) {
+    let output = bot(&[&["strategy"], arguments].concat(), folder.path());
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.contains(said), "{text}\nmust contain {said}");
+}
+
+#[test]
+fn a_new_strategy_passes_its_check_and_runs_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    check(&folder, &["new", "dip"], 0, "strategies/dip_strategy.rhai");
+    check(
+        &folder,
+        &["new", "dip"],
+        2,
+        "strategy must be a new one, strategies/dip_strategy.rhai exists already",
+    );
+    check(&folder, &["new", "../dip"], 2, "name must be 1 to 40 of a-z, 0-9 and _");
+    check(&folder, &["new", "ema_cross"], 2, "name must not be that of a kind");
+    check(&folder, &["check", "dip"], 0, "dip has no faults");
+    check(&folder, &["check", "strategies/dip_strategy.rhai", "--json"], 0, r#"{"faults":[],"ok":true}"#);
+    check(&folder, &["check", "no_such"], 4, "was \"strategies/no_such_strategy.rhai\"");
+    check(&folder, &["check", "ema_cross"], 0, "ema_cross has no faults");
+    check(&folder, &["list"], 0, "strategies/dip_strategy.rhai\n    step = 0.01  a number");
+
+    let run = || bot(&["strategy", "test", "dip", "--params", "step=0.003", "--json"], folder.path());
+    let (once, again) = (run(), run());
+    assert_eq!(once.stdout, again.stdout);
+    let first = String::from_utf8(once.stdout).unwrap();
+    let first: Json = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    assert_eq!(first["wish"], "signal");
+}
+
+#[test]
+fn a_script_that_does_not_work_ends_with_3_and_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("strategies")).unwrap();
+    let write =
+        |text: &str| std::fs::write(folder.path().join("strategies/bad_strategy.rhai"), text).unwrap();
+    write("fn on_event(event) {\n    let x = ;\n}\n");
+    check(&folder, &["check", "bad"], 3, "strategies/bad_strategy.rhai:2:13: Unexpected ';'");
+    check(&folder, &["test", "bad"], 3, "strategies/bad_strategy.rhai:2:13: Unexpected ';'");
+    check(&folder, &["list"], 0, "does not work: strategies/bad_strategy.rhai:2:13");
+    write("fn on_event(event) {\n    loop { }\n}\n");
+    check(&folder, &["check", "bad"], 3, "strategies/bad_strategy.rhai:1: one call must take at most");
+    write("fn on_event(event) {\n    signal(event.symbol, 0.0 / 0.0);\n}\n");
+    check(
+        &folder,
+        &["test", "bad"],
+        3,
+        "strategies/bad_strategy.rhai:2:5: signal must be a number from -1 to 1, was NaN",
+    );
+}
+
+#[test]
+fn a_try_takes_bars_and_ticks_and_tells_wrong_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "bars.csv",
+        "datetime,open,high,low,close\n2026-01-05 09:30:00,1,1,1,1\n2026-01-05 09:31:00,1,1,1,2\n",
+    );
+    write("ticks.csv", "time,price\n2026-01-05T14:30:00Z,5\n");
+    write("bad.csv", "time,price\n2026-01-05T14:30:00Z,x\n");
+    check(
+        &folder,
+        &["test", "buy_and_hold", "--ticks", "bars.csv"],
+        0,
+        "2026-01-05T09:31:00-05:00 NVDA signal +1",
+    );
+    check(
+        &folder,
+        &["test", "buy_and_hold", "--ticks", "ticks.csv"],
+        0,
+        "2026-01-05T09:30:00-05:00 NVDA signal +1",
+    );
+    check(
+        &folder,
+        &["test", "buy_and_hold", "--ticks", "bad.csv"],
+        3,
+        "line 2: price must be a number, was \"x\"",
+    );
+    check(&folder, &["test", "buy_and_hold", "--ticks", "none.csv"], 4, "ticks must be a file that exists");
+    check(
+        &folder,
+        &["test", "ema_cross", "--params", "fast=0", "--params", "slwo=5"],
+        3,
+        "slwo: unknown parameter, allowed are fast, slow, warmup; fast: must be a whole number from 1 to 100000, was \"0\"",
+    );
+    check(&folder, &["test", "ema_cross", "--params", "fast"], 2, "must be NAME=VALUE");
+}
+
+#[test]
+fn what_there_is_is_listed_for_machines_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = bot(&["strategy", "list", "--json"], folder.path());
+    let list: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> =
+        list["kinds"].as_array().unwrap().iter().map(|kind| kind["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["breakout", "buy_and_hold", "ema_cross", "naive_test", "random", "rsi_reversion"]);
+    assert_eq!(list["kinds"][2]["params"][0]["default"], 10);
+}
+
+#[test]
+fn a_program_of_ones_own_adds_a_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_bot")).parent().unwrap().join("examples/custom_strategy");
+    if !program.exists() {
+        // `cargo test --test it` builds no examples.
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--offline", "--example", "custom_strategy"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+    }
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&program).args(arguments).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, listed) = run(&["strategy", "list"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        listed.contains("momentum\n") && listed.contains("rises = 3  a whole number from 1 to 100"),
+        "{listed}"
+    );
+    let (code, tried) = run(&["strategy", "test", "momentum", "--params", "rises=2", "--count", "50"]);
+    assert_eq!(code, Some(0));
+    assert!(tried.contains("NVDA signal +1\n") && tried.contains("NVDA signal +0\n"), "{tried}");
+    std::fs::write(folder.path().join("run.toml"), "[[strategy]]\nname = \"m\"\nkind = \"momentum\"\n")
+        .unwrap();
+    assert_eq!(run(&["check", "run.toml"]).0, Some(0));
+}
+
+#[test]
+fn a_manifest_describes_strategies() {
+    let text = r#"
+[[strategy]]
+name = "cross"
+kind = "ema_cross"
+symbols = ["NVDA", "BRK.B"]
+capital = "1000000"
+active = false
+every = { count = 5, skip = 3 }
+size = { rule = "100sh", mode = "order" }
+params = { fast = 5, slow = 50, warmup = 500 }
+
+[[strategy]]
+name = "dip"
+script = "strategies/dip_strategy.rhai"
+every = "5s"
+"#;
+    let strategies = Manifest::parse("run.toml", text).unwrap().strategies;
+    let [cross, dip] = &strategies[..] else { panic!("two strategies") };
+    assert_eq!(cross.source, StrategySource::Kind("ema_cross".into()));
+    assert_eq!(cross.symbols, [symbol("NVDA"), symbol("BRK.B")]);
+    assert_eq!(cross.capital, Some("1000000".parse().unwrap()));
+    assert_eq!((cross.active, cross.every()), (Some(false), Every::count(5, 3).unwrap()));
+    assert_eq!((cross.size_rule, cross.size_mode), (Some("100sh".parse().unwrap()), Some(SizeMode::Order)));
+    assert_eq!(cross.params, params(&[("fast", "5"), ("slow", "50"), ("warmup", "500")]));
+    assert!(cross.make(&[]).is_ok());
+    assert_eq!(dip.source, StrategySource::Script("strategies/dip_strategy.rhai".into()));
+    assert_eq!(dip.every(), Every::Span(Duration::from_secs(5)));
+    assert_eq!((dip.active, dip.size_rule, dip.capital), (None, None, None));
+}
+
+#[test]
+fn all_faults_of_strategies_are_told_at_once() {
+    let text = r#"[[strategy]]
+name = "Cross"
+kind = "ema_corss"
+symbols = ["NVDA", "nvda", "N V", 5]
+capital = 5
+active = 1
+every = "5"
+size = { rule = "many", mode = "all", side = "b" }
+interval = "5s"
+
+[[strategy]]
+kind = "ema_cross"
+script = "x.rhai"
+
+[[strategy]]
+name = "a"
+kind = "ema_cross"
+every = { count = 0 }
+size = "all"
+params = { fast = 0, slwo = 5, slow = [1], warmup = "x" }
+
+[[strategy]]
+name = "a"
+script = "x.rhai"
+params = 5
+
+[[strategy]]
+name = "a"
+kind = "rsi_reversion"
+symbols = []
+every = { skip = 1 }
+params = { low = 50, high = 50 }
+"#;
+    assert_snapshot!(Manifest::parse("run.toml", text).unwrap_err().to_string(), @"");
+    assert_snapshot!(Manifest::parse("run.toml", "[strategy]\nname = \"a\"").unwrap_err().to_string(), @"");
+}
+
+#[test]
+fn a_script_that_a_manifest_names_is_checked_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "run.toml",
+        "[[strategy]]\nname = \"dip\"\nscript = \"dip_strategy.rhai\"\nparams = { fsat = 1 }\n",
+    );
+    let faults = || {
+        let output = bot(&["check", "run.toml"], folder.path());
+        assert_eq!(output.status.code(), Some(3));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_snapshot!(faults(), @"");
+    write("dip_strategy.rhai", "fn on_event(event) {\n    let x = ;\n}\n");
+    assert_snapshot!(faults(), @"");
+    write("dip_strategy.rhai", "fn params() { #{ fast: 1 } }\nfn on_event(event) { }\n");
+    assert_snapshot!(faults(), @"");
+    write(
+        "run.toml",
+        "[[strategy]]\nname = \"dip\"\nscript = \"dip_strategy.rhai\"\nparams = { fast = 1 }\n",
+    );
+    assert_eq!(bot(&["check", "run.toml"], folder.path()).status.code(), Some(0));
+}
