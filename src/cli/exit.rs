@@ -93,7 +93,7 @@ fn of_live(error: &LiveError) -> Exit {
         LiveError::Start(StartError::Inbox(error)) | LiveError::Inbox(error) => of_inbox(error),
         LiveError::Start(StartError::Weights(_)) => Exit::Invalid,
         LiveError::Start(StartError::Blocked { .. }) => Exit::CheckFailed,
-        LiveError::Start(StartError::Stopped(_)) => Exit::Unreachable,
+        LiveError::Start(StartError::Stopped(_)) => Exit::Success, // Asked to end with nothing in hand.
         LiveError::Record(_) | LiveError::Thread(_) => Exit::Unexpected,
     }
 }

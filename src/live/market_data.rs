@@ -194,3 +194,39 @@ impl Recording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{SystemClock, Timestamp};
+    use crate::market::Trade;
+
+    fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> Recorded {
+        let (place, feed) = (tempfile::tempdir().unwrap(), Feed::default());
+        let directory = place.path().join("events");
+        let mut recording = Recording::open(&directory, &feed).unwrap();
+        prepare(&directory);
+        let trade = Trade { at: Timestamp::from_secs(1_800_000_000), price: 1.0, size: 1.0 };
+        for _ in 0..count {
+            feed.publish(MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade });
+        }
+        feed.close();
+        recording.run(&SystemClock);
+        let recorded = recording.end(&feed);
+        assert_eq!(recorded.directory, directory);
+        recorded
+    }
+
+    #[test]
+    fn events_that_the_recorder_cannot_keep_up_with_are_dropped_and_counted() {
+        let Recorded { events, dropped, failed, .. } = recorded(RECORDER_QUEUE_LEN + 5, |_| {});
+        assert_eq!((events, dropped, failed), (RECORDER_QUEUE_LEN as u64, 5, 0));
+    }
+
+    #[test]
+    fn events_that_cannot_be_written_are_counted_and_end_nothing() {
+        let Recorded { events, dropped, failed, .. } =
+            recorded(3, |place| std::fs::remove_dir(place).unwrap());
+        assert_eq!((events, dropped, failed), (0, 0, 3));
+    }
+}

@@ -38,6 +38,13 @@ fn exchange_with(clock: Arc<dyn Clock>, change: impl FnOnce(&mut exchange::Confi
     Exchange::start(config, clock).unwrap()
 }
 
+/// An address that nobody is given by chance while it is free for a moment: below the ports that the system picks.
+fn lasting_address() -> SocketAddr {
+    let ports = (0..10_000).map(|step| 20_000 + (std::process::id() * 7 + step) % 10_000);
+    let mut addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap())));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
+}
+
 fn config(address: SocketAddr) -> AlpacaConfig {
     let endpoints = Endpoints::at(&format!("http://{address}")).unwrap();
     AlpacaConfig::new(Credentials::new("KEY", "S3CRET").unwrap(), endpoints)
@@ -165,14 +172,15 @@ fn quotes_trades_and_bars_of_all_symbols_arrive_as_the_exchange_shows_them() {
 
 #[test]
 fn a_server_that_is_killed_and_comes_back_is_subscribed_to_again() {
-    let exchange = exchange_with(Arc::new(SystemClock), |_| {});
-    let address = exchange.addr();
+    let address = lasting_address();
+    let open = || exchange_with(Arc::new(SystemClock), |config| config.listen = address);
+    let exchange = open();
     let watcher = Watcher::start(config(address), true);
     watcher.wait_for("events", |watcher| watcher.events().len() > 4);
     drop(exchange);
     watcher.wait_for("the loss", |watcher| watcher.count(MarketNews::Lost) > 0);
     let before = watcher.events().len();
-    let _again = exchange_with(Arc::new(SystemClock), |config| config.listen = address);
+    let _again = open();
     watcher.wait_for("events again", |watcher| watcher.events().len() > before + 4);
     assert_eq!(watcher.count(MarketNews::Connected), 2);
 }

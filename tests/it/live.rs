@@ -209,6 +209,18 @@ fn a_broker_that_comes_later_is_waited_for_with_a_message() {
 }
 
 #[test]
+fn a_stop_while_waiting_at_start_up_is_a_clean_end() {
+    let mut house = House::new();
+    house.exchange = None;
+    let bot = Bot::start(house.command("state", &patient(&[])));
+    // The consumer group is there when the bot has come as far as the broker.
+    wait_until(Duration::from_mins(1), || (house.redis.ask(&["EXISTS", "nvda"]) == "1").then_some(()))
+        .unwrap();
+    bot.signal("TERM");
+    exits(&bot.end(), 0);
+}
+
+#[test]
 fn wrong_words_end_with_the_code_that_says_so() {
     let house = House::new();
     let ends = |arguments: &[&str], change: &dyn Fn(&mut std::process::Command), code: i32, says: &str| {

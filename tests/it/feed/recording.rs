@@ -145,3 +145,29 @@ fn a_place_that_cannot_be_recorded_to_is_told_before_anything_starts() {
     exits(&output, 1);
     assert!(said(&output).contains("cannot record: /dev/null/events: "), "{}", said(&output));
 }
+
+#[test]
+fn the_data_stream_never_prints_a_secret() {
+    let house = House::new();
+    let mut command = house.command("state", &["run", "--record", "events", "-vv"]);
+    command.env("RUST_LOG", "trace");
+    let bot = Bot::start(command);
+    wait_for_quotes(&house.state("events"), 3);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    assert!(said(&output).contains("market data is subscribed to"), "the log is there");
+    assert!(!said(&output).contains(SECRET) && !String::from_utf8_lossy(&output.stdout).contains(SECRET));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("market events in events"));
+}
+
+#[test]
+fn a_simulated_broker_has_no_stream_and_its_polled_prices_are_recorded() {
+    let house = House::new();
+    let bot = record(&house, &["--broker", "simulated", "--price-interval", "50ms"]);
+    wait_for_quotes(&house.state("events"), 5);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    assert_ne!(summary(&output)["recorded"]["events"], 0);
+}
