@@ -42,4 +42,6 @@ pub mod shared_desk;
 pub mod pool;
 pub mod live;
 pub mod engine;
+pub mod host;
+pub mod control;
 pub mod cli;

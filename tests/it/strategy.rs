@@ -129,7 +129,7 @@ fn built_in_strategies_go_the_way_their_names_say() {
     assert_eq!(signals("breakout", &[("period", "2")], &prices), [(3, 1.0), (6, -1.0), (9, 1.0)]);
     assert_eq!(signals("buy_and_hold", &[], &prices), [(1, 1.0)]);
     assert_eq!(
-        signals("rsi_reversion", &[("period", "2")], &[10.0, 9.0, 8.0, 7.0, 12.0, 13.0, 9.0]),
+        signals("rsi_reversion", &[("period", "2")], &[10.0, 9.0, 8.0, 7.0, 12.0, 13.0, 10.0]),
         [(3, 1.0), (5, -1.0), (7, 0.0)]
     );
 }
@@ -138,9 +138,12 @@ fn built_in_strategies_go_the_way_their_names_say() {
 fn the_naive_test_plays_its_fixed_play() {
     let text =
         String::from_utf8(bot(&["strategy", "test", "naive_test", "--count", "30"], Path::new(".")).stdout);
-    assert_snapshot!(text.unwrap(), @"
-    2026-01-05T09:30:04-05:00 NVDA buy 0.12 market
-    ");
+    assert_snapshot!(text.unwrap(), @r#"
+2026-01-05T09:30:04-05:00 NVDA buy 0.12 market
+2026-01-05T09:30:09-05:00 NVDA buy 0.12 limit 49.95
+2026-01-05T09:30:11-05:00 NVDA buy 0.12 limit 49.95
+2026-01-05T09:30:19-05:00 cancel all
+"#);
 }
 
 fn bot(arguments: &[&str], folder: &Path) -> Output {
@@ -348,8 +351,39 @@ symbols = []
 every = { skip = 1 }
 params = { low = 50, high = 50 }
 "#;
-    assert_snapshot!(Manifest::parse("run.toml", text).unwrap_err().to_string(), @"");
-    assert_snapshot!(Manifest::parse("run.toml", "[strategy]\nname = \"a\"").unwrap_err().to_string(), @"");
+    assert_snapshot!(Manifest::parse("run.toml", text).unwrap_err().to_string(), @r#"
+26 faults in run.toml
+run.toml:2:8: strategy.Cross.name: name must be 1 to 40 of a-z, 0-9 and _, starting with a letter, was "Cross"
+run.toml:3:8: strategy.Cross.kind: kind must be one of breakout, buy_and_hold, ema_cross, naive_test, random, rsi_reversion, was "ema_corss", did you mean "ema_cross"?
+run.toml:4:20: strategy.Cross.symbols: symbol must be written once, was "NVDA" before
+run.toml:4:28: strategy.Cross.symbols: symbol must be 1 to 15 letters, digits, dots, slashes or hyphens, starting with a letter, was "N V"
+run.toml:4:35: strategy.Cross.symbols: must be a list of symbols such as ["NVDA", "SPY"], was integer "5"
+run.toml:5:11: strategy.Cross.capital: must be dollars above 0, written as a string such as "100000", was integer "5"
+run.toml:6:10: strategy.Cross.active: must be true or false, was integer "1"
+run.toml:7:9: strategy.Cross.every: duration must be a number with its unit such as 250ms, 5s, 2m or 1h, was "5"
+run.toml:8:17: strategy.Cross.size.rule: size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000, was "many"
+run.toml:8:32: strategy.Cross.size.mode: must be one of "target", "order", was "all"
+run.toml:8:39: strategy.Cross.size.side: unknown key, allowed are rule, mode
+run.toml:9:1: strategy.Cross.interval: unknown key, allowed are name, kind, script, symbols, capital, active, every, size, params
+run.toml:11:1: strategy.2.name: must be written, was missing
+run.toml:13:10: strategy.2.script: is allowed without kind only, were both
+run.toml:18:19: strategy.a.every.count: must be a whole number from 1 to 1000000, was integer "0"
+run.toml:19:8: strategy.a.size: must be a table such as { rule = "100sh", mode = "target" }, was "all"
+run.toml:20:19: strategy.a.params.fast: must be a whole number from 1 to 100000, was "0"
+run.toml:20:29: strategy.a.params.slwo: unknown parameter, allowed are fast, slow, warmup
+run.toml:20:39: strategy.a.params.slow: must be true, false, a number or a string, was a list
+run.toml:20:53: strategy.a.params.warmup: must be a whole number from 0 to 100000000, was "x"
+run.toml:24:10: strategy.a.script: must be a file that ends in _strategy.rhai, was "x.rhai"
+run.toml:25:10: strategy.a.params: must be a table such as { fast = 10, slow = 20 }, was integer "5"
+run.toml:28:8: strategy.a.name: name must be unique among strategies, was "a" before
+run.toml:30:11: strategy.a.symbols: must be a list of symbols such as ["NVDA", "SPY"], was empty
+run.toml:31:9: strategy.a.every.count: must be written, was missing
+run.toml:32:18: strategy.a.params.low: must be below high 50, was "50"
+"#);
+    assert_snapshot!(Manifest::parse("run.toml", "[strategy]\nname = \"a\"").unwrap_err().to_string(), @r#"
+1 fault in run.toml
+run.toml:1:1: strategy: must be tables, each written as [[strategy]], was a table
+"#);
 }
 
 #[test]
@@ -365,11 +399,17 @@ fn a_script_that_a_manifest_names_is_checked_with_it() {
         assert_eq!(output.status.code(), Some(3));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_snapshot!(faults(), @"");
+    assert_snapshot!(faults(), @r#"
+run.toml:3:10: strategy.dip.script: dip_strategy.rhai: No such file or directory (os error 2)
+"#);
     write("dip_strategy.rhai", "fn on_event(event) {\n    let x = ;\n}\n");
-    assert_snapshot!(faults(), @"");
+    assert_snapshot!(faults(), @r#"
+run.toml:3:10: strategy.dip.script: dip_strategy.rhai:2:13: Unexpected ';'
+"#);
     write("dip_strategy.rhai", "fn params() { #{ fast: 1 } }\nfn on_event(event) { }\n");
-    assert_snapshot!(faults(), @"");
+    assert_snapshot!(faults(), @r#"
+run.toml:4:19: strategy.dip.params.fsat: unknown parameter, allowed are fast
+"#);
     write(
         "run.toml",
         "[[strategy]]\nname = \"dip\"\nscript = \"dip_strategy.rhai\"\nparams = { fast = 1 }\n",

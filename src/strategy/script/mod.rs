@@ -309,7 +309,6 @@ fn fault_of(file: &str, mut error: EvalAltResult) -> ScriptFault {
         EvalAltResult::ErrorTooManyOperations(_) => {
             format!("one call must take at most {} steps, took more: a loop without end?", engine::STEPS_MAX)
         }
-        EvalAltResult::Exit(..) => "a strategy must not exit, return from the function instead".to_owned(),
         other => other.to_string(),
     };
     fault(file, position, message)

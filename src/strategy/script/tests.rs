@@ -69,8 +69,6 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
     check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must wish for at most 1000 things");
     check("sleep(1000000);", "x_strategy.rhai:2:5: a strategy must not sleep");
     check("sleep(1e9);", "x_strategy.rhai:2:5: a strategy must not sleep");
-    check("exit();", "x_strategy.rhai:2:5: a strategy must not exit");
-    check("exit(5);", "x_strategy.rhai:2:5: a strategy must not exit");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use bot::history::{self, OnFault};
 use bot::market::MarketEvent;
 use serde_json::Value;
 
-use super::{LONG, Watcher, config, exchange_with};
+use super::{LONG, Watcher, config, exchange_with, real_time};
 use crate::house::{Bot, House, SECRET, exits, said, summary};
 use crate::redis_server::wait_until;
 
@@ -107,7 +107,7 @@ fn a_recording_that_was_killed_is_gone_on_with() {
 fn polled_prices_are_recorded_while_the_stream_refuses_the_keys() {
     let house = House::new();
     let place = house.state("events");
-    let strict = exchange_with(std::sync::Arc::new(bot::clock::SystemClock), |config| {
+    let strict = exchange_with(&real_time(), |config| {
         config.key = Some("another".to_owned());
     });
     let arguments =

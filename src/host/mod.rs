@@ -1,0 +1,179 @@
+//! The strategies of a live run: one thread each, market events in, signals onto the stream that the pool reads.
+//!
+//! A strategy is a producer like any other: what it wishes for becomes a stream entry with an id of its own, so that its
+//! orders have all the pool's promises. A strategy that fails, panics or never returns hurts only itself.
+
+mod booth;
+pub mod target;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::outcome::Outcome;
+use crate::signal::EntryId;
+use crate::strategy::Runner;
+
+use booth::Booth;
+use target::Sizing;
+
+/// Puts one entry onto the signal stream; an error says why, and the entry may be there all the same.
+pub type Outbox = Box<dyn FnMut(&[(&str, &str)]) -> Result<EntryId, String> + Send>;
+
+/// How a strategy is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its name in the manifest.
+    pub name: String,
+    /// Whether it is shown market events.
+    pub active: bool,
+    /// Market events that it was offered.
+    pub events: u64,
+    /// Signals that it sent.
+    pub signals: u64,
+    /// Signals that could not be sent.
+    pub unsent: u64,
+    /// Its signals that were settled.
+    pub settled: u64,
+    /// How often it failed.
+    pub failures: u32,
+    /// Its last failure.
+    pub last_failure: Option<String>,
+}
+
+/// A strategy cannot be started or stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HostError {
+    /// Nobody is called so.
+    #[error("strategy must be one of {allowed}, was \"{was}\"")]
+    Unknown {
+        /// Who there is.
+        allowed: String,
+        /// Who was asked for.
+        was: String,
+    },
+    /// It is busy with an event, perhaps for ever.
+    #[error("strategy \"{0}\" does not answer")]
+    Busy(String),
+    /// It was stopped for its failures.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// All strategies of a run.
+#[derive(Debug, Default)]
+pub struct Host {
+    members: Vec<Member>,
+}
+
+struct Member {
+    name: String,
+    switches: Sender<Switch>,
+    outcomes: Sender<Outcome>,
+    status: Arc<Mutex<Status>>,
+    thread: JoinHandle<()>,
+}
+
+/// A wish to start or stop one strategy.
+struct Switch {
+    active: bool,
+    answer: Sender<Result<(), String>>,
+}
+
+/// Events that wait for a strategy at the most; it misses what comes beyond, and the feed counts it.
+const EVENT_QUEUE_LEN: usize = 4_096;
+/// Settled signals that wait for their strategy at the most.
+const OUTCOME_QUEUE_LEN: usize = 1_024;
+/// How long a strategy may take to heed a start or a stop.
+const SWITCH_WITHIN: Duration = Duration::from_secs(2);
+
+impl Host {
+    /// Starts a thread for each strategy; each listens to `feed` and sends by an outbox of its own.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        strategies: Vec<(Runner, Sizing)>,
+        feed: &Feed,
+        clock: &Arc<dyn Clock>,
+        mut outbox: impl FnMut() -> Outbox,
+    ) -> io::Result<Self> {
+        let mut members = Vec::with_capacity(strategies.len());
+        for (runner, sizing) in strategies {
+            let name = runner.name().to_owned();
+            let active = runner.is_active();
+            let status = Arc::new(Mutex::new(Status { name: name.clone(), active, ..Status::default() }));
+            let (switches, switched) = bounded(1);
+            let (outcomes, settled) = bounded(OUTCOME_QUEUE_LEN);
+            let events = feed.subscribe(&name, EVENT_QUEUE_LEN);
+            let booth = Booth::new(runner, sizing, Arc::clone(&status), Arc::clone(clock), outbox());
+            let thread = std::thread::Builder::new().name(name.clone()).spawn(move || booth.work(&events, &settled, &switched))?;
+            members.push(Member { name, switches, outcomes, status, thread });
+        }
+        Ok(Self { members })
+    }
+
+    /// Starts or stops a strategy by name, at once.
+    ///
+    /// # Errors
+    /// Nobody has that name, it does not answer, or it was stopped for its failures.
+    pub fn switch(&self, name: &str, active: bool) -> Result<(), HostError> {
+        let member = self.members.iter().find(|member| member.name == name).ok_or_else(|| HostError::Unknown {
+            allowed: self.members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", "),
+            was: name.to_owned(),
+        })?;
+        let busy = || HostError::Busy(name.to_owned());
+        let (answer, answered) = bounded(1);
+        member.switches.send_timeout(Switch { active, answer }, SWITCH_WITHIN).map_err(|_| busy())?;
+        answered.recv_timeout(SWITCH_WITHIN).map_err(|_| busy())?.map_err(HostError::Broken)
+    }
+
+    /// Tells a strategy what became of its signal; nobody waits for a strategy that does not listen.
+    pub fn settled(&self, outcome: &Outcome) {
+        let Some(member) = self.members.iter().find(|member| member.name == outcome.strategy) else { return };
+        if member.outcomes.try_send(outcome.clone()).is_err() {
+            tracing::warn!(strategy = member.name, signal.id = %outcome.signal, "a strategy missed what became of its signal");
+        }
+    }
+
+    /// How each strategy is doing, in the order of the manifest.
+    pub fn status(&self) -> Vec<Status> {
+        self.members.iter().map(|member| lock(&member.status).clone()).collect()
+    }
+
+    /// Waits for the strategies to end after the feed was closed, at most `span` for all; names those that did not.
+    pub fn end(self, clock: &dyn Clock, span: Duration) -> (Vec<Status>, Vec<String>) {
+        let deadline = clock.now() + span;
+        let (mut ended, mut hanging) = (Vec::new(), Vec::new());
+        for member in self.members {
+            while !member.thread.is_finished() && clock.now() < deadline {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if member.thread.is_finished() {
+                let _ = member.thread.join(); // The runner catches a strategy's panics.
+            } else {
+                hanging.push(member.name);
+            }
+            ended.push(lock(&member.status).clone());
+        }
+        (ended, hanging)
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
