@@ -131,6 +131,7 @@ impl Window {
         Timestamp::from_nanos(self.nanos(index))
     }
 
+    #[inline]
     pub(super) fn block(&self, number: usize) -> &Block {
         self.sealed.get(number).unwrap_or(&self.open)
     }
@@ -153,11 +154,13 @@ impl Window {
         from
     }
 
+    #[inline]
     fn nanos(&self, index: usize) -> i64 {
         let at = self.gone + index;
         self.block(at / BLOCK).times[at % BLOCK]
     }
 
+    #[inline]
     fn oldest_kept(&self) -> i64 {
         self.now.nanos().saturating_sub(self.horizon_ns)
     }
