@@ -19,6 +19,7 @@ pub mod account;
 pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
+pub mod ticks;
 pub mod strategy;
 pub mod sizing;
 pub mod risk;
@@ -42,4 +43,5 @@ pub mod pool;
 pub mod live;
 pub mod host;
 pub mod control;
+pub mod engine;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! `bot run`: the live pool from flags, environment and manifest, in that order.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::rate_limit::RateLimit;
+use super::run_strategies::Strategies;
 use crate::broker::Venue;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
 use crate::broker::simulated::{self, SimulatedVenue};
@@ -18,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::feed::Feed;
+use crate::host::Status;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, Summary};
@@ -153,14 +156,18 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     };
     let state = StateDir::open(&args.state)?;
     let redis = redis_config(args, &manifest, &state);
-    let config = config(args, &manifest, &state, &redis.stream);
+    let mut config = config(args, &manifest, &state, &redis.stream);
+    let strategies = Strategies::start(&manifest, &redis, &mut config, &clock, &args.state)?;
     let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
-    if let Some(venue) = alpaca {
-        return run_pool(&config, &venue, inbox, settler, &*clock, global);
-    }
-    let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-    let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
-    run_pool(&config, &venue, inbox, settler, &*clock, global)
+    let ended = if let Some(venue) = alpaca {
+        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+    } else {
+        let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
+        let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
+        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+    };
+    drop(state); // The lock outlives all that writes.
+    ended
 }
 
 /// Runs the pool over any broker and any inbox, prints the summary and says how it ended.
@@ -171,6 +178,7 @@ pub(super) fn run_pool(
     settler: impl Settler,
     clock: &dyn Clock,
     global: &Global,
+    strategies: Strategies,
 ) -> Result<(), Failure> {
     let stop = Stop::default();
     let _interrupts = Interrupts::listen(&stop)?;
@@ -179,8 +187,10 @@ pub(super) fn run_pool(
             eprintln!("{table}");
         }
     };
-    let summary = live::run(config, venue, inbox, settler, clock, &stop, show)?;
-    print(&summary, global)?;
+    let summary = strategies.beside(&stop, || live::run(config, venue, inbox, settler, clock, &stop, show));
+    let strategies = strategies.end(clock);
+    let summary = summary?;
+    print(&summary, &strategies, global)?;
     match summary.left_pending {
         0 => Ok(()),
         left => Err(Failure::message(
@@ -190,13 +200,18 @@ pub(super) fn run_pool(
     }
 }
 
-fn print(summary: &Summary, global: &Global) -> Result<(), Failure> {
+fn print(summary: &Summary, strategies: &[Status], global: &Global) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     if global.json {
-        writeln!(stdout, "{}", summary.to_json())?;
-    } else {
-        write!(stdout, "{summary}")?;
+        let mut json = summary.to_json();
+        if !strategies.is_empty() {
+            json["strategies"] = serde_json::to_value(strategies)?;
+        }
+        writeln!(stdout, "{json}")?;
+        return Ok(());
     }
+    write!(stdout, "{summary}")?;
+    strategies.iter().try_for_each(|status| writeln!(stdout, " strategy {status}"))?;
     Ok(())
 }
 
@@ -267,6 +282,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         no_wait: args.no_wait,
         seed: state.seed(),
         feed: Feed::default(),
+        outcome_listeners: HashMap::new(),
         feed_source: match args.feed {
             FeedFrom::Stream => FeedSource::Stream,
             FeedFrom::Poll => FeedSource::Poll,

@@ -9,6 +9,7 @@ mod start_up;
 mod stop;
 mod summary;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::feed::Feed;
 use crate::gate::Gate;
 use crate::history::HistoryError;
 use crate::inbox::{Inbox, InboxError, Settlement, Settler};
+use crate::outcome::Outcome;
 use crate::pool::{self, Floor, GiveUp, Job};
 use crate::prices::{self, PriceCache};
 use crate::shared_desk::SharedDesk;
@@ -37,6 +39,7 @@ use crate::task::Patience;
 
 use intake::{Intake, IntakeEnd};
 use market_data::{Closing, Recording};
+use settling::Settling;
 use start_up::Waiting;
 
 pub use market_data::{FeedSource, Recorded};
@@ -77,6 +80,8 @@ pub struct Config {
     pub seed: u64,
     /// Who listens to market events; subscribe before the run. Closed when the run ends.
     pub feed: Feed,
+    /// Who hears, by strategy, what became of its signals.
+    pub outcome_listeners: HashMap<String, Sender<Outcome>>,
     /// Where market events come from.
     pub feed_source: FeedSource,
     /// The directory that market events are recorded in.
@@ -208,8 +213,14 @@ impl<V: Venue> House<'_, V> {
             let settling = start(scope, "settler", || {
                 until_done("settler", || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    let seed = self.config.seed;
-                    settling::settle_all(settler, &settlements, &mut tally, &self.give_up, self.clock, seed);
+                    let settling = Settling {
+                        settlements: &settlements,
+                        give_up: &self.give_up,
+                        clock: self.clock,
+                        listeners: &self.config.outcome_listeners,
+                        seed: self.config.seed,
+                    };
+                    settling.run(settler, &mut tally);
                 });
             })?;
             let mut workers = Vec::with_capacity(connections.len());

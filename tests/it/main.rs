@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod engine;
 mod exchange;
 mod feed;
 mod house;
@@ -17,5 +18,6 @@ mod live;
 mod manifest;
 mod pool;
 mod redis_server;
+mod run_strategies;
 mod signals;
 mod strategy;

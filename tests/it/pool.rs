@@ -1,5 +1,6 @@
 //! The pool over the simulated broker and the memory inbox, with faults staged at the broker.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -116,6 +117,7 @@ fn config(workers: usize) -> Config {
         no_wait: true,
         seed: 1,
         feed: Feed::default(),
+        outcome_listeners: HashMap::new(),
         feed_source: FeedSource::default(),
         record: None,
     }
