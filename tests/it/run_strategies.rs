@@ -1,10 +1,11 @@
 //! Strategies inside `bot run`: their signals take the way of all signals; they are started, stopped and hurt alone.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use bot::history;
-use bot::strategy::{Every, Runner, Wish};
+use bot::strategy::{Every, Runner, Wish, WrittenParams};
 use bot::symbol::Symbol;
 
 use crate::house::{Bot, Fields, House, exits, said, summary};
@@ -33,10 +34,12 @@ fn manifest(house: &House, scripts: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, script) in scripts {
         write(house, &format!("{name}_strategy.rhai"), script);
-        text += &format!(
-            "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]\n\
-             size = {{ rule = \"10sh\", mode = \"target\" }}\n"
-        );
+        writeln!(
+            text,
+            "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]"
+        )
+        .unwrap();
+        writeln!(text, "size = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
     }
     write(house, "run.toml", &text)
 }
@@ -158,8 +161,10 @@ fn the_same_ticks_give_the_same_signals_live_and_replayed() {
 /// What the strategy wishes for over the recorded events, named as the live run names its signals.
 fn replay(tape: &Path, script: &Path) -> Vec<String> {
     let symbols: Vec<Symbol> = vec!["NVDA".parse().unwrap()];
-    let strategy =
-        bot::manifest::strategy::read_script(script).unwrap().make(&Default::default(), &symbols).unwrap();
+    let strategy = bot::manifest::strategy::read_script(script)
+        .unwrap()
+        .make(&WrittenParams::default(), &symbols)
+        .unwrap();
     let mut runner = Runner::new("seesaw", strategy, &symbols, Every::Event);
     let mut signals = Vec::new();
     for event in history::read(tape, history::OnFault::Error).unwrap() {
