@@ -280,6 +280,9 @@ impl OrderTask {
                 self.finish(OutcomeKind::Rejected, format!("broker: {rejection}"));
             }
             Reply::RateLimited { until } => {
+                if !self.maybe_sent {
+                    self.submitted_at = None; // A definite no: nothing was submitted yet.
+                }
                 self.state = State::Sending { at: until.max(now + self.patience.pause_min) };
             }
             Reply::Duplicate => {

@@ -190,6 +190,17 @@ fn a_rate_limit_is_a_definite_no_and_the_same_order_is_sent_later() {
 }
 
 #[test]
+fn an_order_that_was_only_held_back_was_not_submitted() {
+    let mut task = task(1);
+    task.decided(Ok(approved()), START);
+    assert!(matches!(task.next(START), Step::Submit(_)));
+    task.on(Reply::RateLimited { until: START + Duration::from_mins(1) }, START);
+    let late = stale_at() + Duration::from_millis(1);
+    assert!(matches!(task.next(late), Step::Done(Ending::Outcome { kind: OutcomeKind::Expired, .. })));
+    assert_eq!(task.submitted_at(), None);
+}
+
+#[test]
 fn a_stale_order_is_never_sent() {
     let mut task = task(1);
     assert_eq!(task.next(START), Step::Decide);
