@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
-use tokio::sync::oneshot;
 
 use crate::broker::{Broker, Venue};
 use crate::clock::Clock;
@@ -31,7 +30,9 @@ use crate::symbol::Symbol;
 use crate::task::Patience;
 
 use intake::{Intake, IntakeEnd};
+use settling::Settling;
 use start_up::Waiting;
+use stop::Lives;
 
 pub use start_up::StartError;
 pub use stop::Stop;
@@ -76,9 +77,6 @@ pub enum LiveError {
     /// It never began.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The stream became unusable; what was in hand is finished.
-    #[error(transparent)]
-    Inbox(InboxError),
     /// A thread could not be started or ended early.
     #[error("thread {0} failed")]
     Thread(String),
@@ -94,7 +92,7 @@ const STACK_BYTES: usize = 1 << 20;
 /// Runs until it is asked to stop, drained, or failed; `started` is shown the start-up table.
 ///
 /// # Errors
-/// When the start fails, or the signal stream becomes unusable. Signals in hand are finished first.
+/// When the start fails or a thread does. A signal stream that becomes unusable ends the run; the summary says so.
 pub fn run<V: Venue>(
     config: &Config,
     venue: &V,
@@ -123,11 +121,11 @@ pub fn run<V: Venue>(
         tally: Mutex::default(),
     };
     let (signals, end) = house.run(&mut inbox, &mut settler)?;
-    let summary = house.summary(signals, &mut broker);
-    match end {
-        IntakeEnd::Asked => Ok(summary),
-        IntakeEnd::Failed(error) => Err(LiveError::Inbox(error)),
-    }
+    let fault = match end {
+        IntakeEnd::Asked => None,
+        IntakeEnd::Failed(error) => Some(error),
+    };
+    Ok(house.summary(signals, fault, &mut broker))
 }
 
 struct House<'a, V: Venue> {
@@ -153,10 +151,18 @@ impl<V: Venue> House<'_, V> {
         }
         let mut poller_broker = self.venue.connect().map_err(StartError::from)?;
         let mut books_broker = self.venue.connect().map_err(StartError::from)?;
+        let lives = Lives::default();
         std::thread::scope(|scope| {
+            let last_life = lives.end_at_drop();
             let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
-            let (tracker_stop, tracker_stopped) = oneshot::channel();
-            let tracker = start(scope, "tracker", || self.venue.track(tracker_stopped))?;
+            let tracker = start(scope, "tracker", || {
+                until_done("tracker", || {
+                    while let Some(stopped) = lives.next() {
+                        self.venue.track(stopped);
+                        lives.pause(RESTART_PAUSE);
+                    }
+                });
+            })?;
             let poller_stopped = beside_stopped.clone();
             let poller = start(scope, "prices", move || {
                 until_done("prices", || {
@@ -179,9 +185,8 @@ impl<V: Venue> House<'_, V> {
             let settling = start(scope, "settler", || {
                 until_done("settler", || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    let seed = self.config.seed;
-                    settling::settle_all(settler, &settlements, &mut tally, &self.give_up, self.clock, seed);
-                });
+                    self.settling(&settlements).run(settler, &mut tally)
+                })
             })?;
             let mut workers = Vec::with_capacity(connections.len());
             for (number, connection) in (1..).zip(connections) {
@@ -200,14 +205,15 @@ impl<V: Venue> House<'_, V> {
             self.give_up.set(self.clock.now() + self.config.drain_timeout);
             let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
             let settled = settling.join();
-            drop((beside_stop, tracker_stop));
+            drop((beside_stop, last_life));
             for beside in [tracker, poller, books] {
                 let _ = beside.join();
             }
-            if worked > 0 || settled.is_err() {
-                return Err(LiveError::Thread("worker or settler".to_owned()));
+            match (settled, worked) {
+                (Ok(None), 0) => end,
+                (Ok(Some(fault)), 0) => end.map(|(taken, _)| (taken, IntakeEnd::Failed(fault))),
+                (Ok(_) | Err(_), _) => Err(LiveError::Thread("worker or settler".to_owned())),
             }
-            end
         })
     }
 
@@ -243,13 +249,24 @@ impl<V: Venue> House<'_, V> {
             jobs,
             half_empty,
             settlements,
+            give_up: &self.give_up,
             gate: Gate::default(),
             seed: self.config.seed,
         }
     }
 
+    fn settling<'s>(&'s self, settlements: &'s Receiver<Settlement>) -> Settling<'s> {
+        Settling {
+            settlements,
+            give_up: &self.give_up,
+            stop: self.stop,
+            clock: self.clock,
+            seed: self.config.seed,
+        }
+    }
+
     /// Compares books and broker once more, when that can be done without waiting long.
-    fn summary(self, signals: u64, broker: &mut V::Broker) -> Summary {
+    fn summary(self, signals: u64, fault: Option<InboxError>, broker: &mut V::Broker) -> Summary {
         if self.desk.must_reread() {
             reconcile::reread(broker, &self.desk);
         }
@@ -268,6 +285,7 @@ impl<V: Venue> House<'_, V> {
             statement: self.desk.statement(),
             broker,
             prices: self.prices.health(),
+            fault,
         }
     }
 }
@@ -282,8 +300,11 @@ fn start<'scope, T: Send + 'scope>(
 }
 
 /// Runs `work` until it returns; a panic is logged and the work taken up again, so no thread is ever alive but deaf.
-fn until_done(name: &str, mut work: impl FnMut()) {
-    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+fn until_done<T>(name: &str, mut work: impl FnMut() -> T) -> T {
+    loop {
+        if let Ok(done) = catch_unwind(AssertUnwindSafe(&mut work)) {
+            return done;
+        }
         tracing::error!(thread = name, "a thread panicked; it starts over");
         std::thread::sleep(RESTART_PAUSE);
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::desk::Statement;
-use crate::inbox::Settlement;
+use crate::inbox::{InboxError, Settlement};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::prices::Health;
 
@@ -100,6 +100,8 @@ pub struct Summary {
     pub broker: Result<Vec<String>, String>,
     /// How the price polling went.
     pub prices: Health,
+    /// Why the signal stream became unusable, where it did; what was in hand is finished.
+    pub fault: Option<InboxError>,
 }
 
 impl Summary {
