@@ -10,6 +10,7 @@
 
 mod alpaca;
 mod exchange;
+mod faults;
 mod house;
 mod inbox;
 mod live;
