@@ -1,12 +1,13 @@
 //! `bot run`: the live pool from flags, environment and manifest, in that order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Global;
 use super::exit::{Exit, Failure};
@@ -25,6 +26,7 @@ use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
+use crate::manifest::redis::check_key;
 use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::risk::Limits;
 use crate::signal::EntryId;
@@ -62,10 +64,10 @@ pub struct Args {
     )]
     redis_url: Option<String>,
     /// The signal stream [default: nvda]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = check_key)]
     stream: Option<String>,
     /// The consumer group [default: bot]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = check_key)]
     group: Option<String>,
     /// What is traded
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "NVDA")]
@@ -149,6 +151,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let manifest = read_manifest(args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let kind = args.broker.or(manifest.broker.kind).unwrap_or(defaults::BROKER);
+    raise_file_limit();
     // Keys are looked at before anything is started or locked.
     let alpaca = match kind {
         BrokerKind::Alpaca => Some(alpaca(args, &clock)?),
@@ -168,6 +171,14 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     };
     drop(state); // The lock outlives all that writes.
     ended
+}
+
+/// Each worker needs a handful of files; systems often allow 1024 unless a process asks for more, as it may.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Runs the pool over any broker and any inbox, prints the summary and says how it ended.
@@ -191,6 +202,9 @@ pub(super) fn run_pool(
     let strategies = strategies.end(clock);
     let summary = summary?;
     print(&summary, &strategies, global)?;
+    if let Some(fault) = summary.fault {
+        return Err(fault.into());
+    }
     match summary.left_pending {
         0 => Ok(()),
         left => Err(Failure::message(
@@ -267,7 +281,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
     };
     let cash_buffer = portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
     Config {
-        symbols: args.symbols.clone(),
+        symbols: each_once(&args.symbols),
         workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
         signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
         rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
@@ -302,6 +316,12 @@ fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
         multiplier: 1,
         shorting: false,
     }
+}
+
+/// A symbol that is named twice must not share its weight with itself.
+fn each_once(symbols: &[Symbol]) -> Vec<Symbol> {
+    let mut seen = HashSet::new();
+    symbols.iter().copied().filter(|symbol| seen.insert(*symbol)).collect()
 }
 
 fn beginning(text: &str) -> Result<From, String> {

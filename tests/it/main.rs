@@ -12,6 +12,7 @@ mod alpaca;
 mod engine;
 mod exchange;
 mod feed;
+mod faults;
 mod house;
 mod inbox;
 mod live;
