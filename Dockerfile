@@ -6,11 +6,11 @@ WORKDIR /build
 ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 
 # The dependencies first, around an empty crate: this layer is rebuilt when Cargo.toml or Cargo.lock changes, and a
-# change of our own source compiles one crate. The bench is named in Cargo.toml and must be there to be left alone.
+# change of our own source compiles one crate. The benches are named in Cargo.toml and must be there to be left alone.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches/live \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs > benches/live/main.rs \
+    && echo 'fn main() {}' | tee src/main.rs benches/ticks.rs > benches/live/main.rs \
     && cargo build --release --locked
 
 # COPY keeps the files' times, which may lie before the empty crate's: touched, they are compiled.

@@ -27,7 +27,7 @@ pub enum Request {
 }
 
 /// What is answered: the strategies as they stand afterwards, or why not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Ok(Vec<Status>),
@@ -38,7 +38,7 @@ enum Answer {
 #[derive(Debug, Error)]
 pub enum ControlError {
     /// Nobody listens there.
-    #[error("no bot is running with state directory {}", .0.display())]
+    #[error("no bot with strategies is running with state directory {}", .0.display())]
     NotRunning(PathBuf),
     /// It answered that it will not.
     #[error("{0}")]
@@ -83,7 +83,7 @@ impl Control {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
             if poll(&mut ready, Some(&glance)).is_ok_and(|count| count > 0)
                 && let Ok((stream, _)) = self.listener.accept()
-                && let Err(error) = answer(stream, host)
+                && let Err(error) = answer(&stream, host)
             {
                 tracing::debug!(%error, "a control request broke off");
             }
@@ -97,12 +97,12 @@ impl Drop for Control {
     }
 }
 
-fn answer(stream: UnixStream, host: &Host) -> io::Result<()> {
+fn answer(stream: &UnixStream, host: &Host) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
     let mut line = String::new();
-    BufReader::new(&stream).take(LINE_LEN_MAX).read_line(&mut line)?;
+    BufReader::new(stream).take(LINE_LEN_MAX).read_line(&mut line)?;
     let done = match serde_json::from_str(&line) {
         Ok(Request::Strategies) => Ok(()),
         Ok(Request::Start(name)) => host.switch(&name, true).map_err(|error| error.to_string()),
@@ -113,22 +113,23 @@ fn answer(stream: UnixStream, host: &Host) -> io::Result<()> {
         Ok(()) => Answer::Ok(host.status()),
         Err(text) => Answer::Error(text),
     };
-    writeln!(&stream, "{}", serde_json::to_string(&answer)?)
+    let mut writer = stream;
+    writeln!(writer, "{}", serde_json::to_string(&answer)?)
 }
 
-/// Asks the bot that runs with this state directory; the answer is the JSON list of its strategies.
+/// Asks the bot that runs with this state directory; the answer is its strategies as they stand afterwards.
 ///
 /// # Errors
 /// Nobody runs there, it refuses, or it does not answer in time.
-pub fn ask(state: &Path, request: &Request) -> Result<serde_json::Value, ControlError> {
-    let stream = UnixStream::connect(state.join(SOCKET)).map_err(|_| ControlError::NotRunning(state.to_owned()))?;
+pub fn ask(state: &Path, request: &Request) -> Result<Vec<Status>, ControlError> {
+    let mut stream =
+        UnixStream::connect(state.join(SOCKET)).map_err(|_| ControlError::NotRunning(state.to_owned()))?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-    writeln!(&stream, "{}", serde_json::to_string(request).map_err(io::Error::other)?)?;
+    writeln!(stream, "{}", serde_json::to_string(request).map_err(io::Error::other)?)?;
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
-    let mut answer: serde_json::Value = serde_json::from_str(&line).map_err(io::Error::other)?;
-    match answer["error"].as_str() {
-        Some(text) => Err(ControlError::Refused(text.to_owned())),
-        None => Ok(answer["ok"].take()),
+    match serde_json::from_str(&line).map_err(io::Error::other)? {
+        Answer::Ok(strategies) => Ok(strategies),
+        Answer::Error(text) => Err(ControlError::Refused(text)),
     }
 }

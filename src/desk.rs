@@ -140,7 +140,7 @@ impl Desk {
         self.see(market.snapshots);
         let snapshot = market.snapshots.get(&signal.symbol);
         let quote = risk::check_market(signal, snapshot, market.session, &self.rules.limits, now)?;
-        let order_type = self.price(signal, quote);
+        let order_type = self.price(signal, quote)?;
         let (price, quantity) = match signal.side {
             Side::Buy => (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask))),
             Side::Sell => (quote.bid, self.size_sell(signal, quote.bid)?),
@@ -290,13 +290,13 @@ impl Desk {
     }
 
     /// A signal's own limit wins. Limits are rounded to the tick on the safe side: a buy down, a sell up.
-    fn price(&self, signal: &Signal, quote: FirmQuote) -> OrderType {
+    fn price(&self, signal: &Signal, quote: FirmQuote) -> Result<OrderType, Refusal> {
         let limit = match (signal.limit, self.rules.pricing) {
             (Some(limit), _) => limit.get(),
-            (None, Pricing::Market) => return OrderType::Market,
+            (None, Pricing::Market) => return Ok(OrderType::Market),
             (None, Pricing::Marketable(through)) => match signal.side {
-                Side::Buy => quote.ask.get() * (Decimal::ONE + through.fraction()),
-                Side::Sell => quote.bid.get() * (Decimal::ONE - through.fraction()),
+                Side::Buy => quote.ask.get().saturating_mul(Decimal::ONE + through.fraction()),
+                Side::Sell => quote.bid.get().saturating_mul(Decimal::ONE - through.fraction()),
             },
         };
         let strategy = match signal.side {
@@ -305,8 +305,10 @@ impl Desk {
         };
         // Prices from a dollar up have two decimals, below it four (SEC rule 612).
         let decimals = if limit >= Decimal::ONE { 2 } else { 4 };
+        // What was to be a limit is never sent as a market order.
         Price::new(limit.round_dp_with_strategy(decimals, strategy))
-            .map_or(OrderType::Market, OrderType::Limit)
+            .map(OrderType::Limit)
+            .map_err(|_| Refusal::LimitTooLow(limit))
     }
 
     fn standing(&mut self, symbol: Symbol, now: Timestamp) -> Standing {

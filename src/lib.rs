@@ -41,7 +41,7 @@ pub mod gate;
 pub mod shared_desk;
 pub mod pool;
 pub mod live;
-pub mod engine;
 pub mod host;
 pub mod control;
+pub mod engine;
 pub mod cli;

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::desk::MarketView;
 use crate::gate::Place;
 use crate::inbox::Settlement;
-use crate::order::ClientOrderId;
+use crate::order::{ClientOrderId, OrderReport};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::prices::PriceCache;
 use crate::risk::{Limits, Refusal};
@@ -80,6 +80,11 @@ impl GiveUp {
         now.nanos() >= self.at.load(Ordering::SeqCst)
     }
 
+    /// How long it is until the instant.
+    pub fn within(&self, now: Timestamp) -> Duration {
+        Timestamp::from_nanos(self.at.load(Ordering::SeqCst)).since(now)
+    }
+
     /// Counts signals that stay pending.
     pub fn leave(&self, signals: u64) {
         self.left.fetch_add(signals, Ordering::SeqCst);
@@ -123,7 +128,8 @@ fn handle<V: Venue>(floor: &Floor<'_, V>, broker: &mut V::Broker, job: &Job) -> 
     let ended = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, &mut task)));
     let ending = match ended {
         Ok(ending) => {
-            floor.desk.finish(&job.signal.id, task.is_adopted());
+            let unknown_to_books = task.is_adopted() || task.report().is_some_and(has_no_price);
+            floor.desk.finish(&job.signal.id, unknown_to_books);
             ending
         }
         Err(panic) => {
@@ -202,10 +208,18 @@ fn after_panic<V: Venue>(
         return Some(Ending::Outcome { kind: OutcomeKind::Refused, reason });
     }
     *task = OrderTask::find_only(job.client_order_id.clone(), floor.patience.clone(), floor.clock.now());
-    // A second panic leaves the signal pending: after some deliveries it is poison.
-    let ending = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task))).ok().flatten();
+    let ending = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task)));
     floor.desk.finish(&job.signal.id, true);
-    ending
+    // Left pending it would be held by this process, which is not given it again.
+    ending.unwrap_or_else(|_| {
+        let reason = format!("internal_error: {cause}; the order may have been sent");
+        Some(Ending::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, reason })
+    })
+}
+
+/// Fills without a price could not be booked.
+fn has_no_price(report: &OrderReport) -> bool {
+    report.filled.is_positive() && report.average_price.is_none()
 }
 
 fn settlement(job: &Job, task: &OrderTask, ending: Ending, now: Timestamp) -> Settlement {

@@ -103,7 +103,8 @@ pub fn poll(
 ) {
     let mut next = clock.now() + interval;
     let mut session_at = clock.now() + SESSION_EVERY;
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next.since(clock.now())) {
+    // A clock that was set back must not put a cycle off for long.
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next.since(clock.now()).min(interval)) {
         match broker.snapshots(symbols) {
             Ok(snapshots) => {
                 fresh(&cache.snapshots(), &snapshots).for_each(&mut *hear);
@@ -119,7 +120,8 @@ pub fn poll(
                 session_at = clock.now() + SESSION_EVERY;
             }
         }
-        next = (next + interval).max(clock.now());
+        let now = clock.now();
+        next = (next + interval).clamp(now, now + interval);
     }
 }
 
@@ -141,13 +143,45 @@ fn fresh<'a>(
 
 fn session_is_due(session: SessionClock, due: Timestamp, now: Timestamp) -> bool {
     let boundary = if session.is_open { session.next_close } else { session.next_open };
-    now >= due || now >= boundary
+    now >= due || due.since(now) > SESSION_EVERY || now >= boundary
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Venue;
+    use crate::broker::simulated::{Config, SimulatedVenue};
+    use crate::clock::ManualClock;
     use crate::market::{Quote, Trade};
+    use crate::units::Price;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_put_the_prices_off() {
+        let nvda: Symbol = "NVDA".parse().unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let market = Config::new(nvda, Price::whole(100));
+        let venue = SimulatedVenue::new(&market, Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut broker = venue.connect().unwrap();
+        let cache = PriceCache::new([], broker.session().unwrap());
+        let (stop, stopped) = crossbeam_channel::bounded(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let interval = Duration::from_millis(5);
+                poll(&mut broker, &cache, &[nvda], interval, &*clock, &stopped, &mut |_| {});
+            });
+            let cycles = |more: u64| {
+                let enough = cache.health().cycles + more;
+                while cache.health().cycles < enough {
+                    clock.advance(Duration::from_millis(1));
+                    std::thread::yield_now();
+                }
+            };
+            cycles(2);
+            clock.set(clock.now() - Duration::from_hours(1));
+            cycles(2);
+            drop(stop);
+        });
+    }
 
     #[test]
     fn only_what_is_newer_by_its_own_time_is_told() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
@@ -71,6 +72,8 @@ pub enum Refusal {
     BadQuote { bid: String, ask: String },
     #[error("spread must be at most {max_bps} bps, was {bps}")]
     WideSpread { bps: String, max_bps: String },
+    #[error("limit must be at least 0.0001, was {0}")]
+    LimitTooLow(Decimal),
     #[error("order quantity must be at most {max}, was {was}")]
     OrderQuantity { was: Quantity, max: Quantity },
     #[error("order notional must be at most {max}, was {was}")]
@@ -107,6 +110,7 @@ impl Refusal {
             Refusal::StaleQuote { .. } => "stale_quote",
             Refusal::BadQuote { .. } => "bad_quote",
             Refusal::WideSpread { .. } => "wide_spread",
+            Refusal::LimitTooLow(_) => "limit_too_low",
             Refusal::OrderQuantity { .. } => "order_quantity",
             Refusal::OrderNotional { .. } => "order_notional",
             Refusal::PositionNotional { .. } => "position_notional",
@@ -134,6 +138,7 @@ impl Refusal {
             | Refusal::StaleQuote { .. }
             | Refusal::BadQuote { .. }
             | Refusal::WideSpread { .. }
+            | Refusal::LimitTooLow(_)
             | Refusal::OrderQuantity { .. }
             | Refusal::OrderNotional { .. }
             | Refusal::PositionNotional { .. }

@@ -23,7 +23,7 @@ pub enum StateDirError {
     #[error("state directory {} is held by another process; give this one its own with --state", .0.display())]
     Held(PathBuf),
     /// It cannot be made, read or written.
-    #[error("state directory {}: {source}", path.display())]
+    #[error("state directory {} cannot be used", path.display())]
     Unusable {
         /// The directory.
         path: PathBuf,

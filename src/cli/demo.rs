@@ -1,5 +1,6 @@
 //! `bot demo`: exchange, signals and pool in one command, so that the first result needs nothing.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::run::{in_range, run_pool};
+use super::run_strategies::Strategies;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaVenue, Credentials, Endpoints};
 use crate::broker::simulated;
 use crate::clock::{Clock, SystemClock};
@@ -77,7 +79,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         return with_signals(
             args,
             |fields| producer.send(STREAM, fields).is_ok(),
-            || run_pool(&config, &venue, inbox, settler, &*clock, global),
+            || run_pool(&config, &venue, inbox, settler, &*clock, global, Strategies::default()),
         );
     }
     say(global, "signals in memory: there is no redis-server on the PATH");
@@ -86,7 +88,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     with_signals(
         args,
         |fields| stream.send(fields).is_ok(),
-        || run_pool(&config, &venue, inbox, settler, &*clock, global),
+        || run_pool(&config, &venue, inbox, settler, &*clock, global, Strategies::default()),
     )
 }
 
@@ -117,6 +119,7 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         no_wait: false,
         seed: args.seed,
         feed: Feed::default(),
+        outcome_listeners: HashMap::new(),
         feed_source: FeedSource::default(),
         record: None,
     }

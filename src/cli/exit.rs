@@ -90,7 +90,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 fn of_live(error: &LiveError) -> Exit {
     match error {
         LiveError::Start(StartError::Broker(error)) => of_broker(error),
-        LiveError::Start(StartError::Inbox(error)) | LiveError::Inbox(error) => of_inbox(error),
+        LiveError::Start(StartError::Inbox(error)) => of_inbox(error),
         LiveError::Start(StartError::Weights(_)) => Exit::Invalid,
         LiveError::Start(StartError::Blocked { .. }) => Exit::CheckFailed,
         LiveError::Start(StartError::Stopped(_)) => Exit::Success, // Asked to end with nothing in hand.
@@ -109,6 +109,7 @@ fn of_broker(error: &BrokerError) -> Exit {
 fn of_inbox(error: &InboxError) -> Exit {
     match error {
         InboxError::Unavailable(_) => Exit::Unreachable,
+        InboxError::Credentials(_) => Exit::Credentials,
         InboxError::Misconfigured(_) => Exit::Invalid,
     }
 }

@@ -4,12 +4,16 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::live::Stop;
+
+/// Signals that come closer together are one wish.
+const ONE_WISH: Duration = Duration::from_millis(25);
 
 /// Two threads that listen while this lives.
 #[derive(Debug)]
@@ -55,15 +59,17 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 }
 
 fn heed(mut signals: Signals, stop: &Stop) {
-    for signal in signals.forever() {
-        if stop.is_requested() {
-            tracing::warn!(
-                "forced to end; what is in flight stays pending and is taken up by the next process"
-            );
-            std::process::exit(128 + signal);
-        }
-        tracing::info!("stopping: finishing what is in flight; once more to force");
-        stop.request();
+    if signals.forever().next().is_none() {
+        return;
+    }
+    tracing::info!("stopping: finishing what is in flight; once more to force");
+    stop.request();
+    // A wrapper may pass on what the whole process group was sent: one wish, told twice.
+    std::thread::sleep(ONE_WISH);
+    signals.pending().for_each(drop);
+    if let Some(signal) = signals.forever().next() {
+        tracing::warn!("forced to end; what is in flight stays pending and is taken up by the next process");
+        std::process::exit(128 + signal);
     }
 }
 

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod rate_limit;
 pub mod run;
+mod run_strategies;
 pub mod send;
 pub mod signals;
 pub mod strategy;

@@ -1,16 +1,19 @@
 //! `bot run`: the live pool from flags, environment and manifest, in that order.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::rate_limit::RateLimit;
+use super::run_strategies::Strategies;
 use crate::broker::Venue;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
 use crate::broker::simulated::{self, SimulatedVenue};
@@ -18,10 +21,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::feed::Feed;
+use crate::host::Status;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
+use crate::manifest::redis::check_key;
 use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::risk::Limits;
 use crate::signal::EntryId;
@@ -59,10 +64,10 @@ pub struct Args {
     )]
     redis_url: Option<String>,
     /// The signal stream [default: nvda]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = check_key)]
     stream: Option<String>,
     /// The consumer group [default: bot]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = check_key)]
     group: Option<String>,
     /// What is traded
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "NVDA")]
@@ -146,6 +151,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let manifest = read_manifest(args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let kind = args.broker.or(manifest.broker.kind).unwrap_or(defaults::BROKER);
+    raise_file_limit();
     // Keys are looked at before anything is started or locked.
     let alpaca = match kind {
         BrokerKind::Alpaca => Some(alpaca(args, &clock)?),
@@ -153,14 +159,26 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     };
     let state = StateDir::open(&args.state)?;
     let redis = redis_config(args, &manifest, &state);
-    let config = config(args, &manifest, &state, &redis.stream);
+    let mut config = config(args, &manifest, &state, &redis.stream);
+    let strategies = Strategies::start(&manifest, &redis, &mut config, &clock, &args.state)?;
     let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
-    if let Some(venue) = alpaca {
-        return run_pool(&config, &venue, inbox, settler, &*clock, global);
+    let ended = if let Some(venue) = alpaca {
+        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+    } else {
+        let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
+        let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
+        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+    };
+    drop(state); // The lock outlives all that writes.
+    ended
+}
+
+/// Each worker needs a handful of files; systems often allow 1024 unless a process asks for more, as it may.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
-    let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-    let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
-    run_pool(&config, &venue, inbox, settler, &*clock, global)
 }
 
 /// Runs the pool over any broker and any inbox, prints the summary and says how it ended.
@@ -171,6 +189,7 @@ pub(super) fn run_pool(
     settler: impl Settler,
     clock: &dyn Clock,
     global: &Global,
+    strategies: Strategies,
 ) -> Result<(), Failure> {
     let stop = Stop::default();
     let _interrupts = Interrupts::listen(&stop)?;
@@ -179,8 +198,13 @@ pub(super) fn run_pool(
             eprintln!("{table}");
         }
     };
-    let summary = live::run(config, venue, inbox, settler, clock, &stop, show)?;
-    print(&summary, global)?;
+    let summary = strategies.beside(&stop, || live::run(config, venue, inbox, settler, clock, &stop, show));
+    let strategies = strategies.end(clock);
+    let summary = summary?;
+    print(&summary, &strategies, global)?;
+    if let Some(fault) = summary.fault {
+        return Err(fault.into());
+    }
     match summary.left_pending {
         0 => Ok(()),
         left => Err(Failure::message(
@@ -190,13 +214,18 @@ pub(super) fn run_pool(
     }
 }
 
-fn print(summary: &Summary, global: &Global) -> Result<(), Failure> {
+fn print(summary: &Summary, strategies: &[Status], global: &Global) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     if global.json {
-        writeln!(stdout, "{}", summary.to_json())?;
-    } else {
-        write!(stdout, "{summary}")?;
+        let mut json = summary.to_json();
+        if !strategies.is_empty() {
+            json["strategies"] = serde_json::to_value(strategies)?;
+        }
+        writeln!(stdout, "{json}")?;
+        return Ok(());
     }
+    write!(stdout, "{summary}")?;
+    strategies.iter().try_for_each(|status| writeln!(stdout, " strategy {status}"))?;
     Ok(())
 }
 
@@ -252,7 +281,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
     };
     let cash_buffer = portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
     Config {
-        symbols: args.symbols.clone(),
+        symbols: each_once(&args.symbols),
         workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
         signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
         rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
@@ -267,6 +296,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         no_wait: args.no_wait,
         seed: state.seed(),
         feed: Feed::default(),
+        outcome_listeners: HashMap::new(),
         feed_source: match args.feed {
             FeedFrom::Stream => FeedSource::Stream,
             FeedFrom::Poll => FeedSource::Poll,
@@ -286,6 +316,12 @@ fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
         multiplier: 1,
         shorting: false,
     }
+}
+
+/// A symbol that is named twice must not share its weight with itself.
+fn each_once(symbols: &[Symbol]) -> Vec<Symbol> {
+    let mut seen = HashSet::new();
+    symbols.iter().copied().filter(|symbol| seen.insert(*symbol)).collect()
 }
 
 fn beginning(text: &str) -> Result<From, String> {

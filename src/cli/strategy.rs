@@ -3,6 +3,7 @@
 mod check;
 mod list;
 mod new;
+mod switch;
 mod ticks;
 mod trial;
 
@@ -24,7 +25,8 @@ use crate::symbol::Symbol;
     bot strategy new dip                            writes strategies/dip_strategy.rhai\n  \
     bot strategy check dip                          compiles it and shows it a few events\n  \
     bot strategy test dip --params step=0.02        runs it over a random walk and prints its wishes\n  \
-    bot strategy test ema_cross --ticks NVDA.csv    runs a built-in kind over a file of bars\n\n\
+    bot strategy test ema_cross --ticks NVDA.csv    runs a built-in kind over a file of bars\n  \
+    bot strategy stop cross                         stops it in the bot that runs here; start, status\n\n\
     Exit codes: 0 all well, 2 usage, 3 the strategy is wrong, 4 there is none."
 )]
 pub struct Args {
@@ -38,6 +40,9 @@ enum Command {
     List(list::Args),
     Check(check::Args),
     Test(trial::Args),
+    Start(switch::Args),
+    Stop(switch::Args),
+    Status(switch::StatusArgs),
 }
 
 /// Runs the command.
@@ -47,6 +52,9 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
         Command::List(args) => list::run(&args, global),
         Command::Check(args) => check::run(&args, global),
         Command::Test(args) => trial::run(&args, global),
+        Command::Start(args) => switch::run(&args, true, global),
+        Command::Stop(args) => switch::run(&args, false, global),
+        Command::Status(args) => switch::status(&args, global),
     }
 }
 

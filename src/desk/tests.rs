@@ -163,6 +163,20 @@ fn limits_are_rounded_to_the_tick_on_the_safe_side_and_the_signals_own_wins() {
 }
 
 #[test]
+fn what_was_to_be_a_limit_is_never_sent_as_a_market_order() {
+    let mut plain = desk(Rules::default(), &account("1000", "10"));
+    let worthless =
+        Signal { limit: "0.00001".parse().ok(), quantity: Some(shares(1)), ..signal(1, Side::Buy) };
+    assert_eq!(decide(&mut plain, &worthless).unwrap_err().code(), "limit_too_low");
+    let rules =
+        |through: &str| Rules { pricing: Pricing::Marketable(through.parse().unwrap()), ..Rules::default() };
+    let mut too_far = desk(rules("10000"), &account("1000", "10"));
+    assert_eq!(decide(&mut too_far, &signal(2, Side::Sell)).unwrap_err().code(), "limit_too_low");
+    let mut endless = desk(rules("79228162514264337593543950335"), &account("1000", "10"));
+    assert_eq!(decide(&mut endless, &signal(3, Side::Buy)).unwrap_err().outcome().as_str(), "skipped");
+}
+
+#[test]
 fn a_symbol_without_a_weight_is_not_bought() {
     let mut desk = Desk::new(Rules::default(), [], &account("1000", "0"), &quotes(99.9, 100.0));
     assert_eq!(decide(&mut desk, &signal(1, Side::Buy)).unwrap_err().code(), "at_target");

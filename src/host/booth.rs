@@ -42,11 +42,25 @@ impl Booth {
         outbox: Outbox,
     ) -> Self {
         let last_signal = (Timestamp::default(), 0);
-        Self { runner, sizing, targets: Targets::default(), status, clock, outbox, last_price: f64::NAN, last_signal }
+        Self {
+            runner,
+            sizing,
+            targets: Targets::default(),
+            status,
+            clock,
+            outbox,
+            last_price: f64::NAN,
+            last_signal,
+        }
     }
 
     /// Works until the feed is closed.
-    pub(super) fn work(mut self, events: &Receiver<MarketEvent>, settled: &Receiver<Outcome>, switched: &Receiver<Switch>) {
+    pub(super) fn work(
+        mut self,
+        events: &Receiver<MarketEvent>,
+        settled: &Receiver<Outcome>,
+        switches: &Receiver<Switch>,
+    ) {
         loop {
             self.ask_timer();
             let timer = self.runner.next_timer().map_or_else(never, |due| after(due.since(self.clock.now())));
@@ -59,7 +73,7 @@ impl Booth {
                     Ok(outcome) => self.tell(&outcome),
                     Err(_) => return,
                 },
-                recv(switched) -> switch => match switch {
+                recv(switches) -> switch => match switch {
                     Ok(switch) => self.heed(&switch),
                     Err(_) => return,
                 },
@@ -86,10 +100,14 @@ impl Booth {
         lock(&self.status).settled += 1;
         let goes_on = self.targets.settled(outcome);
         let now = self.clock.now();
-        let (symbol, side, filled) = (outcome.symbol, outcome.side, outcome.filled.filter(|filled| filled.is_positive()));
-        if let (Some(symbol), Some(side), Some(quantity), Some(price)) = (symbol, side, filled, outcome.average_price) {
+        let (symbol, side, filled) =
+            (outcome.symbol, outcome.side, outcome.filled.filter(|filled| filled.is_positive()));
+        if let (Some(symbol), Some(side), Some(quantity), Some(price)) =
+            (symbol, side, filled, outcome.average_price)
+        {
             let at = outcome.final_at.unwrap_or(now);
-            let wishes = self.runner.on_fill(&Fill { at, symbol, side, quantity, price }).map(Iterator::collect);
+            let wishes =
+                self.runner.on_fill(&Fill { at, symbol, side, quantity, price }).map(Iterator::collect);
             self.follow(wishes, at);
         }
         if let Some(symbol) = symbol.filter(|_| goes_on && self.runner.is_active()) {
@@ -167,12 +185,17 @@ impl Booth {
     }
 
     fn post(&mut self, fields: &[(&'static str, String)]) -> Option<EntryId> {
-        let borrowed: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let borrowed: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         for attempt in 1..=TRIES {
             match (self.outbox)(&borrowed) {
                 Ok(id) => return Some(id),
                 Err(error) if attempt == TRIES => {
-                    tracing::warn!(strategy = self.runner.name(), error, "a strategy's signal could not be sent");
+                    tracing::warn!(
+                        strategy = self.runner.name(),
+                        error,
+                        "a strategy's signal could not be sent"
+                    );
                 }
                 Err(_) => std::thread::sleep(TRY_AGAIN_AFTER),
             }

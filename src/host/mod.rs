@@ -6,6 +6,7 @@
 mod booth;
 pub mod target;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -29,7 +30,7 @@ use target::Sizing;
 pub type Outbox = Box<dyn FnMut(&[(&str, &str)]) -> Result<EntryId, String> + Send>;
 
 /// How a strategy is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Its name in the manifest.
     pub name: String,
@@ -47,6 +48,20 @@ pub struct Status {
     pub failures: u32,
     /// Its last failure.
     pub last_failure: Option<String>,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.active { "active" } else { "stopped" };
+        write!(f, "{}: {state}, {} events, {} signals", self.name, self.events, self.signals)?;
+        if self.unsent > 0 {
+            write!(f, ", {} unsent", self.unsent)?;
+        }
+        match &self.last_failure {
+            Some(failure) => write!(f, ", {} failures, the last: {failure}", self.failures),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A strategy cannot be started or stopped.
@@ -111,11 +126,13 @@ impl Host {
             let name = runner.name().to_owned();
             let active = runner.is_active();
             let status = Arc::new(Mutex::new(Status { name: name.clone(), active, ..Status::default() }));
-            let (switches, switched) = bounded(1);
+            let (switches, asked) = bounded(1);
             let (outcomes, settled) = bounded(OUTCOME_QUEUE_LEN);
             let events = feed.subscribe(&name, EVENT_QUEUE_LEN);
             let booth = Booth::new(runner, sizing, Arc::clone(&status), Arc::clone(clock), outbox());
-            let thread = std::thread::Builder::new().name(name.clone()).spawn(move || booth.work(&events, &settled, &switched))?;
+            let thread = std::thread::Builder::new()
+                .name(name.clone())
+                .spawn(move || booth.work(&events, &settled, &asked))?;
             members.push(Member { name, switches, outcomes, status, thread });
         }
         Ok(Self { members })
@@ -126,22 +143,25 @@ impl Host {
     /// # Errors
     /// Nobody has that name, it does not answer, or it was stopped for its failures.
     pub fn switch(&self, name: &str, active: bool) -> Result<(), HostError> {
-        let member = self.members.iter().find(|member| member.name == name).ok_or_else(|| HostError::Unknown {
-            allowed: self.members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", "),
-            was: name.to_owned(),
-        })?;
+        let member =
+            self.members.iter().find(|member| member.name == name).ok_or_else(|| HostError::Unknown {
+                allowed: self
+                    .members
+                    .iter()
+                    .map(|member| member.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                was: name.to_owned(),
+            })?;
         let busy = || HostError::Busy(name.to_owned());
         let (answer, answered) = bounded(1);
         member.switches.send_timeout(Switch { active, answer }, SWITCH_WITHIN).map_err(|_| busy())?;
         answered.recv_timeout(SWITCH_WITHIN).map_err(|_| busy())?.map_err(HostError::Broken)
     }
 
-    /// Tells a strategy what became of its signal; nobody waits for a strategy that does not listen.
-    pub fn settled(&self, outcome: &Outcome) {
-        let Some(member) = self.members.iter().find(|member| member.name == outcome.strategy) else { return };
-        if member.outcomes.try_send(outcome.clone()).is_err() {
-            tracing::warn!(strategy = member.name, signal.id = %outcome.signal, "a strategy missed what became of its signal");
-        }
+    /// Where each strategy, by name, hears what became of its signals.
+    pub fn listeners(&self) -> HashMap<String, Sender<Outcome>> {
+        self.members.iter().map(|member| (member.name.clone(), member.outcomes.clone())).collect()
     }
 
     /// How each strategy is doing, in the order of the manifest.

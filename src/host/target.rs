@@ -136,7 +136,12 @@ mod tests {
     }
 
     fn sizing(rule: &str, is_target: bool, capital: Option<&str>, short: bool) -> Sizing {
-        Sizing { rule: rule.parse().unwrap(), is_target, capital: capital.map(|text| text.parse().unwrap()), short }
+        Sizing {
+            rule: rule.parse().unwrap(),
+            is_target,
+            capital: capital.map(|text| text.parse().unwrap()),
+            short,
+        }
     }
 
     /// Plays strengths at a price of 100; each ask is filled by the given part before the next one.
@@ -177,7 +182,12 @@ mod tests {
 
     #[test]
     fn a_flip_is_two_orders_the_second_after_the_first_is_final() {
-        check(&sizing("100sh", true, None, true), &[1.0, -1.0, 1.0], 1.0, "buy 100, sell 100, sell 100, buy 100, buy 100");
+        check(
+            &sizing("100sh", true, None, true),
+            &[1.0, -1.0, 1.0],
+            1.0,
+            "buy 100, sell 100, sell 100, buy 100, buy 100",
+        );
     }
 
     #[test]

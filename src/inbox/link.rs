@@ -89,7 +89,8 @@ impl From<RedisFault> for InboxError {
     fn from(fault: RedisFault) -> Self {
         match fault {
             RedisFault::Unavailable(text) => Self::Unavailable(text),
-            RedisFault::Credentials(text) | RedisFault::Misused(text) => Self::Misconfigured(text),
+            RedisFault::Credentials(text) => Self::Credentials(text),
+            RedisFault::Misused(text) => Self::Misconfigured(text),
         }
     }
 }

@@ -50,9 +50,19 @@ pub enum InboxError {
     /// Try again after a pause: connection lost, server loading, read-only replica, group gone (it is made again).
     #[error("signal stream is unavailable: {0}")]
     Unavailable(String),
-    /// Stop: wrong type of key, missing or wrong password, no permission.
+    /// Stop: missing or wrong password, no permission.
+    #[error("signal stream refused the credentials: {0}")]
+    Credentials(String),
+    /// Stop: wrong type of key, wrong address.
     #[error("signal stream cannot be used: {0}")]
     Misconfigured(String),
+}
+
+impl InboxError {
+    /// Whether waiting may help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, InboxError::Unavailable(_))
+    }
 }
 
 /// The reading half; lives on the inbox thread with a connection of its own.

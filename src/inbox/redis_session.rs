@@ -49,6 +49,7 @@ impl Session {
         let epoch = expect(reply::text(next()?), "GET")?;
         // Not everyone may ask: then no two sessions are taken for the same run.
         let server_run = next().ok().and_then(reply::run_id).map_or_else(random_hex, Ok)?;
+        check_outputs(&mut link, config)?;
         make_group(&mut link, config, anew)?;
         Ok(Self {
             link,
@@ -75,6 +76,18 @@ fn clock_offset(link: &mut Link, clock: &dyn Clock) -> Result<i64, RedisFault> {
     let server = expect(reply::time_micros(link.call(&redis::cmd("TIME"), Duration::ZERO)?), "TIME")?;
     let middle = before + clock.now().since(before) / 2;
     Ok(middle.nanos().saturating_sub(Timestamp::from_micros(server).nanos()))
+}
+
+/// Where ends are recorded must be streams: found out before an order is sent whose end could not be recorded.
+fn check_outputs(link: &mut Link, config: &RedisConfig) -> Result<(), RedisFault> {
+    for key in [config.key("outcomes"), config.key("dead")] {
+        // Not everyone may ask.
+        let kind = link.call(redis::cmd("TYPE").arg(&key), Duration::ZERO).ok().and_then(reply::text);
+        if let Some(kind) = kind.filter(|kind| kind != "none" && kind != "stream") {
+            return Err(RedisFault::Misused(format!("WRONGTYPE {key} must be a stream, was a {kind}")));
+        }
+    }
+    Ok(())
 }
 
 fn make_group(link: &mut Link, config: &RedisConfig, anew: bool) -> Result<(), RedisFault> {

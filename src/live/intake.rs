@@ -10,7 +10,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::gate::Gate;
 use crate::inbox::{Delivery, Inbox, InboxError, Settlement};
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::pool::Job;
+use crate::pool::{GiveUp, Job};
 use crate::signal::{Entry, IdSpace, Signal};
 use crate::symbol::Symbol;
 
@@ -31,6 +31,8 @@ pub(super) struct Intake<'a> {
     /// Rung by workers when half of the queue is free again.
     pub(super) half_empty: Receiver<()>,
     pub(super) settlements: Sender<Settlement>,
+    /// Where entries are counted that were taken and stay pending.
+    pub(super) give_up: &'a GiveUp,
     pub(super) gate: Gate,
     pub(super) seed: u64,
 }
@@ -66,8 +68,8 @@ impl Intake<'_> {
                         break;
                     }
                 }
-                Err(error @ InboxError::Misconfigured(_)) => return (taken, IntakeEnd::Failed(error)),
-                Err(error @ InboxError::Unavailable(_)) => {
+                Err(error) if !error.may_pass() => return (taken, IntakeEnd::Failed(error)),
+                Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "signals cannot be read; trying again");
                     }
@@ -155,8 +157,13 @@ impl Intake<'_> {
         loop {
             match self.jobs.send_timeout(job, BLOCK) {
                 Ok(()) => return,
-                Err(SendTimeoutError::Disconnected(_)) => return self.stop.request(), // Nobody works any more.
-                Err(SendTimeoutError::Timeout(_)) if self.stop.is_requested() => return,
+                Err(SendTimeoutError::Timeout(_)) if self.stop.is_requested() => {
+                    return self.give_up.leave(1);
+                }
+                Err(SendTimeoutError::Disconnected(_)) => {
+                    self.stop.request(); // Nobody works any more.
+                    return self.give_up.leave(1);
+                }
                 Err(SendTimeoutError::Timeout(back)) => job = back,
             }
         }

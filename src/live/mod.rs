@@ -9,6 +9,7 @@ mod start_up;
 mod stop;
 mod summary;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
-use tokio::sync::oneshot;
 
 use crate::broker::{Broker, Venue};
 use crate::clock::Clock;
@@ -28,6 +28,7 @@ use crate::feed::Feed;
 use crate::gate::Gate;
 use crate::history::HistoryError;
 use crate::inbox::{Inbox, InboxError, Settlement, Settler};
+use crate::outcome::Outcome;
 use crate::pool::{self, Floor, GiveUp, Job};
 use crate::prices::{self, PriceCache};
 use crate::shared_desk::SharedDesk;
@@ -37,7 +38,9 @@ use crate::task::Patience;
 
 use intake::{Intake, IntakeEnd};
 use market_data::{Closing, Recording};
+use settling::Settling;
 use start_up::Waiting;
+use stop::Lives;
 
 pub use market_data::{FeedSource, Recorded};
 pub use start_up::StartError;
@@ -77,6 +80,8 @@ pub struct Config {
     pub seed: u64,
     /// Who listens to market events; subscribe before the run. Closed when the run ends.
     pub feed: Feed,
+    /// Who hears, by strategy, what became of its signals.
+    pub outcome_listeners: HashMap<String, Sender<Outcome>>,
     /// Where market events come from.
     pub feed_source: FeedSource,
     /// The directory that market events are recorded in.
@@ -89,9 +94,6 @@ pub enum LiveError {
     /// It never began.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The stream became unusable; what was in hand is finished.
-    #[error(transparent)]
-    Inbox(InboxError),
     /// The directory for recordings is not usable.
     #[error("cannot record: {0}")]
     Record(#[from] HistoryError),
@@ -110,7 +112,7 @@ const STACK_BYTES: usize = 1 << 20;
 /// Runs until it is asked to stop, drained, or failed; `started` is shown the start-up table.
 ///
 /// # Errors
-/// When the start fails, or the signal stream becomes unusable. Signals in hand are finished first.
+/// When the start fails or a thread does. A signal stream that becomes unusable ends the run; the summary says so.
 pub fn run<V: Venue>(
     config: &Config,
     venue: &V,
@@ -142,11 +144,11 @@ pub fn run<V: Venue>(
         stream_is_up: AtomicBool::new(false),
     };
     let (signals, end, recorded) = house.run(&mut inbox, &mut settler, recording)?;
-    let summary = house.summary(signals, recorded, &mut broker);
-    match end {
-        IntakeEnd::Asked => Ok(summary),
-        IntakeEnd::Failed(error) => Err(LiveError::Inbox(error)),
-    }
+    let fault = match end {
+        IntakeEnd::Asked => None,
+        IntakeEnd::Failed(error) => Some(error),
+    };
+    Ok(house.summary(signals, fault, recorded, &mut broker))
 }
 
 struct House<'a, V: Venue> {
@@ -180,10 +182,18 @@ impl<V: Venue> House<'_, V> {
         }
         let mut poller_broker = self.venue.connect().map_err(StartError::from)?;
         let mut books_broker = self.venue.connect().map_err(StartError::from)?;
+        let lives = Lives::default();
         std::thread::scope(|scope| {
+            let last_life = lives.end_at_drop();
             let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
-            let (tracker_stop, tracker_stopped) = oneshot::channel();
-            let tracker = start(scope, "tracker", || self.venue.track(tracker_stopped))?;
+            let tracker = start(scope, "tracker", || {
+                until_done("tracker", || {
+                    while let Some(stopped) = lives.next() {
+                        self.venue.track(stopped);
+                        lives.pause(RESTART_PAUSE);
+                    }
+                });
+            })?;
             let market = self.start_market(scope, recording)?;
             let poller_stopped = beside_stopped.clone();
             let poller = start(scope, "prices", move || {
@@ -208,9 +218,8 @@ impl<V: Venue> House<'_, V> {
             let settling = start(scope, "settler", || {
                 until_done("settler", || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    let seed = self.config.seed;
-                    settling::settle_all(settler, &settlements, &mut tally, &self.give_up, self.clock, seed);
-                });
+                    self.settling(&settlements).run(settler, &mut tally)
+                })
             })?;
             let mut workers = Vec::with_capacity(connections.len());
             for (number, connection) in (1..).zip(connections) {
@@ -229,15 +238,16 @@ impl<V: Venue> House<'_, V> {
             self.give_up.set(self.clock.now() + self.config.drain_timeout);
             let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
             let settled = settling.join();
-            drop((beside_stop, tracker_stop));
+            drop((beside_stop, last_life));
             for beside in [tracker, poller, books] {
                 let _ = beside.join();
             }
             let recorded = market.end()?;
-            if worked > 0 || settled.is_err() {
-                return Err(LiveError::Thread("worker or settler".to_owned()));
+            match (settled, worked) {
+                (Ok(None), 0) => end.map(|(taken, end)| (taken, end, recorded)),
+                (Ok(Some(fault)), 0) => end.map(|(taken, _)| (taken, IntakeEnd::Failed(fault), recorded)),
+                (Ok(_) | Err(_), _) => Err(LiveError::Thread("worker or settler".to_owned())),
             }
-            end.map(|(signals, end)| (signals, end, recorded))
         })
     }
 
@@ -273,13 +283,31 @@ impl<V: Venue> House<'_, V> {
             jobs,
             half_empty,
             settlements,
+            give_up: &self.give_up,
             gate: Gate::default(),
             seed: self.config.seed,
         }
     }
 
+    fn settling<'s>(&'s self, settlements: &'s Receiver<Settlement>) -> Settling<'s> {
+        Settling {
+            settlements,
+            give_up: &self.give_up,
+            stop: self.stop,
+            clock: self.clock,
+            listeners: &self.config.outcome_listeners,
+            seed: self.config.seed,
+        }
+    }
+
     /// Compares books and broker once more, when that can be done without waiting long.
-    fn summary(self, signals: u64, recorded: Option<Recorded>, broker: &mut V::Broker) -> Summary {
+    fn summary(
+        self,
+        signals: u64,
+        fault: Option<InboxError>,
+        recorded: Option<Recorded>,
+        broker: &mut V::Broker,
+    ) -> Summary {
         if self.desk.must_reread() {
             reconcile::reread(broker, &self.desk);
         }
@@ -299,6 +327,7 @@ impl<V: Venue> House<'_, V> {
             broker,
             prices: self.prices.health(),
             recorded,
+            fault,
         }
     }
 }
@@ -313,8 +342,11 @@ fn start<'scope, T: Send + 'scope>(
 }
 
 /// Runs `work` until it returns; a panic is logged and the work taken up again, so no thread is ever alive but deaf.
-fn until_done(name: &str, mut work: impl FnMut()) {
-    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+fn until_done<T>(name: &str, mut work: impl FnMut() -> T) -> T {
+    loop {
+        if let Ok(done) = catch_unwind(AssertUnwindSafe(&mut work)) {
+            return done;
+        }
         tracing::error!(thread = name, "a thread panicked; it starts over");
         std::thread::sleep(RESTART_PAUSE);
     }

@@ -1,13 +1,16 @@
 //! The settler thread: records ends in batches, one transaction each, and renews what this process holds.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::backoff::Backoff;
+use super::stop::Stop;
 use super::summary::Tally;
 use crate::clock::Clock;
 use crate::inbox::{InboxError, Settlement, Settler};
+use crate::outcome::Outcome;
 use crate::pool::GiveUp;
 
 /// How often the stream is told that this process still works on what it holds.
@@ -17,71 +20,219 @@ const BATCH_LEN_MAX: usize = 128;
 /// How long ends are gathered for one transaction: no order waits for it, and under load it saves a round trip for each.
 const GATHER_FOR: Duration = Duration::from_millis(1);
 
-/// Settles until all senders are dropped. After `give_up` is due an unrecorded end is left pending, and counted.
-pub(super) fn settle_all(
-    settler: &mut impl Settler,
-    settlements: &Receiver<Settlement>,
-    tally: &mut Tally,
-    give_up: &GiveUp,
-    clock: &dyn Clock,
-    seed: u64,
-) {
-    let mut renew_at = clock.now() + RENEW_EVERY;
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), seed);
-    loop {
-        match settlements.recv_timeout(renew_at.since(clock.now())) {
-            Ok(first) => {
-                std::thread::sleep(GATHER_FOR);
-                let batch: Vec<_> =
-                    std::iter::once(first).chain(settlements.try_iter().take(BATCH_LEN_MAX - 1)).collect();
-                settle(settler, &batch, tally, give_up, clock, &mut backoff);
+/// What the settler works with.
+pub(super) struct Settling<'a> {
+    pub(super) settlements: &'a Receiver<Settlement>,
+    pub(super) give_up: &'a GiveUp,
+    pub(super) stop: &'a Stop,
+    pub(super) clock: &'a dyn Clock,
+    /// Who hears, by strategy, what became of its signals.
+    pub(super) listeners: &'a HashMap<String, Sender<Outcome>>,
+    pub(super) seed: u64,
+}
+
+impl Settling<'_> {
+    /// Settles until all senders are dropped. What cannot be recorded after `give_up` is due is left pending, and counted.
+    /// A stream that cannot be used stops the run: no more orders are sent whose ends could not be recorded; that error is
+    /// returned.
+    pub(super) fn run(&self, settler: &mut impl Settler, tally: &mut Tally) -> Option<InboxError> {
+        let mut renew_at = self.clock.now() + RENEW_EVERY;
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), self.seed);
+        let mut fault = None;
+        loop {
+            // A clock that was set back must not put it off for long.
+            match self.settlements.recv_timeout(renew_at.since(self.clock.now()).min(RENEW_EVERY)) {
+                Ok(first) => {
+                    std::thread::sleep(GATHER_FOR);
+                    let others = self.settlements.try_iter().take(BATCH_LEN_MAX - 1);
+                    let batch: Vec<_> = std::iter::once(first).chain(others).collect();
+                    if !self.settle(settler, &batch, tally, &mut backoff, &mut fault) {
+                        self.leave_the_rest();
+                        return fault;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return fault,
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            let now = self.clock.now();
+            if now >= renew_at || renew_at.since(now) > RENEW_EVERY {
+                if let Err(error) = settler.renew() {
+                    tracing::debug!(%error, "holdings could not be renewed");
+                }
+                renew_at = self.clock.now() + RENEW_EVERY;
+            }
         }
-        if clock.now() >= renew_at {
-            if let Err(error) = settler.renew() {
-                tracing::debug!(%error, "holdings could not be renewed");
+    }
+
+    /// False when it was given up.
+    fn settle(
+        &self,
+        settler: &mut impl Settler,
+        batch: &[Settlement],
+        tally: &mut Tally,
+        backoff: &mut Backoff,
+        fault: &mut Option<InboxError>,
+    ) -> bool {
+        let mut failing = false;
+        loop {
+            let error = match settler.settle(batch) {
+                Ok(()) => {
+                    if failing {
+                        tracing::info!("outcomes are recorded again");
+                    }
+                    backoff.reset();
+                    for settlement in batch {
+                        tally.add(settlement);
+                        self.tell(settlement);
+                    }
+                    return true;
+                }
+                Err(error) => error,
+            };
+            let now = self.clock.now();
+            if self.give_up.is_due(now) {
+                let count = batch.len();
+                tracing::error!(%error, count, "outcomes could not be recorded; they stay pending");
+                self.give_up.leave(u64::try_from(count).unwrap_or(u64::MAX));
+                return false;
             }
-            renew_at = clock.now() + RENEW_EVERY;
+            if !std::mem::replace(&mut failing, true) {
+                tracing::warn!(%error, "outcomes cannot be recorded; trying again");
+            }
+            if !error.may_pass() && fault.is_none() {
+                tracing::error!(%error, "stopping: no more signals are taken");
+                self.stop.request();
+                *fault = Some(error);
+            }
+            std::thread::sleep(backoff.pause().min(self.give_up.within(now)));
+        }
+    }
+
+    /// Nobody waits for a strategy that does not listen.
+    fn tell(&self, settlement: &Settlement) {
+        let Settlement::Outcome(outcome) = settlement else { return };
+        let Some(listener) = self.listeners.get(&outcome.strategy) else { return };
+        if listener.try_send(outcome.clone()).is_err() {
+            tracing::warn!(strategy = outcome.strategy, signal.id = %outcome.signal, "a strategy missed an outcome");
+        }
+    }
+
+    /// Takes what still comes and counts it: a stream that failed at the end is not waited for again.
+    fn leave_the_rest(&self) {
+        let count = self.settlements.iter().count();
+        if count > 0 {
+            tracing::error!(count, "more outcomes are not recorded; they stay pending");
+            self.give_up.leave(u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 }
 
-fn settle(
-    settler: &mut impl Settler,
-    batch: &[Settlement],
-    tally: &mut Tally,
-    give_up: &GiveUp,
-    clock: &dyn Clock,
-    backoff: &mut Backoff,
-) {
-    let mut failing = false;
-    loop {
-        match settler.settle(batch) {
-            Ok(()) => {
-                if failing {
-                    tracing::info!("outcomes are recorded again");
-                }
-                backoff.reset();
-                for settlement in batch {
-                    tally.add(settlement);
-                }
-                return;
-            }
-            Err(error) => {
-                if give_up.is_due(clock.now()) {
-                    tracing::error!(%error, count = batch.len(), "outcomes could not be recorded; they stay pending");
-                    give_up.leave(u64::try_from(batch.len()).unwrap_or(u64::MAX));
-                    return;
-                }
-                if !std::mem::replace(&mut failing, true) {
-                    let kind =
-                        if matches!(error, InboxError::Misconfigured(_)) { "refused" } else { "unavailable" };
-                    tracing::warn!(%error, kind, "outcomes cannot be recorded; trying again");
-                }
-                std::thread::sleep(backoff.pause());
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, SystemClock, Timestamp};
+    use crate::outcome::OutcomeKind;
+    use crate::signal::EntryId;
+
+    /// Fails as it is told, and counts.
+    struct Failing {
+        error: Option<InboxError>,
+        calls: usize,
+    }
+
+    impl Settler for Failing {
+        fn settle(&mut self, _: &[Settlement]) -> Result<(), InboxError> {
+            self.calls += 1;
+            self.error.clone().map_or(Ok(()), Err)
         }
+
+        fn renew(&mut self) -> Result<(), InboxError> {
+            self.calls += 1;
+            Ok(())
+        }
+    }
+
+    /// Settles 300 ends; says what was returned, recorded, left and asked for.
+    fn settle(settler: &mut Failing, give_up_at: Timestamp) -> (Option<InboxError>, u64, u64, bool) {
+        let (sender, settlements) = crossbeam_channel::unbounded();
+        for number in 0..300 {
+            let id = EntryId::new(&format!("{number}-0"));
+            sender.send(Settlement::Outcome(Outcome::without_order(id, OutcomeKind::Skipped, ""))).unwrap();
+        }
+        drop(sender);
+        let (give_up, stop, mut tally) = (GiveUp::default(), Stop::default(), Tally::default());
+        give_up.set(give_up_at);
+        let settling = Settling {
+            settlements: &settlements,
+            give_up: &give_up,
+            stop: &stop,
+            clock: &SystemClock,
+            listeners: &HashMap::new(),
+            seed: 1,
+        };
+        let fault = settling.run(settler, &mut tally);
+        (fault, tally.recorded(), give_up.left(), stop.is_requested())
+    }
+
+    #[test]
+    fn every_end_is_counted_once_it_is_recorded() {
+        let mut good = Failing { error: None, calls: 0 };
+        assert_eq!(settle(&mut good, Timestamp::MAX), (None, 300, 0, false));
+        assert_eq!(good.calls, 3);
+    }
+
+    #[test]
+    fn a_stream_that_does_not_answer_at_the_end_is_tried_once_and_all_the_rest_is_left() {
+        let mut gone = Failing { error: Some(InboxError::Unavailable("gone".to_owned())), calls: 0 };
+        assert_eq!(settle(&mut gone, Timestamp::default()), (None, 0, 300, false));
+        assert_eq!(gone.calls, 1);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_used_stops_the_run() {
+        for error in [InboxError::Misconfigured("x".to_owned()), InboxError::Credentials("x".to_owned())] {
+            let mut unusable = Failing { error: Some(error.clone()), calls: 0 };
+            let soon = SystemClock.now() + Duration::from_millis(100);
+            assert_eq!(settle(&mut unusable, soon), (Some(error), 0, 300, true));
+        }
+    }
+
+    /// Sets the clock back while it settles, and counts renewals.
+    struct Startling<'a> {
+        clock: &'a ManualClock,
+        renewals: usize,
+    }
+
+    impl Settler for Startling<'_> {
+        fn settle(&mut self, _: &[Settlement]) -> Result<(), InboxError> {
+            self.clock.set(Timestamp::from_secs(1));
+            Ok(())
+        }
+
+        fn renew(&mut self) -> Result<(), InboxError> {
+            self.renewals += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_put_the_renewal_off() {
+        let clock = ManualClock::new(Timestamp::from_secs(10_000));
+        let (sender, settlements) = crossbeam_channel::unbounded();
+        let id = EntryId::new("1-0");
+        sender.send(Settlement::Outcome(Outcome::without_order(id, OutcomeKind::Skipped, ""))).unwrap();
+        drop(sender);
+        let (give_up, stop) = (GiveUp::default(), Stop::default());
+        let settling = Settling {
+            settlements: &settlements,
+            give_up: &give_up,
+            stop: &stop,
+            clock: &clock,
+            listeners: &HashMap::new(),
+            seed: 1,
+        };
+        let mut startling = Startling { clock: &clock, renewals: 0 };
+        settling.run(&mut startling, &mut Tally::default());
+        assert_eq!(startling.renewals, 1);
     }
 }

@@ -74,11 +74,11 @@ impl Waiting<'_> {
                 }
                 Err(error) => error,
             };
-            let may_pass = matches!(
-                error,
-                StartError::Broker(BrokerError::Unreachable(_))
-                    | StartError::Inbox(InboxError::Unavailable(_))
-            );
+            let may_pass = match &error {
+                StartError::Broker(error) => matches!(error, BrokerError::Unreachable(_)),
+                StartError::Inbox(error) => error.may_pass(),
+                StartError::Weights(_) | StartError::Blocked { .. } | StartError::Stopped(_) => false,
+            };
             if self.no_wait || !may_pass {
                 return Err(error);
             }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::market_data::Recorded;
 use crate::clock::Timestamp;
 use crate::desk::Statement;
-use crate::inbox::Settlement;
+use crate::inbox::{InboxError, Settlement};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::prices::Health;
 
@@ -103,6 +103,8 @@ pub struct Summary {
     pub prices: Health,
     /// What was recorded, when that was asked for.
     pub recorded: Option<Recorded>,
+    /// Why the signal stream became unusable, where it did; what was in hand is finished.
+    pub fault: Option<InboxError>,
 }
 
 impl Summary {

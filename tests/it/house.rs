@@ -211,8 +211,13 @@ impl Bot {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        self.signal_times(name, 1);
+    }
+
+    /// Sends a signal so often in one go.
+    pub fn signal_times(&self, name: &str, times: usize) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").arg(format!("-{name}")).args(vec![&process; times]).status().unwrap();
         assert!(sent.success());
     }
 

@@ -1,5 +1,6 @@
 //! The pool over the simulated broker and the memory inbox, with faults staged at the broker.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -28,6 +29,30 @@ struct Staged<'a> {
     inner: SimulatedVenue,
     submit: &'a Submit<'a>,
     deaf: AtomicBool,
+    /// Calls of these that panic before they work.
+    panics: Panics,
+}
+
+#[derive(Default)]
+struct Panics {
+    query: AtomicUsize,
+    snapshots: AtomicUsize,
+    track: AtomicUsize,
+    /// Reads of snapshots that did not panic.
+    read: AtomicUsize,
+}
+
+impl<'a> Staged<'a> {
+    fn new(stage: &Stage, submit: &'a Submit<'a>, deaf: bool) -> Self {
+        let inner = stage.market.clone();
+        Self { inner, submit, deaf: AtomicBool::new(deaf), panics: Panics::default() }
+    }
+}
+
+/// Panics as often as there is something left of `panics`.
+fn panic_while(panics: &AtomicUsize) {
+    let left = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    assert!(left.is_err(), "on purpose");
 }
 
 struct StagedBroker<'a> {
@@ -47,6 +72,7 @@ impl<'a> Venue for &'a Staged<'a> {
     }
 
     fn track(&self, stop: tokio::sync::oneshot::Receiver<()>) {
+        panic_while(&self.panics.track);
         self.inner.track(stop);
     }
 }
@@ -57,6 +83,7 @@ impl Broker for StagedBroker<'_> {
     }
 
     fn query(&mut self, id: &ClientOrderId) -> Reply {
+        panic_while(&self.venue.panics.query);
         if self.venue.deaf.load(Ordering::SeqCst) {
             return Reply::Unknown("deaf".to_owned());
         }
@@ -84,6 +111,8 @@ impl Broker for StagedBroker<'_> {
     }
 
     fn snapshots(&mut self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError> {
+        panic_while(&self.venue.panics.snapshots);
+        self.venue.panics.read.fetch_add(1, Ordering::SeqCst);
         if self.venue.deaf.load(Ordering::SeqCst) {
             return Err(BrokerError::Unreachable("deaf".to_owned()));
         }
@@ -116,6 +145,7 @@ fn config(workers: usize) -> Config {
         no_wait: true,
         seed: 1,
         feed: Feed::default(),
+        outcome_listeners: HashMap::new(),
         feed_source: FeedSource::default(),
         record: None,
     }
@@ -146,7 +176,7 @@ impl Stage {
     }
 
     fn run(&self, config: &Config, submit: &Submit<'_>) -> Summary {
-        let staged = Staged { inner: self.market.clone(), submit, deaf: AtomicBool::new(false) };
+        let staged = Staged::new(self, submit, false);
         self.run_staged(config, &staged, &Stop::default())
     }
 
@@ -242,6 +272,100 @@ fn a_panic_before_the_order_was_sent_is_an_outcome_and_never_a_second_order() {
 }
 
 #[test]
+fn a_panic_that_comes_again_ends_the_signal_as_unconfirmed_and_the_drain_does_not_hang() {
+    let stage = Stage::new();
+    stage.send("b");
+    let staged = Staged::new(
+        &stage,
+        &|_, send| {
+            send();
+            panic!("on purpose")
+        },
+        false,
+    );
+    staged.panics.query.store(1, Ordering::SeqCst);
+    let summary = stage.run_staged(&config(1), &staged, &Stop::default());
+    assert_eq!(stage.kinds(), ["expired_unconfirmed"]);
+    assert!(stage.stream.outcomes()[0].reason.starts_with("internal_error: on purpose"));
+    agrees(&summary);
+}
+
+#[test]
+fn a_tracker_and_a_poller_that_panic_start_over() {
+    let stage = Stage::new();
+    let staged = Staged::new(&stage, &|_, send| send(), false);
+    staged.panics.track.store(2, Ordering::SeqCst);
+    staged.panics.snapshots.store(2, Ordering::SeqCst);
+    let mut waiting = config(1);
+    waiting.drain = false;
+    let stop = Stop::default();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| stage.run_staged(&waiting, &staged, &stop));
+        wait_for(|| (staged.panics.track.load(Ordering::SeqCst) == 0).then_some(()));
+        wait_for(|| (staged.panics.read.load(Ordering::SeqCst) > 0).then_some(()));
+        // The market moves while it is tracked.
+        let first = stage.market.with(|core| core.latest(nvda()));
+        wait_for(|| (stage.market.with(|core| core.latest(nvda())) != first).then_some(()));
+        stop.request();
+        running.join().unwrap();
+    });
+}
+
+#[test]
+fn a_fill_that_is_told_without_its_price_still_reaches_the_books() {
+    let stage = Stage::new();
+    stage.send("bb");
+    let summary = stage.run(&config(1), &|_, send| {
+        let Reply::Report(report) = send() else { panic!("must be a report") };
+        Reply::Report(OrderReport { average_price: None, ..report })
+    });
+    assert_eq!(stage.kinds(), ["filled", "filled"]);
+    assert_eq!(summary.statement.positions[&nvda()].quantity().to_string(), "2");
+    agrees(&summary);
+}
+
+#[test]
+fn the_fills_of_an_order_that_was_found_are_booked_once() {
+    let stage = Stage::new();
+    stage.send("bb");
+    let calls = AtomicUsize::new(0);
+    // The first process sends and is gone before it hears of it; the second finds one order, then sends the other.
+    let lose_the_answer = |_: &OrderRequest, send: &mut dyn FnMut() -> Reply| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        send();
+        Reply::Unknown("answer lost".to_owned())
+    };
+    let staged = Staged::new(&stage, &lose_the_answer, true);
+    let mut hurried = config(1);
+    hurried.signals_max = Some(1);
+    hurried.drain_timeout = Duration::from_millis(100);
+    assert_eq!(stage.run_staged(&hurried, &staged, &Stop::default()).left_pending, 1);
+    let summary = stage.run(&config(1), &|_, send| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        send()
+    });
+    assert_eq!(stage.kinds(), ["filled", "filled"]);
+    assert_eq!((calls.load(Ordering::SeqCst), summary.fills), (2, 1), "found fills come with the account");
+    assert_eq!(summary.statement.positions[&nvda()].quantity().to_string(), "2");
+    agrees(&summary);
+}
+
+#[test]
+fn a_signal_that_is_sent_twice_is_one_order_that_is_booked_once() {
+    let stage = Stage::new();
+    for _ in 0..2 {
+        stage.stream.send(&[("ticker", "NVDA"), ("direction", "b"), ("id", "mine")]).unwrap();
+    }
+    let summary = stage.run(&config(1), &|_, send| send());
+    assert_eq!(stage.kinds(), ["filled", "filled"]);
+    assert_eq!(
+        (summary.fills, summary.statement.positions[&nvda()].quantity().to_string()),
+        (1, "1".to_owned())
+    );
+    agrees(&summary);
+}
+
+#[test]
 fn a_lost_answer_never_makes_a_second_order() {
     let stage = Stage::new();
     stage.send("bbbbbbbbbb");
@@ -264,14 +388,11 @@ fn what_is_not_final_in_time_stays_pending_and_the_next_process_finishes_it() {
     let stage = Stage::new();
     stage.send("bb");
     let stop = Stop::default();
-    let staged = Staged {
-        inner: stage.market.clone(),
-        submit: &|_, send| {
-            send();
-            Reply::Unknown("answer lost".to_owned())
-        },
-        deaf: AtomicBool::new(true),
+    let lose_the_answer: &Submit<'_> = &|_, send| {
+        send();
+        Reply::Unknown("answer lost".to_owned())
     };
+    let staged = Staged::new(&stage, lose_the_answer, true);
     let mut hurried = config(1);
     hurried.signals_max = Some(2);
     hurried.drain_timeout = Duration::from_millis(200);
@@ -288,8 +409,7 @@ fn what_is_not_final_in_time_stays_pending_and_the_next_process_finishes_it() {
 #[test]
 fn nothing_is_traded_on_prices_that_cannot_be_read_and_trading_goes_on_when_they_can() {
     let stage = Stage::new();
-    let staged =
-        Staged { inner: stage.market.clone(), submit: &|_, send| send(), deaf: AtomicBool::new(true) };
+    let staged = Staged::new(&stage, &|_, send| send(), true);
     let mut patient = config(1);
     patient.rules.limits.quote_age_max = Duration::from_millis(60);
     patient.drain = false;
@@ -335,11 +455,7 @@ fn a_signal_from_the_far_past_is_recorded_and_never_sent() {
     let stream = MemoryStream::new(10, Arc::new(Late(Arc::clone(&stage.clock))));
     stream.send(&[("ticker", "NVDA"), ("direction", "b")]).unwrap();
     let (inbox, settler) = stream.open();
-    let staged = Staged {
-        inner: stage.market.clone(),
-        submit: &|_, _| panic!("must not be sent"),
-        deaf: AtomicBool::new(false),
-    };
+    let staged = Staged::new(&stage, &|_, _| panic!("must not be sent"), false);
     let summary =
         live::run(&config(1), &&staged, inbox, settler, &*stage.clock, &Stop::default(), |_| {}).unwrap();
     assert_eq!(summary.tally.count(OutcomeKind::Expired), 1);

@@ -231,7 +231,9 @@ fn what_waiting_cannot_heal_is_misconfigured_and_says_no_password() {
         assert!(!format!("{config:?}").contains("hunter"), "{config:?}");
         let (mut inbox, mut settler) = redis_stream::open(config, Arc::new(SystemClock));
         for failed in [inbox.read(10, NO_WAIT).map(drop), settler.settle(&[skipped("1-0")])] {
-            let Err(InboxError::Misconfigured(text)) = failed else { panic!("{failed:?}") };
+            let Err(InboxError::Misconfigured(text) | InboxError::Credentials(text)) = failed else {
+                panic!("{failed:?}")
+            };
             assert!(text.contains(word) && !text.contains("hunter"), "{text}");
         }
     }

@@ -1,0 +1,179 @@
+//! Strategies inside `bot run`: their signals take the way of all signals; they are started, stopped and hurt alone.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use bot::history;
+use bot::strategy::{Every, Runner, Wish, WrittenParams};
+use bot::symbol::Symbol;
+
+use crate::house::{Bot, Fields, House, exits, said, summary};
+use crate::redis_server::wait_until;
+
+const LONG: Duration = Duration::from_mins(1);
+
+/// Buys ten shares at its third event, sells them at its sixth, and so on.
+const SEESAW: &str = r"
+fn init() { this.seen = 0; }
+fn on_event(event) {
+    this.seen += 1;
+    if this.seen % 6 == 3 { signal(event.symbol, 1.0); }
+    if this.seen % 6 == 0 { signal(event.symbol, 0.0); }
+}
+";
+
+fn write(house: &House, file: &str, text: &str) -> String {
+    let path = house.state(file);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// A manifest with a strategy for each script, sized ten shares.
+fn manifest(house: &House, scripts: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, script) in scripts {
+        write(house, &format!("{name}_strategy.rhai"), script);
+        writeln!(
+            text,
+            "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]"
+        )
+        .unwrap();
+        writeln!(text, "size = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
+    }
+    write(house, "run.toml", &text)
+}
+
+fn start(house: &House, manifest: &str, more: &[&str]) -> Bot {
+    let arguments = [&["run", manifest, "--json", "--rate-limit", "off", "-w", "2"], more].concat();
+    Bot::start(house.command("state", &arguments))
+}
+
+fn of(house: &House, strategy: &str) -> Vec<Fields> {
+    house
+        .outcomes()
+        .into_iter()
+        .filter(|outcome| outcome.get("strategy").is_some_and(|name| name == strategy))
+        .collect()
+}
+
+#[track_caller]
+fn wait_for_outcomes(house: &House, strategy: &str, count: usize) {
+    let enough = wait_until(LONG, || (of(house, strategy).len() >= count).then_some(()));
+    assert!(enough.is_some(), "{} of {count} outcomes of {strategy}", of(house, strategy).len());
+}
+
+#[test]
+fn a_strategys_signals_are_traded_like_all_others_and_its_position_follows_its_strength() {
+    let house = House::new();
+    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW)]), &[]);
+    wait_for_outcomes(&house, "seesaw", 4);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    let outcomes = of(&house, "seesaw");
+    let sides: Vec<_> =
+        outcomes.iter().map(|outcome| format!("{} {}", outcome["direction"], outcome["qty"])).collect();
+    assert_eq!(sides[..4], ["b 10", "s 10", "b 10", "s 10"]);
+    assert!(outcomes.iter().all(|outcome| outcome["outcome"] == "filled"), "{outcomes:?}");
+    let summary = summary(&output);
+    house.check_books(&summary);
+    assert_eq!(summary["strategies"][0]["signals"].as_u64().unwrap(), house.orders().len() as u64);
+}
+
+#[test]
+fn strategies_are_stopped_and_started_by_name_while_the_bot_runs() {
+    let house = House::new();
+    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW), ("other", SEESAW)]), &[]);
+    wait_for_outcomes(&house, "seesaw", 1);
+    let switch =
+        |arguments: &[&str]| Bot::start(house.command("state", &[&["strategy"], arguments].concat())).end();
+    exits(&switch(&["stop", "seesaw"]), 0);
+    let status = summary(&switch(&["status", "--json"]));
+    assert_eq!((&status[0]["active"], &status[1]["active"]), (&false.into(), &true.into()));
+    let events = status[1]["signals"].as_u64().unwrap();
+    wait_for_outcomes(&house, "other", usize::try_from(events).unwrap() + 2);
+    let stopped_at = summary(&switch(&["status", "--json"]))[0]["signals"].clone();
+    assert_eq!(stopped_at, status[0]["signals"], "a stopped strategy sends nothing");
+    exits(&switch(&["start", "seesaw"]), 0);
+    wait_for_outcomes(&house, "seesaw", usize::try_from(stopped_at.as_u64().unwrap()).unwrap() + 1);
+    let nobody = switch(&["stop", "nobody"]);
+    exits(&nobody, 4);
+    assert!(
+        said(&nobody).contains("strategy must be one of seesaw, other, was \"nobody\""),
+        "{}",
+        said(&nobody)
+    );
+    bot.signal("TERM");
+    exits(&bot.end(), 0);
+    exits(&switch(&["status"]), 4);
+}
+
+#[test]
+fn a_strategy_that_loops_fails_or_returns_nan_hurts_only_itself() {
+    let house = House::new();
+    let scripts = [
+        ("forever", "fn on_event(event) { loop { } }"),
+        ("nan", "fn on_event(event) { signal(event.symbol, 0.0 / 0.0); }"),
+        ("throws", "fn on_event(event) { throw \"on purpose\"; }"),
+        ("seesaw", SEESAW),
+    ];
+    let bot = start(&house, &manifest(&house, &scripts), &[]);
+    wait_for_outcomes(&house, "seesaw", 3);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    let summary = summary(&output);
+    for (at, (name, _)) in scripts.iter().enumerate().take(3) {
+        let status = &summary["strategies"][at];
+        let failure = status["last_failure"].as_str().unwrap_or_default();
+        assert!(failure.contains(name) && failure.contains("_strategy.rhai:"), "{name}: {failure}");
+        assert_eq!(status["active"], false, "{name}");
+        assert!(
+            said(&output).contains(&format!("strategy \\\"{name}\\\" failed"))
+                || said(&output).contains(failure)
+        );
+    }
+    house.check_books(&summary);
+}
+
+#[test]
+fn the_same_ticks_give_the_same_signals_live_and_replayed() {
+    let house = House::new();
+    let record = house.state("tape").display().to_string();
+    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW)]), &["--record", &record]);
+    wait_for_outcomes(&house, "seesaw", 4);
+    bot.signal("TERM");
+    exits(&bot.end(), 0);
+    let sent: Vec<String> = house
+        .stream("nvda")
+        .iter()
+        .map(|signal| format!("{} {}", signal["id"], signal["strength"]))
+        .collect();
+    let replayed = replay(Path::new(&record), house.state("seesaw_strategy.rhai").as_path());
+    assert_eq!(sent, replayed[..sent.len()], "replay");
+    assert!(
+        replayed.len() <= sent.len() + 1,
+        "the tape may hold a last event that the strategy no longer saw"
+    );
+}
+
+/// What the strategy wishes for over the recorded events, named as the live run names its signals.
+fn replay(tape: &Path, script: &Path) -> Vec<String> {
+    let symbols: Vec<Symbol> = vec!["NVDA".parse().unwrap()];
+    let strategy = bot::manifest::strategy::read_script(script)
+        .unwrap()
+        .make(&WrittenParams::default(), &symbols)
+        .unwrap();
+    let mut runner = Runner::new("seesaw", strategy, &symbols, Every::Event);
+    let mut signals = Vec::new();
+    for event in history::read(tape, history::OnFault::Error).unwrap() {
+        let event = event.unwrap();
+        let wishes: Vec<Wish> = runner.on_event(&event).unwrap().collect();
+        for wish in wishes {
+            let Wish::Signal { strength, .. } = wish else { panic!("{wish:?}") };
+            signals.push(format!("seesaw-{}-0 {}", event.known_at().nanos(), strength.get()));
+        }
+    }
+    signals
+}
