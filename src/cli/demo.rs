@@ -22,6 +22,7 @@ use crate::desk::Rules;
 use crate::duration;
 use crate::exchange::{self, Exchange};
 use crate::feed::Feed;
+use crate::history::RecordFormat;
 use crate::inbox::memory::MemoryStream;
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
@@ -122,6 +123,7 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         outcome_listeners: HashMap::new(),
         feed_source: FeedSource::default(),
         record: None,
+        record_format: RecordFormat::default(),
     }
 }
 

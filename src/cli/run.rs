@@ -21,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::feed::Feed;
+use crate::history::RecordFormat;
 use crate::host::Status;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
@@ -120,15 +121,24 @@ pub struct Args {
     /// Fail at once when Redis or the broker cannot be reached at start-up
     #[arg(long)]
     no_wait: bool,
-    /// Records quotes, trades and minute bars as CSV, one file per kind and day
+    /// Records quotes, trades and minute bars, one file per kind and day
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// What recorded files are kept in: CSV, or Parquet, which CSV files are turned into when the run ends
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv")]
+    record_format: RecordAs,
     /// Where recorded market data comes from: the broker's stream (polled prices stand in for it), or polled prices alone
     #[arg(long, value_enum, value_name = "SOURCE", default_value = "stream")]
     feed: FeedFrom,
     /// Instance name and lock; one directory for each process
     #[arg(long, env = "BOT_STATE", value_name = "DIR", default_value = "bot-state")]
     state: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RecordAs {
+    Csv,
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -302,6 +312,10 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
             FeedFrom::Poll => FeedSource::Poll,
         },
         record: args.record.clone(),
+        record_format: match args.record_format {
+            RecordAs::Csv => RecordFormat::Csv,
+            RecordAs::Parquet => RecordFormat::Parquet,
+        },
     }
 }
 

@@ -1,10 +1,12 @@
 //! Which file an event belongs to: one per kind and New York day.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeZone};
 use chrono_tz::America::New_York;
 
+use super::HistoryError;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 
@@ -27,7 +29,7 @@ impl Kind {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Quotes => "quotes",
             Kind::Trades => "trades",
@@ -53,29 +55,75 @@ pub(super) fn own_time(event: &MarketEvent) -> Timestamp {
     }
 }
 
+/// What a file is written in; of one day and kind, files are read in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    Parquet,
+    /// What a CSV file was turned into: it counts, in place of the Parquet file, once that CSV file is gone.
+    Turned,
+    Csv,
+}
+
+impl Form {
+    const ALL: [Form; 3] = [Form::Parquet, Form::Turned, Form::Csv];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Form::Parquet => ".parquet",
+            Form::Turned => ".parquet.new",
+            Form::Csv => ".csv",
+        }
+    }
+}
+
 /// One day of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DayFile {
     pub(super) day: NaiveDate,
     pub(super) kind: Kind,
+    pub(super) form: Form,
 }
 
 impl DayFile {
+    /// The file that an event is first written to.
     pub(super) fn of(event: &MarketEvent) -> Self {
-        Self { day: own_time(event).to_new_york().date_naive(), kind: Kind::of(event) }
+        Self { day: own_time(event).to_new_york().date_naive(), kind: Kind::of(event), form: Form::Csv }
+    }
+
+    pub(super) fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     pub(super) fn path(self, directory: &Path) -> PathBuf {
-        directory.join(format!("{}-{}.csv", self.kind.name(), self.day))
+        directory.join(format!("{}-{}{}", self.kind.name(), self.day, self.form.ending()))
     }
 
     /// The file that has this name, when it is one of ours.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".csv")?;
+    fn named(name: &str) -> Option<Self> {
+        let (form, stem) =
+            Form::ALL.into_iter().find_map(|form| Some((form, name.strip_suffix(form.ending())?)))?;
         Kind::ALL.into_iter().find_map(|kind| {
             let day = stem.strip_prefix(kind.name())?.strip_prefix('-')?;
-            Some(Self { day: NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?, kind })
+            Some(Self { day: NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?, kind, form })
         })
+    }
+
+    /// Those of a directory that count, by day, kind and form.
+    pub(super) fn list(directory: &Path) -> Result<Vec<Self>, HistoryError> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(directory).map_err(HistoryError::io(directory))? {
+            let name = entry.map_err(HistoryError::io(directory))?.file_name();
+            files.extend(name.to_str().and_then(DayFile::named));
+        }
+        files.sort_unstable();
+        let all = files.clone();
+        let has = |file: DayFile, form| all.binary_search(&file.in_form(form)).is_ok();
+        files.retain(|file| match file.form {
+            Form::Csv => true,
+            Form::Turned => !has(*file, Form::Csv),
+            Form::Parquet => has(*file, Form::Csv) || !has(*file, Form::Turned),
+        });
+        Ok(files)
     }
 
     /// The day's first instant and the next day's.

@@ -2,13 +2,12 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::HistoryError;
-use super::file::DayFile;
-use super::row;
+use super::file::{DayFile, Form};
+use super::lines::Lines;
+use super::parquet::Rows;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 
@@ -26,21 +25,16 @@ pub enum OnFault {
 /// # Errors
 /// A directory that cannot be listed or holds no events.
 pub fn read(directory: &Path, on_fault: OnFault) -> Result<History, HistoryError> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(HistoryError::io(directory))? {
-        let name = entry.map_err(HistoryError::io(directory))?.file_name();
-        files.extend(name.to_str().and_then(DayFile::named));
-    }
+    let files = DayFile::list(directory)?;
     if files.is_empty() {
         return Err(HistoryError::Empty(directory.to_owned()));
     }
-    files.sort_unstable();
     Ok(History {
         directory: directory.to_owned(),
         waiting: files.into(),
         open: Vec::new(),
         last: Timestamp::from_nanos(i64::MIN),
-        faults: Faults { policy: on_fault, skipped: 0, torn: 0 },
+        faults: Faults::new(on_fault),
         ended: false,
     })
 }
@@ -122,15 +116,20 @@ impl Iterator for History {
     }
 }
 
+/// What was left out.
 #[derive(Debug)]
-struct Faults {
+pub(super) struct Faults {
     policy: OnFault,
     skipped: u64,
-    torn: u64,
+    pub(super) torn: u64,
 }
 
 impl Faults {
-    fn take(&mut self, fault: HistoryError) -> Result<(), HistoryError> {
+    pub(super) fn new(policy: OnFault) -> Self {
+        Self { policy, skipped: 0, torn: 0 }
+    }
+
+    pub(super) fn take(&mut self, fault: HistoryError) -> Result<(), HistoryError> {
         match self.policy {
             OnFault::Error => Err(fault),
             OnFault::Skip => {
@@ -144,20 +143,19 @@ impl Faults {
 
 /// So many lines of a file are held back and sorted: late reports are written when they come.
 const LOOK_AHEAD: usize = 1_024;
-const BUFFER_BYTES: usize = 64 << 10;
-/// The longest number has some 330 characters.
-const LINE_BYTES_MAX: usize = 4_096;
 
 #[derive(Debug)]
 struct OpenFile {
-    day_file: DayFile,
     path: PathBuf,
-    bytes: BufReader<File>,
-    /// Lines read so far, the header among them.
-    lines: u64,
+    source: Source,
     at_end: bool,
     rows: BinaryHeap<Reverse<Row>>,
-    line: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Csv(Lines),
+    Parquet(Rows),
 }
 
 #[derive(Debug)]
@@ -171,16 +169,15 @@ impl OpenFile {
     /// Opens a file and reads ahead; `None` when it has no rows.
     fn open(day_file: DayFile, directory: &Path, faults: &mut Faults) -> Result<Option<Self>, HistoryError> {
         let path = day_file.path(directory);
-        let bytes = File::open(&path)
-            .map(|file| BufReader::with_capacity(BUFFER_BYTES, file))
-            .map_err(HistoryError::io(&path))?;
-        let (rows, line) = (BinaryHeap::with_capacity(LOOK_AHEAD), Vec::new());
-        let mut file = Self { day_file, path, bytes, lines: 0, at_end: false, rows, line };
-        let header = day_file.kind.header();
-        if file.read_line(faults)? && file.line != header.as_bytes() {
-            let was = String::from_utf8_lossy(&file.line).chars().take(80).collect::<String>();
-            return Err(file.fault(1, format!("header must be \"{header}\", was \"{was}\"")));
-        }
+        let source = match day_file.form {
+            Form::Csv => Source::Csv(Lines::open(day_file.kind, &path, faults)?),
+            Form::Parquet | Form::Turned => match Rows::open(day_file.kind, &path) {
+                Ok(rows) => Source::Parquet(rows),
+                Err(fault @ HistoryError::File { .. }) => return faults.take(fault).map(|()| None),
+                Err(error) => return Err(error),
+            },
+        };
+        let mut file = Self { path, source, at_end: false, rows: BinaryHeap::with_capacity(LOOK_AHEAD) };
         file.fill(faults)?;
         Ok(Some(file).filter(|file| !file.is_done()))
     }
@@ -200,44 +197,17 @@ impl OpenFile {
     }
 
     fn fill(&mut self, faults: &mut Faults) -> Result<(), HistoryError> {
-        while self.rows.len() < LOOK_AHEAD && self.read_line(faults)? {
-            let row = std::str::from_utf8(&self.line)
-                .map_err(|_| "line must be UTF-8, was not".to_owned())
-                .and_then(|line| row::parse(self.day_file.kind, line));
-            match row {
-                Ok(event) => {
-                    self.rows.push(Reverse(Row { time: event.known_at(), line: self.lines, event }));
-                }
-                Err(rule) => faults.take(self.fault(self.lines, rule))?,
+        while self.rows.len() < LOOK_AHEAD && !self.at_end {
+            let next = match &mut self.source {
+                Source::Csv(lines) => lines.next(faults)?,
+                Source::Parquet(rows) => rows.next(faults)?,
+            };
+            match next {
+                Some((line, event)) => self.rows.push(Reverse(Row { time: event.known_at(), line, event })),
+                None => self.at_end = true,
             }
         }
         Ok(())
-    }
-
-    /// Reads one whole line, without its end, into `self.line`; false at the end of the file.
-    fn read_line(&mut self, faults: &mut Faults) -> Result<bool, HistoryError> {
-        while !self.at_end {
-            self.line.clear();
-            let limited = (&mut self.bytes).take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut self.line);
-            let read = limited.map_err(HistoryError::io(&self.path))?;
-            self.lines += u64::from(read > 0);
-            if self.line.pop_if(|last| *last == b'\n').is_some() {
-                self.line.pop_if(|last| *last == b'\r');
-                return Ok(true);
-            }
-            if read < LINE_BYTES_MAX {
-                self.at_end = true;
-                if read > 0 {
-                    tracing::warn!(file = %self.path.display(), line = self.lines, "a torn last line is left out");
-                    faults.torn += 1;
-                }
-            } else {
-                let rule = format!("line must have fewer than {LINE_BYTES_MAX} bytes");
-                faults.take(self.fault(self.lines, rule))?;
-                self.bytes.skip_until(b'\n').map_err(HistoryError::io(&self.path))?;
-            }
-        }
-        Ok(false)
     }
 
     fn fault(&self, line: u64, fault: String) -> HistoryError {

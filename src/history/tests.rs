@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{OnFault, Recorder, read};
+use super::{OnFault, RecordFormat, Recorder, read};
 use crate::clock::Timestamp;
 use crate::market::{Bar, MarketEvent, Quote, Trade};
 
@@ -31,11 +31,22 @@ fn bar(at: &str, close: f64) -> MarketEvent {
 }
 
 fn record(directory: &Path, events: &[MarketEvent]) {
-    let mut recorder = Recorder::open(directory).unwrap();
+    let mut recorder = Recorder::open(directory, RecordFormat::Csv).unwrap();
     for event in events {
         recorder.record(event).unwrap();
     }
     recorder.flush().unwrap();
+}
+
+fn turn(directory: &Path) {
+    Recorder::open(directory, RecordFormat::Parquet).unwrap().end().unwrap();
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(name).collect();
+    names.sort();
+    names
 }
 
 /// Everything that can be read, and what was left out as torn and as skipped.
@@ -166,7 +177,11 @@ fn a_line_that_cannot_be_read_is_told_with_file_and_line() {
         &with_header(&"x".repeat(5_000)),
         "DIR/trades-2026-11-20.csv:2: line must have fewer than 4096 bytes",
     );
-    check_fault("notes.txt", "", "DIR must hold quotes-, trades- or bars-YYYY-MM-DD.csv, held none");
+    check_fault(
+        "notes.txt",
+        "",
+        "DIR must hold quotes-, trades- or bars-YYYY-MM-DD.csv or .parquet, held none",
+    );
 }
 
 #[test]
@@ -190,6 +205,150 @@ fn a_line_too_far_out_of_order_is_a_fault_and_never_a_step_back_in_time() {
     assert_eq!(replayed(place.path()), (events, 0, 1));
     let last = read(place.path(), OnFault::Error).unwrap().last().unwrap().unwrap_err().to_string();
     assert!(last.contains("trades-2026-11-20.csv:2003: time must be in order within 1024 lines"), "{last}");
+}
+
+#[test]
+fn an_orderly_end_leaves_parquet_and_a_later_run_adds_to_it() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (trade("2026-11-20T15:30:00Z", 0.1 + 0.2), trade("2026-11-20T15:30:01Z", 2.0));
+    let bar = bar("2026-11-20T15:29:00Z", 1.0);
+    record(place.path(), &[one, bar]);
+    turn(place.path());
+    assert_eq!(names(place.path()), ["bars-2026-11-20.parquet", "trades-2026-11-20.parquet"]);
+    assert_eq!(replayed(place.path()), (vec![one, bar], 0, 0));
+    record(place.path(), &[two]);
+    append(place.path(), "trades-2026-11-20.csv", "2026-11-20T15:30:0");
+    assert_eq!(replayed(place.path()), (vec![one, bar, two], 1, 0), "a crash leaves what reads beside it");
+    turn(place.path());
+    assert_eq!(names(place.path()), ["bars-2026-11-20.parquet", "trades-2026-11-20.parquet"]);
+    assert_eq!(replayed(place.path()), (vec![one, bar, two], 0, 0));
+}
+
+#[test]
+fn a_crash_while_a_file_is_turned_loses_and_doubles_nothing() {
+    const NAMES: [&str; 3] =
+        ["trades-2026-11-20.csv", "trades-2026-11-20.parquet", "trades-2026-11-20.parquet.new"];
+    let place = TempDir::new().unwrap();
+    let [csv, parquet, new] = NAMES.map(|name| place.path().join(name));
+    let (one, two) = (trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", 2.0));
+    let three = trade("2026-11-20T15:30:02Z", 3.0);
+    record(place.path(), &[one]);
+    turn(place.path());
+    let old = fs::read(&parquet).unwrap();
+    record(place.path(), &[two]);
+    let lines = fs::read(&csv).unwrap();
+    turn(place.path());
+
+    // The new file is written in part, or whole, and the CSV file is still there.
+    let whole = fs::read(&parquet).unwrap();
+    for part in [&whole[..9], &whole] {
+        fs::write(&new, part).unwrap();
+        fs::write(&parquet, &old).unwrap();
+        fs::write(&csv, &lines).unwrap();
+        assert_eq!(replayed(place.path()), (vec![one, two], 0, 0));
+        turn(place.path());
+        assert_eq!(names(place.path()), [NAMES[1]]);
+        assert_eq!(replayed(place.path()), (vec![one, two], 0, 0));
+    }
+    // The CSV file is gone, and the new file has its name not yet.
+    fs::rename(&parquet, &new).unwrap();
+    fs::write(&parquet, &old).unwrap();
+    assert_eq!(replayed(place.path()), (vec![one, two], 0, 0));
+    record(place.path(), &[three]);
+    assert_eq!(names(place.path()), NAMES[..2]);
+    assert_eq!(replayed(place.path()), (vec![one, two, three], 0, 0));
+}
+
+#[test]
+fn a_day_is_turned_once_a_second_day_has_begun_after_it() {
+    let place = TempDir::new().unwrap();
+    let events = ["18", "19", "18", "20", "19"].map(|day| trade(&format!("2026-11-{day}T15:30:00Z"), 1.0));
+    let mut recorder = Recorder::open(place.path(), RecordFormat::Parquet).unwrap();
+    events.iter().for_each(|event| recorder.record(event).unwrap());
+    let found = names(place.path());
+    assert_eq!(found, ["trades-2026-11-18.parquet", "trades-2026-11-19.csv", "trades-2026-11-20.csv"]);
+    recorder.end().unwrap();
+    assert!(names(place.path()).iter().all(|name| name.ends_with(".parquet")));
+    assert_eq!(replayed(place.path()).0.len(), events.len());
+}
+
+#[test]
+fn a_file_that_another_recorder_writes_to_is_not_turned() {
+    let place = TempDir::new().unwrap();
+    let one = trade("2026-11-20T15:30:00Z", 1.0);
+    let mut other = Recorder::open(place.path(), RecordFormat::Csv).unwrap();
+    other.record(&one).unwrap();
+    turn(place.path());
+    assert_eq!(names(place.path()), ["trades-2026-11-20.csv"]);
+    other.end().unwrap();
+    assert_eq!(replayed(place.path()), (vec![one], 0, 0));
+}
+
+#[test]
+fn a_broken_parquet_file_is_told_by_name_or_left_out() {
+    const FILE: &str = "trades-2026-11-20.parquet";
+    let place = TempDir::new().unwrap();
+    let (one, bar) = (trade("2026-11-20T15:30:00Z", 1.0), bar("2026-11-20T15:29:00Z", 1.0));
+    record(place.path(), &[one, bar]);
+    turn(place.path());
+    let told = || {
+        let first = read(place.path(), OnFault::Error).unwrap().find_map(Result::err);
+        first
+            .map(|error| error.to_string().replace(place.path().to_str().unwrap(), "DIR"))
+            .unwrap_or_default()
+    };
+    let whole = fs::read(place.path().join(FILE)).unwrap();
+    let mut garbled = whole.clone();
+    garbled[4..24].fill(0xff);
+    for broken in [&whole[..whole.len() - 1], &whole[..3], &garbled] {
+        fs::write(place.path().join(FILE), broken).unwrap();
+        assert!(told().starts_with("DIR/trades-2026-11-20.parquet: "), "{}", told());
+        assert_eq!(replayed(place.path()), (vec![bar], 0, 1));
+    }
+    fs::copy(place.path().join("bars-2026-11-20.parquet"), place.path().join(FILE)).unwrap();
+    assert!(
+        told().starts_with("DIR/trades-2026-11-20.parquet: columns must be \"required INT64 time"),
+        "{}",
+        told()
+    );
+
+    // What is recorded beside it stays CSV.
+    record(place.path(), &[one]);
+    let error = Recorder::open(place.path(), RecordFormat::Parquet).unwrap().end().unwrap_err();
+    assert!(error.to_string().contains(FILE), "{error}");
+    assert!(names(place.path()).contains(&"trades-2026-11-20.csv".to_owned()));
+}
+
+#[test]
+fn a_row_that_makes_no_event_is_told_with_file_and_row() {
+    let place = TempDir::new().unwrap();
+    let events = [trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", -2.0)];
+    let path = place.path().join("trades-2026-11-20.parquet");
+    let mut writer = super::parquet::Writer::create(super::file::Kind::Trades, &path).unwrap();
+    events.iter().for_each(|event| writer.push(event).unwrap());
+    writer.finish().unwrap();
+    assert_eq!(replayed(place.path()), (vec![events[0]], 0, 1));
+    let error = read(place.path(), OnFault::Error).unwrap().find_map(Result::err).unwrap().to_string();
+    assert!(
+        error.ends_with("trades-2026-11-20.parquet:2: price must be finite and 0 or more, was -2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_day_of_many_groups_of_rows_reads_back() {
+    let place = TempDir::new().unwrap();
+    let start = time("2026-11-20T15:30:00Z").nanos();
+    let path = place.path().join("trades-2026-11-20.parquet");
+    let mut writer = super::parquet::Writer::create(super::file::Kind::Trades, &path).unwrap();
+    let event = |place: i32| {
+        let trade =
+            Trade { at: Timestamp::from_nanos(start + i64::from(place)), price: f64::from(place), size: 1.0 };
+        MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade }
+    };
+    (0..150_000).for_each(|place| writer.push(&event(place)).unwrap());
+    writer.finish().unwrap();
+    assert!(read(place.path(), OnFault::Error).unwrap().map(Result::unwrap).eq((0..150_000).map(event)));
 }
 
 fn events() -> impl Strategy<Value = MarketEvent> {
@@ -230,6 +389,9 @@ proptest! {
         let day = |event: &MarketEvent| super::file::DayFile::of(event).day;
         let mut expected = events;
         expected.sort_by_key(|event| (event.known_at(), day(event), kind(event)));
-        prop_assert_eq!((found, torn, skipped), (expected, 0, 0));
+        prop_assert_eq!((&found, torn, skipped), (&expected, 0, 0));
+        turn(place.path());
+        prop_assert!(names(place.path()).iter().all(|name| name.ends_with(".parquet")));
+        prop_assert_eq!(replayed(place.path()), (expected, 0, 0));
     }
 }

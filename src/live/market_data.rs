@@ -13,7 +13,7 @@ use super::{House, LiveError, start, until_done};
 use crate::broker::{MarketNews, MarketWatch, Venue};
 use crate::clock::Clock;
 use crate::feed::Feed;
-use crate::history::{HistoryError, Recorder};
+use crate::history::{HistoryError, RecordFormat, Recorder};
 use crate::market::MarketEvent;
 
 /// Where market events come from.
@@ -129,9 +129,9 @@ const RECORDER_QUEUE_LEN: usize = 1 << 16;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 impl Recording {
-    pub(super) fn open(directory: &Path, feed: &Feed) -> Result<Self, HistoryError> {
+    pub(super) fn open(directory: &Path, format: RecordFormat, feed: &Feed) -> Result<Self, HistoryError> {
         Ok(Self {
-            recorder: Recorder::open(directory)?,
+            recorder: Recorder::open(directory, format)?,
             events: feed.subscribe(NAME, RECORDER_QUEUE_LEN),
             recorded: Recorded { directory: directory.to_owned(), ..Recorded::default() },
             failing: false,
@@ -163,6 +163,13 @@ impl Recording {
     /// What was written, and how many events were dropped because they came faster than that.
     pub(super) fn end(self, feed: &Feed) -> Recorded {
         let dropped = feed.heard().iter().filter(|heard| heard.name == NAME).map(|heard| heard.dropped).sum();
+        match catch_unwind(AssertUnwindSafe(|| self.recorder.end())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a recording could not be finished; its files stay as they are")
+            }
+            Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
+        }
         Recorded { dropped, ..self.recorded }
     }
 
@@ -204,7 +211,7 @@ mod tests {
     fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> Recorded {
         let (place, feed) = (tempfile::tempdir().unwrap(), Feed::default());
         let directory = place.path().join("events");
-        let mut recording = Recording::open(&directory, &feed).unwrap();
+        let mut recording = Recording::open(&directory, RecordFormat::Csv, &feed).unwrap();
         prepare(&directory);
         let trade = Trade { at: Timestamp::from_secs(1_800_000_000), price: 1.0, size: 1.0 };
         for _ in 0..count {

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::desk::Rules;
 use crate::feed::Feed;
 use crate::gate::Gate;
-use crate::history::HistoryError;
+use crate::history::{HistoryError, RecordFormat};
 use crate::inbox::{Inbox, InboxError, Settlement, Settler};
 use crate::outcome::Outcome;
 use crate::pool::{self, Floor, GiveUp, Job};
@@ -86,6 +86,8 @@ pub struct Config {
     pub feed_source: FeedSource,
     /// The directory that market events are recorded in.
     pub record: Option<PathBuf>,
+    /// What they are kept in.
+    pub record_format: RecordFormat,
 }
 
 /// Why a run failed.
@@ -123,7 +125,9 @@ pub fn run<V: Venue>(
     started: impl FnOnce(&str),
 ) -> Result<Summary, LiveError> {
     let _closed_at_last = Closing(&config.feed);
-    let recording = config.record.as_deref().map(|place| Recording::open(place, &config.feed)).transpose()?;
+    let recording = config.record.as_deref();
+    let recording =
+        recording.map(|place| Recording::open(place, config.record_format, &config.feed)).transpose()?;
     let waiting = Waiting { clock, stop, no_wait: config.no_wait, seed: config.seed };
     start_up::open_inbox(&mut inbox, &waiting)?;
     let mut broker = venue.connect().map_err(StartError::from)?;

@@ -11,6 +11,7 @@ use bot::broker::{Broker, BrokerError, Survey, Venue};
 use bot::clock::{Clock, SystemClock, Timestamp};
 use bot::desk::Rules;
 use bot::feed::Feed;
+use bot::history::RecordFormat;
 use bot::inbox::memory::MemoryStream;
 use bot::live::{self, Config, FeedSource, Stop, Summary};
 use bot::market::{SessionClock, Snapshot};
@@ -148,6 +149,7 @@ fn config(workers: usize) -> Config {
         outcome_listeners: HashMap::new(),
         feed_source: FeedSource::default(),
         record: None,
+        record_format: RecordFormat::default(),
     }
 }
 

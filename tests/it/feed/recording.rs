@@ -104,6 +104,35 @@ fn a_recording_that_was_killed_is_gone_on_with() {
 }
 
 #[test]
+fn a_recording_as_parquet_leaves_parquet_alone_and_reads_back_to_the_bit() {
+    let house = House::new();
+    let place = house.state("events");
+    let bot = record(&house, &["--record-format", "parquet"]);
+    wait_for_quotes(&place, 5);
+    bot.signal("KILL");
+    bot.end();
+    let before = recorded(&place);
+    assert!(before.len() >= 8, "a crash leaves CSV that reads");
+    let witness = Watcher::start(config(house.exchange().addr()), true);
+    witness.wait_for("a connection", |witness| witness.count(MarketNews::Connected) == 1);
+    let bot = record(&house, &["--record-format", "parquet"]);
+    wait_for_quotes(&place, before.len() + 10);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    let entries = std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path());
+    assert!(entries.into_iter().all(|path| path.extension().is_some_and(|ending| ending == "parquet")));
+    let all = recorded(&place);
+    assert_eq!(all[..before.len()], before);
+    assert!(all.is_sorted_by_key(MarketEvent::known_at));
+    assert_eq!(summary(&output)["recorded"]["events"], all.len() - before.len());
+    let last = all.last().unwrap().known_at();
+    witness.wait_for("as much", |witness| witness.events().last().unwrap().known_at() > last);
+    let shown = witness.events();
+    assert!(all[before.len()..].iter().all(|event| shown.contains(event)));
+}
+
+#[test]
 fn polled_prices_are_recorded_while_the_stream_refuses_the_keys() {
     let house = House::new();
     let place = house.state("events");
