@@ -59,6 +59,9 @@ pub struct StrategySection {
     pub params: WrittenParams,
 }
 
+/// Where scripts are found by the name of their strategy.
+const SCRIPTS: &str = "strategies";
+
 const MODES: [(&str, SizeMode); 2] =
     [(SizeMode::Target.name(), SizeMode::Target), (SizeMode::Order.name(), SizeMode::Order)];
 
@@ -159,7 +162,7 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySect
         written.fault_at(at, &["name"], "must be written, was missing".to_owned());
     }
     let name = written.take("name", name);
-    let source = source(written, at);
+    let source = source(written, at, name.as_deref());
     let symbols = symbols(written);
     let capital = written.take("capital", value::money);
     let active = written.take("active", value::truth);
@@ -208,7 +211,8 @@ fn check_make(written: &mut Written<'_, '_>, section: &StrategySection) {
     }
 }
 
-fn source(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySource> {
+/// What is written, or the script of that name in the strategies folder beside the manifest.
+fn source(written: &mut Written<'_, '_>, at: &Range<usize>, name: Option<&str>) -> Option<StrategySource> {
     let folder = written.folder().unwrap_or(Path::new("")).to_owned();
     let has = (written.value("kind"), written.value("script"));
     match has {
@@ -222,7 +226,12 @@ fn source(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySo
             None
         }
         (None, None) => {
-            let message = "either kind or script must be written, were both missing".to_owned();
+            let file = format!("{SCRIPTS}/{}{FILE_SUFFIX}", name.unwrap_or("NAME"));
+            let found = folder.join(&file);
+            if name.is_some() && found.is_file() {
+                return Some(StrategySource::Script(found));
+            }
+            let message = format!("kind or script must be written, or {file} be there, was neither");
             written.fault_at(at, &["kind"], message);
             None
         }

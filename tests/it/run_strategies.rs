@@ -82,6 +82,26 @@ fn a_strategys_signals_are_traded_like_all_others_and_its_position_follows_its_s
 }
 
 #[test]
+fn a_script_in_the_strategies_folder_is_found_by_its_strategys_name() {
+    let house = House::new();
+    std::fs::create_dir(house.state("strategies")).unwrap();
+    write(&house, "strategies/seesaw_strategy.rhai", SEESAW);
+    let size = "size = { rule = \"10sh\" }";
+    let manifest = write(&house, "run.toml", &format!("[[strategy]]\nname = \"seesaw\"\n{size}\n"));
+    let bot = start(&house, &manifest, &["--for", "1s"]);
+    wait_for_outcomes(&house, "seesaw", 1);
+    exits(&bot.end(), 0);
+    let nowhere = write(&house, "nowhere.toml", "[[strategy]]\nname = \"ghost\"\n");
+    let output = house.run(&["check", &nowhere]);
+    exits(&output, 3);
+    let says = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        says.contains("kind or script must be written, or strategies/ghost_strategy.rhai be there"),
+        "{says}"
+    );
+}
+
+#[test]
 fn strategies_are_stopped_and_started_by_name_while_the_bot_runs() {
     let house = House::new();
     let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW), ("other", SEESAW)]), &[]);
