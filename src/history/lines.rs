@@ -21,7 +21,7 @@ pub(super) struct Lines {
     path: PathBuf,
     bytes: BufReader<File>,
     /// Lines read so far, the header among them.
-    lines: u64,
+    number: u64,
     at_end: bool,
     line: Vec<u8>,
 }
@@ -32,7 +32,8 @@ impl Lines {
         let bytes = File::open(path)
             .map(|file| BufReader::with_capacity(BUFFER_BYTES, file))
             .map_err(HistoryError::io(path))?;
-        let mut file = Self { kind, path: path.to_owned(), bytes, lines: 0, at_end: false, line: Vec::new() };
+        let mut file =
+            Self { kind, path: path.to_owned(), bytes, number: 0, at_end: false, line: Vec::new() };
         let header = kind.header();
         if file.read_line(faults)? && file.line != header.as_bytes() {
             let was = String::from_utf8_lossy(&file.line).chars().take(80).collect::<String>();
@@ -48,7 +49,7 @@ impl Lines {
                 .map_err(|_| "line must be UTF-8, was not".to_owned())
                 .and_then(|line| row::parse(self.kind, line));
             match row {
-                Ok(event) => return Ok(Some((self.lines, event))),
+                Ok(event) => return Ok(Some((self.number, event))),
                 Err(rule) => faults.take(self.fault(rule))?,
             }
         }
@@ -61,7 +62,7 @@ impl Lines {
             self.line.clear();
             let limited = (&mut self.bytes).take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut self.line);
             let read = limited.map_err(HistoryError::io(&self.path))?;
-            self.lines += u64::from(read > 0);
+            self.number += u64::from(read > 0);
             if self.line.pop_if(|last| *last == b'\n').is_some() {
                 self.line.pop_if(|last| *last == b'\r');
                 return Ok(true);
@@ -69,7 +70,7 @@ impl Lines {
             if read < LINE_BYTES_MAX {
                 self.at_end = true;
                 if read > 0 {
-                    tracing::warn!(file = %self.path.display(), line = self.lines, "a torn last line is left out");
+                    tracing::warn!(file = %self.path.display(), line = self.number, "a torn last line is left out");
                     faults.torn += 1;
                 }
             } else {
@@ -83,6 +84,6 @@ impl Lines {
 
     /// What is wrong with the line read last.
     fn fault(&self, fault: String) -> HistoryError {
-        HistoryError::Line { path: self.path.clone(), line: self.lines, fault }
+        HistoryError::Line { path: self.path.clone(), line: self.number, fault }
     }
 }

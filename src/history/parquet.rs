@@ -141,8 +141,8 @@ pub(super) struct Rows {
     columns: Columns,
     /// The next row in `columns`.
     place: usize,
-    /// Rows read so far.
-    rows: u64,
+    /// The row that was read last, from 1.
+    row: u64,
     broken: bool,
 }
 
@@ -160,7 +160,7 @@ impl Rows {
         }
         let (readers, columns) = (Vec::new(), Columns::default());
         let path = path.to_owned();
-        Ok(Self { kind, path, file, group: 0, readers, columns, place: 0, rows: 0, broken: false })
+        Ok(Self { kind, path, file, group: 0, readers, columns, place: 0, row: 0, broken: false })
     }
 
     /// The next event and its row, from 1; `None` at the end of the file. A broken file ends where it is broken.
@@ -172,19 +172,19 @@ impl Rows {
                     Ok(false) => return Ok(None),
                     Err(error) => {
                         self.broken = true;
-                        let fault = format!("cannot be read after row {}: {error}", self.rows);
+                        let fault = format!("cannot be read after row {}: {error}", self.row);
                         faults.take(HistoryError::File { path: self.path.clone(), fault })?;
                         continue;
                     }
                 }
             }
-            self.rows += 1;
+            self.row += 1;
             let event = self.event(self.place);
             self.place += 1;
             match event {
-                Ok(event) => return Ok(Some((self.rows, event))),
+                Ok(event) => return Ok(Some((self.row, event))),
                 Err(fault) => {
-                    faults.take(HistoryError::Line { path: self.path.clone(), line: self.rows, fault })?;
+                    faults.take(HistoryError::Line { path: self.path.clone(), line: self.row, fault })?;
                 }
             }
         }
@@ -213,7 +213,11 @@ impl Rows {
                         Some(to) => reader.read_records(BATCH_ROWS, None, None, to)?,
                         None => return Err(odd()),
                     },
-                    _ => return Err(odd()),
+                    ColumnReader::BoolColumnReader(_)
+                    | ColumnReader::Int32ColumnReader(_)
+                    | ColumnReader::Int96ColumnReader(_)
+                    | ColumnReader::FloatColumnReader(_)
+                    | ColumnReader::FixedLenByteArrayColumnReader(_) => return Err(odd()),
                 };
                 if *read.get_or_insert(rows) != rows {
                     return Err(ParquetError::General("columns must be of one length, were not".to_owned()));
@@ -247,17 +251,18 @@ impl Rows {
                 return Err(format!("{name} must be finite and 0 or more, was {number}"));
             }
         }
-        let [a, b, c, d, e] = numbers;
-        Ok(match self.kind {
-            Kind::Quotes => {
-                MarketEvent::Quote { symbol, quote: Quote { at, bid: a, bid_size: b, ask: c, ask_size: d } }
+        Ok(match (self.kind, numbers) {
+            (Kind::Quotes, [bid, bid_size, ask, ask_size, _]) => {
+                MarketEvent::Quote { symbol, quote: Quote { at, bid, bid_size, ask, ask_size } }
             }
-            Kind::Trades => MarketEvent::Trade { symbol, trade: Trade { at, price: a, size: b } },
-            Kind::Bars => {
+            (Kind::Trades, [price, size, ..]) => {
+                MarketEvent::Trade { symbol, trade: Trade { at, price, size } }
+            }
+            (Kind::Bars, [open, high, low, close, volume]) => {
                 let span = self.columns.spans[place];
                 let span =
                     u64::try_from(span).map_err(|_| format!("span_ns must be 0 or more, was {span}"))?;
-                let bar = Bar { at, open: a, high: b, low: c, close: d, volume: e };
+                let bar = Bar { at, open, high, low, close, volume };
                 MarketEvent::Bar { symbol, bar, span: Duration::from_nanos(span) }
             }
         })
@@ -266,7 +271,7 @@ impl Rows {
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Rows").field("path", &self.path).field("row", &self.row).finish_non_exhaustive()
     }
 }
 

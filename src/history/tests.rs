@@ -264,7 +264,9 @@ fn a_day_is_turned_once_a_second_day_has_begun_after_it() {
     let place = TempDir::new().unwrap();
     let events = ["18", "19", "18", "20", "19"].map(|day| trade(&format!("2026-11-{day}T15:30:00Z"), 1.0));
     let mut recorder = Recorder::open(place.path(), RecordFormat::Parquet).unwrap();
-    events.iter().for_each(|event| recorder.record(event).unwrap());
+    for event in &events {
+        recorder.record(event).unwrap();
+    }
     let found = names(place.path());
     assert_eq!(found, ["trades-2026-11-18.parquet", "trades-2026-11-19.csv", "trades-2026-11-20.csv"]);
     recorder.end().unwrap();
@@ -325,7 +327,9 @@ fn a_row_that_makes_no_event_is_told_with_file_and_row() {
     let events = [trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", -2.0)];
     let path = place.path().join("trades-2026-11-20.parquet");
     let mut writer = super::parquet::Writer::create(super::file::Kind::Trades, &path).unwrap();
-    events.iter().for_each(|event| writer.push(event).unwrap());
+    for event in &events {
+        writer.push(event).unwrap();
+    }
     writer.finish().unwrap();
     assert_eq!(replayed(place.path()), (vec![events[0]], 0, 1));
     let error = read(place.path(), OnFault::Error).unwrap().find_map(Result::err).unwrap().to_string();
@@ -346,7 +350,9 @@ fn a_day_of_many_groups_of_rows_reads_back() {
             Trade { at: Timestamp::from_nanos(start + i64::from(place)), price: f64::from(place), size: 1.0 };
         MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade }
     };
-    (0..150_000).for_each(|place| writer.push(&event(place)).unwrap());
+    for place in 0..150_000 {
+        writer.push(&event(place)).unwrap();
+    }
     writer.finish().unwrap();
     assert!(read(place.path(), OnFault::Error).unwrap().map(Result::unwrap).eq((0..150_000).map(event)));
 }

@@ -166,8 +166,9 @@ impl Recording {
         match catch_unwind(AssertUnwindSafe(|| self.recorder.end())) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(%error, "a recording could not be finished; its files stay as they are")
+                tracing::error!(%error, "a recording could not be finished; its files stay as they are");
             }
+
             Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
         }
         Recorded { dropped, ..self.recorded }
