@@ -168,7 +168,6 @@ impl Recording {
             Ok(Err(error)) => {
                 tracing::error!(%error, "a recording could not be finished; its files stay as they are");
             }
-
             Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
         }
         Recorded { dropped, ..self.recorded }
