@@ -22,6 +22,7 @@ pub mod reply;
 pub mod ticks;
 pub mod strategy;
 pub mod sizing;
+pub mod target;
 pub mod risk;
 pub mod task;
 pub mod desk;
@@ -30,6 +31,7 @@ pub mod desk;
 pub mod broker;
 pub mod inbox;
 pub mod history;
+pub mod data;
 pub mod exchange;
 
 // Running
@@ -44,4 +46,6 @@ pub mod live;
 pub mod host;
 pub mod control;
 pub mod engine;
+pub mod backtest;
+pub mod stats;
 pub mod cli;

@@ -43,6 +43,15 @@ pub struct Trade {
     pub size: f64,
 }
 
+/// A plain number with a time, such as a news score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number {
+    /// When it was known.
+    pub at: Timestamp,
+    /// Any finite number.
+    pub value: f64,
+}
+
 /// Open, high, low, close and volume of one span.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bar {
@@ -117,6 +126,13 @@ pub enum MarketEvent {
         /// How long the span was.
         span: Duration,
     },
+    /// A number that is no price.
+    Number {
+        /// The name of the series.
+        symbol: Symbol,
+        /// The number.
+        number: Number,
+    },
 }
 
 impl MarketEvent {
@@ -125,7 +141,8 @@ impl MarketEvent {
         match self {
             MarketEvent::Quote { symbol, .. }
             | MarketEvent::Trade { symbol, .. }
-            | MarketEvent::Bar { symbol, .. } => *symbol,
+            | MarketEvent::Bar { symbol, .. }
+            | MarketEvent::Number { symbol, .. } => *symbol,
         }
     }
 
@@ -135,15 +152,17 @@ impl MarketEvent {
             MarketEvent::Quote { quote, .. } => quote.at,
             MarketEvent::Trade { trade, .. } => trade.at,
             MarketEvent::Bar { bar, span, .. } => bar.at + *span,
+            MarketEvent::Number { number, .. } => number.at,
         }
     }
 
-    /// The price it shows: a quote's mid, a print's price, a bar's close.
+    /// The price it shows: a quote's mid, a print's price, a bar's close; a number itself.
     pub fn price(&self) -> f64 {
         match self {
             MarketEvent::Quote { quote, .. } => quote.mid(),
             MarketEvent::Trade { trade, .. } => trade.price,
             MarketEvent::Bar { bar, .. } => bar.close,
+            MarketEvent::Number { number, .. } => number.value,
         }
     }
 }

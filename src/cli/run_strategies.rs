@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::exit::{Exit, Failure};
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::host::target::Sizing;
 use crate::host::{Host, Outbox, Status};
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::RedisConfig;
@@ -15,6 +14,7 @@ use crate::live::{Config, Stop};
 use crate::manifest::strategy::SizeMode;
 use crate::manifest::{Manifest, defaults};
 use crate::strategy::Runner;
+use crate::target::Sizing;
 
 /// How long strategies may take to end after the run.
 const END_WITHIN: Duration = Duration::from_secs(2);

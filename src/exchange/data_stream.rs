@@ -176,6 +176,7 @@ impl Subscription {
                 symbol: *symbol,
                 body: Body::Bar(bar.into()),
             }),
+            MarketEvent::Number { .. } => None,
         }
     }
 }

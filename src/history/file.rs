@@ -16,16 +16,18 @@ pub(super) enum Kind {
     Quotes,
     Trades,
     Bars,
+    Numbers,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::Quotes, Kind::Trades, Kind::Bars];
+    pub(super) const ALL: [Kind; 4] = [Kind::Quotes, Kind::Trades, Kind::Bars, Kind::Numbers];
 
     pub(super) fn of(event: &MarketEvent) -> Self {
         match event {
             MarketEvent::Quote { .. } => Kind::Quotes,
             MarketEvent::Trade { .. } => Kind::Trades,
             MarketEvent::Bar { .. } => Kind::Bars,
+            MarketEvent::Number { .. } => Kind::Numbers,
         }
     }
 
@@ -34,6 +36,7 @@ impl Kind {
             Kind::Quotes => "quotes",
             Kind::Trades => "trades",
             Kind::Bars => "bars",
+            Kind::Numbers => "numbers",
         }
     }
 
@@ -42,6 +45,17 @@ impl Kind {
             Kind::Quotes => "time,symbol,bid,bid_size,ask,ask_size",
             Kind::Trades => "time,symbol,price,size",
             Kind::Bars => "time,symbol,span_ns,open,high,low,close,volume",
+            Kind::Numbers => "time,symbol,value",
+        }
+    }
+
+    /// What a number of such a file may be.
+    pub(super) fn check(self, number: f64) -> Result<(), &'static str> {
+        match self {
+            Kind::Numbers if number.is_finite() => Ok(()),
+            Kind::Numbers => Err("numbers must be finite"),
+            Kind::Quotes | Kind::Trades | Kind::Bars if number.is_finite() && number >= 0.0 => Ok(()),
+            Kind::Quotes | Kind::Trades | Kind::Bars => Err("numbers must be finite and 0 or more"),
         }
     }
 }
@@ -52,6 +66,7 @@ pub(super) fn own_time(event: &MarketEvent) -> Timestamp {
         MarketEvent::Quote { quote, .. } => quote.at,
         MarketEvent::Trade { trade, .. } => trade.at,
         MarketEvent::Bar { bar, .. } => bar.at,
+        MarketEvent::Number { number, .. } => number.at,
     }
 }
 

@@ -20,7 +20,7 @@ use super::HistoryError;
 use super::file::{Kind, own_time};
 use super::reader::Faults;
 use crate::clock::Timestamp;
-use crate::market::{Bar, MarketEvent, Quote, Trade};
+use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 
 /// Rows that are held until they are written together: some ten megabytes.
 const GROUP_ROWS: usize = 1 << 16;
@@ -89,6 +89,7 @@ impl Writer {
                 let span = i64::try_from(span.as_nanos()).map_err(|_| "span_ns must be below 2^63");
                 columns.spans.push(span.map_err(HistoryError::file(&self.path))?);
             }
+            MarketEvent::Number { symbol, number } => put(symbol.as_str(), &[number.value]),
         }
         if self.columns.times.len() < GROUP_ROWS { Ok(()) } else { self.write_group() }
     }
@@ -247,9 +248,7 @@ impl Rows {
         let mut numbers = [0.0; NUMBERS];
         for ((name, column), number) in names.zip(&self.columns.numbers).zip(&mut numbers) {
             *number = column[place];
-            if !(number.is_finite() && *number >= 0.0) {
-                return Err(format!("{name} must be finite and 0 or more, was {number}"));
-            }
+            self.kind.check(*number).map_err(|rule| format!("{name}: {rule}, was {number}"))?;
         }
         Ok(match (self.kind, numbers) {
             (Kind::Quotes, [bid, bid_size, ask, ask_size, _]) => {
@@ -258,6 +257,7 @@ impl Rows {
             (Kind::Trades, [price, size, ..]) => {
                 MarketEvent::Trade { symbol, trade: Trade { at, price, size } }
             }
+            (Kind::Numbers, [value, ..]) => MarketEvent::Number { symbol, number: Number { at, value } },
             (Kind::Bars, [open, high, low, close, volume]) => {
                 let span = self.columns.spans[place];
                 let span =

@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 
 use super::file::{Kind, own_time};
 use crate::clock::Timestamp;
-use crate::market::{Bar, MarketEvent, Quote, Trade};
+use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 
 /// Appends the event's line with its line feed. Times have nanoseconds; numbers have as many digits as they need.
 pub(super) fn write(event: &MarketEvent, line: &mut String) {
@@ -22,6 +22,9 @@ pub(super) fn write(event: &MarketEvent, line: &mut String) {
         MarketEvent::Bar { symbol, bar: Bar { open, high, low, close, volume, .. }, span } => {
             writeln!(line, "{time},{symbol},{},{open},{high},{low},{close},{volume}", span.as_nanos())
         }
+        MarketEvent::Number { symbol, number: Number { value, .. } } => {
+            writeln!(line, "{time},{symbol},{value}")
+        }
     };
     written.unwrap_or_else(|_| unreachable!("a string takes all"));
 }
@@ -31,7 +34,7 @@ pub(super) fn write(event: &MarketEvent, line: &mut String) {
 /// # Errors
 /// The rule that the line breaks and what it was.
 pub(super) fn parse(kind: Kind, line: &str) -> Result<MarketEvent, String> {
-    let mut cells = Cells { header: kind.header().split(','), cells: line.split(',') };
+    let mut cells = Cells { kind, header: kind.header().split(','), rest: line.split(',') };
     let at = cells.next(Timestamp::parse_rfc3339)?;
     let symbol = cells.next(str::parse)?;
     let event = match kind {
@@ -60,30 +63,33 @@ pub(super) fn parse(kind: Kind, line: &str) -> Result<MarketEvent, String> {
             };
             MarketEvent::Bar { symbol, bar, span }
         }
+        Kind::Numbers => MarketEvent::Number { symbol, number: Number { at, value: cells.number()? } },
     };
-    match cells.cells.next() {
+    match cells.rest.next() {
         None => Ok(event),
         Some(more) => Err(format!("line must end after {}, went on with \"{more}\"", kind.header())),
     }
 }
 
 struct Cells<'a> {
+    kind: Kind,
     header: std::str::Split<'static, char>,
-    cells: std::str::Split<'a, char>,
+    rest: std::str::Split<'a, char>,
 }
 
 impl<'a> Cells<'a> {
     fn next<T, E: std::fmt::Display>(&mut self, read: impl Fn(&'a str) -> Result<T, E>) -> Result<T, String> {
         let name = self.header.next().unwrap_or_default();
-        let cell = self.cells.next().ok_or_else(|| format!("{name} is missing"))?;
+        let cell = self.rest.next().ok_or_else(|| format!("{name} is missing"))?;
         let short = || cell.chars().take(40).collect::<String>();
         read(cell).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short()))
     }
 
     fn number(&mut self) -> Result<f64, String> {
-        self.next(|cell| match cell.parse::<f64>() {
-            Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
-            Ok(_) | Err(_) => Err("numbers must be finite and 0 or more"),
+        let kind = self.kind;
+        self.next(|cell| {
+            let number = cell.parse().unwrap_or(f64::NAN);
+            kind.check(number).map(|()| number)
         })
     }
 }

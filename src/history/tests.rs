@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{OnFault, RecordFormat, Recorder, read};
 use crate::clock::Timestamp;
-use crate::market::{Bar, MarketEvent, Quote, Trade};
+use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 
 fn time(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
@@ -367,10 +367,11 @@ fn events() -> impl Strategy<Value = MarketEvent> {
     let number = || prop_oneof![Just(0.0), 0.0..1_000.0, proptest::num::f64::POSITIVE];
     let symbol = "[A-Z][A-Z0-9./-]{0,14}".prop_map(|ticker| ticker.parse().unwrap());
     let numbers = (number(), number(), number(), number(), number());
-    (0..3, at, symbol, numbers, any::<u32>()).prop_map(|(kind, at, symbol, (a, b, c, d, e), span)| match kind
+    (0..4, at, symbol, numbers, any::<u32>()).prop_map(|(kind, at, symbol, (a, b, c, d, e), span)| match kind
     {
         0 => MarketEvent::Quote { symbol, quote: Quote { at, bid: a, bid_size: b, ask: c, ask_size: d } },
         1 => MarketEvent::Trade { symbol, trade: Trade { at, price: a, size: b } },
+        2 => MarketEvent::Number { symbol, number: Number { at, value: a - b } },
         _ => MarketEvent::Bar {
             symbol,
             bar: Bar { at, open: a, high: b, low: c, close: d, volume: e },
@@ -391,6 +392,7 @@ proptest! {
             MarketEvent::Quote { .. } => 0,
             MarketEvent::Trade { .. } => 1,
             MarketEvent::Bar { .. } => 2,
+            MarketEvent::Number { .. } => 3,
         };
         let day = |event: &MarketEvent| super::file::DayFile::of(event).day;
         let mut expected = events;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, never, select};
 
-use super::target::{Ask, Sizing, Targets};
 use super::{Outbox, Status, Switch, lock};
 use crate::clock::{Clock, Timestamp};
 use crate::market::MarketEvent;
@@ -14,6 +13,7 @@ use crate::outcome::Outcome;
 use crate::signal::EntryId;
 use crate::strategy::{Fill, Runner, RunnerFailure, Wish};
 use crate::symbol::Symbol;
+use crate::target::{Ask, Sizing, Targets};
 use crate::units::Quantity;
 
 pub(super) struct Booth {

@@ -4,7 +4,6 @@
 //! orders have all the pool's promises. A strategy that fails, panics or never returns hurts only itself.
 
 mod booth;
-pub mod target;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,8 +22,8 @@ use crate::outcome::Outcome;
 use crate::signal::EntryId;
 use crate::strategy::Runner;
 
+use crate::target::Sizing;
 use booth::Booth;
-use target::Sizing;
 
 /// Puts one entry onto the signal stream; an error says why, and the entry may be there all the same.
 pub type Outbox = Box<dyn FnMut(&[(&str, &str)]) -> Result<EntryId, String> + Send>;

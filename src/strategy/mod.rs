@@ -162,13 +162,14 @@ pub trait Strategy: Send {
     }
 }
 
-/// The price that a strategy may reckon with: none when a side of the quote is missing, the quote is crossed, or the
-/// number is not finite and above 0.
+/// The price that a strategy may reckon with: none when a side of the quote is missing, the quote is crossed, the
+/// price is not finite and above 0, or the event is a number that is no price.
 pub fn usable_price(event: &MarketEvent) -> Option<f64> {
     let price = event.price();
     let is_sane = match event {
         MarketEvent::Quote { quote, .. } => quote.bid > 0.0 && quote.ask >= quote.bid,
         MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => price > 0.0,
+        MarketEvent::Number { .. } => false,
     };
     (is_sane && price.is_finite()).then_some(price)
 }

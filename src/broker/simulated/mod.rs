@@ -18,6 +18,7 @@ pub mod prices;
 mod queries;
 mod refusal;
 mod tape;
+mod terms;
 mod venue;
 pub mod wallet;
 
@@ -29,6 +30,7 @@ pub use order::{Amount, Event, EventKind, FillDetail, PaperOrder, Request};
 pub use queries::{Filter, Which};
 pub use refusal::Refusal;
 pub use tape::Timeframe;
+pub use terms::{Fees, FillModel, Terms};
 pub use venue::{SimulatedBroker, SimulatedVenue};
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn register_event(engine: &mut Engine) {
             MarketEvent::Quote { .. } => "quote",
             MarketEvent::Trade { .. } => "trade",
             MarketEvent::Bar { .. } => "bar",
+            MarketEvent::Number { .. } => "number",
         })
         .register_get("symbol", |event: &mut EventView| event.0.symbol().as_str().to_owned())
         .register_get("time", |event: &mut EventView| event.0.known_at().millis())
@@ -37,7 +38,7 @@ fn register_event(engine: &mut Engine) {
         .register_get("low", |event: &mut EventView| of_bar(event, |bar| bar.low))
         .register_get("close", |event: &mut EventView| of_bar(event, |bar| bar.close))
         .register_get("volume", |event: &mut EventView| match event.0 {
-            MarketEvent::Quote { .. } => Dynamic::UNIT,
+            MarketEvent::Quote { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
             MarketEvent::Trade { trade, .. } => trade.size.into(),
             MarketEvent::Bar { bar, .. } => bar.volume.into(),
         });
@@ -56,13 +57,13 @@ fn register_fill(engine: &mut Engine) {
 fn of_quote(event: &EventView, field: impl Fn(&Quote) -> f64) -> Dynamic {
     match &event.0 {
         MarketEvent::Quote { quote, .. } => field(quote).into(),
-        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => Dynamic::UNIT,
+        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
     }
 }
 
 fn of_bar(event: &EventView, field: impl Fn(&Bar) -> f64) -> Dynamic {
     match &event.0 {
         MarketEvent::Bar { bar, .. } => field(bar).into(),
-        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } => Dynamic::UNIT,
+        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
     }
 }

@@ -1,0 +1,179 @@
+//! Data events: rows of history from files, recordings, the broker or a seeded generator, streamed in chunks.
+//!
+//! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
+
+pub mod spec;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+use crate::history::HistoryError;
+use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
+use crate::symbol::Symbol;
+
+pub use spec::{OnBadRow, OnGap, Origin, Spec};
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Open, high, low, close, volume of a span; a row's time is the span's start.
+    Bar {
+        /// How long each bar is.
+        span: Duration,
+    },
+    /// Bid, bid size, ask, ask size.
+    Quote,
+    /// Price, size.
+    Trade,
+    /// A number.
+    Number,
+}
+
+/// A time and up to five numbers: compact, so that what is loaded costs 48 bytes an event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// The event's own time: a bar's is the start of its span.
+    pub at: Timestamp,
+    /// In the order that [`Shape`] names them; the rest is 0.
+    pub values: [f64; 5],
+}
+
+/// Some events of one source, in order of time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chunk {
+    /// All of one symbol and one shape.
+    Rows {
+        /// Of what.
+        symbol: Symbol,
+        /// What each row is.
+        shape: Shape,
+        /// The rows.
+        rows: Vec<Row>,
+    },
+    /// Of several symbols or shapes, as a recorded session has them.
+    Mixed(Vec<MarketEvent>),
+}
+
+impl Row {
+    /// The row as an event.
+    #[inline]
+    pub fn event(&self, symbol: Symbol, shape: Shape) -> MarketEvent {
+        let (at, [one, two, three, four, five]) = (self.at, self.values);
+        match shape {
+            Shape::Bar { span } => MarketEvent::Bar {
+                symbol,
+                bar: Bar { at, open: one, high: two, low: three, close: four, volume: five },
+                span,
+            },
+            Shape::Quote => MarketEvent::Quote {
+                symbol,
+                quote: Quote { at, bid: one, bid_size: two, ask: three, ask_size: four },
+            },
+            Shape::Trade => MarketEvent::Trade { symbol, trade: Trade { at, price: one, size: two } },
+            Shape::Number => MarketEvent::Number { symbol, number: Number { at, value: one } },
+        }
+    }
+}
+
+impl Shape {
+    /// When a row of this shape with the time `at` is known: a bar at its end.
+    #[inline]
+    pub fn known_at(self, at: Timestamp) -> Timestamp {
+        match self {
+            Shape::Bar { span } => at + span,
+            Shape::Quote | Shape::Trade | Shape::Number => at,
+        }
+    }
+}
+
+impl Chunk {
+    /// How many events it holds.
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Rows { rows, .. } => rows.len(),
+            Chunk::Mixed(events) => events.len(),
+        }
+    }
+
+    /// True when it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a source read so far, and what it found wrong on the way.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Account {
+    /// Events given.
+    pub events: u64,
+    /// Bytes read of files; 0 for what is no file.
+    pub bytes: u64,
+    /// When the first event given was known.
+    pub first: Option<Timestamp>,
+    /// When the last event given was known.
+    pub last: Option<Timestamp>,
+    /// Rows left out, by policy.
+    pub skipped: u64,
+    /// Bars put in where some were missing, by policy.
+    pub filled: u64,
+    /// Bars missing within sessions that had others.
+    pub missing: u64,
+    /// The first faults and gaps in words, each with file and line; at most [`NOTES_MAX`].
+    pub notes: Vec<String>,
+}
+
+/// So many faults and gaps are kept in words; all are counted.
+pub const NOTES_MAX: usize = 100;
+
+/// Events of one origin, in order of [`MarketEvent::known_at`].
+pub trait Source: Send {
+    /// The next events, never empty; `None` at the end. After an error there is nothing more.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a row that breaks a rule where the policy refuses it.
+    fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError>;
+
+    /// What was read so far.
+    fn account(&self) -> Account;
+}
+
+/// Why data cannot be had.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// There is no such file.
+    #[error("data \"{name}\": file must exist, was \"{}\"", path.display())]
+    NotFound {
+        /// The source's name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A row breaks a rule, or a file is not what it is said to be (line 0: the file as a whole).
+    #[error("{}{}: {fault}", path.display(), if *line > 0 { format!(":{line}") } else { String::new() })]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// From 1; a CSV header is line 1.
+        line: u64,
+        /// The rule, then the value.
+        fault: String,
+    },
+    /// A recorded session cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The broker's history cannot be had; the text says why and what to do.
+    #[error("{0}")]
+    Download(String),
+}
