@@ -53,9 +53,9 @@ impl Kind {
     pub(super) fn check(self, number: f64) -> Result<(), &'static str> {
         match self {
             Kind::Numbers if number.is_finite() => Ok(()),
-            Kind::Numbers => Err("numbers must be finite"),
+            Kind::Numbers => Err("must be finite"),
             Kind::Quotes | Kind::Trades | Kind::Bars if number.is_finite() && number >= 0.0 => Ok(()),
-            Kind::Quotes | Kind::Trades | Kind::Bars => Err("numbers must be finite and 0 or more"),
+            Kind::Quotes | Kind::Trades | Kind::Bars => Err("must be finite and 0 or more"),
         }
     }
 }

@@ -248,7 +248,7 @@ impl Rows {
         let mut numbers = [0.0; NUMBERS];
         for ((name, column), number) in names.zip(&self.columns.numbers).zip(&mut numbers) {
             *number = column[place];
-            self.kind.check(*number).map_err(|rule| format!("{name}: {rule}, was {number}"))?;
+            self.kind.check(*number).map_err(|rule| format!("{name} {rule}, was {number}"))?;
         }
         Ok(match (self.kind, numbers) {
             (Kind::Quotes, [bid, bid_size, ask, ask_size, _]) => {

@@ -89,7 +89,7 @@ impl<'a> Cells<'a> {
         let kind = self.kind;
         self.next(|cell| {
             let number = cell.parse().unwrap_or(f64::NAN);
-            kind.check(number).map(|()| number)
+            kind.check(number).map(|()| number).map_err(|rule| format!("numbers {rule}"))
         })
     }
 }
