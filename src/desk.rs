@@ -1,6 +1,6 @@
 //! The desk: books, sizing and risk behind two verbs, decide and apply. Plain, synchronous, deterministic; time is an argument.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -67,14 +67,14 @@ pub struct Statement {
 #[derive(Debug)]
 pub struct Desk {
     rules: Rules,
-    weights: HashMap<Symbol, Weight>,
+    weights: BTreeMap<Symbol, Weight>,
     cash: Money,
     /// Buying power less cash where the broker gives less than the cash, at the last reading; 0 or negative.
     power_gap: Money,
     holdings: BTreeMap<Symbol, Held>,
     /// Shares that orders of others hold, by the broker's last word.
-    held_elsewhere: HashMap<Symbol, Quantity>,
-    in_flight: HashMap<EntryId, InFlight>,
+    held_elsewhere: BTreeMap<Symbol, Quantity>,
+    in_flight: BTreeMap<EntryId, InFlight>,
     approvals: VecDeque<Timestamp>,
     start_equity: Money,
     fills: u64,
@@ -85,6 +85,18 @@ pub struct Desk {
 struct Held {
     position: Position,
     mark: Option<Price>,
+}
+
+/// What orders in flight will change.
+#[derive(Debug, Default)]
+struct Committed {
+    /// Cash that is set aside, whatever the symbol.
+    cash: Money,
+    /// Shares of the symbol that are set aside.
+    shares: Quantity,
+    /// Shares of the symbol ordered and not yet filled.
+    buys: Quantity,
+    sells: Quantity,
 }
 
 #[derive(Debug)]
@@ -114,8 +126,8 @@ impl Desk {
             cash: Money::ZERO,
             power_gap: Money::ZERO,
             holdings: BTreeMap::new(),
-            held_elsewhere: HashMap::new(),
-            in_flight: HashMap::new(),
+            held_elsewhere: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             approvals: VecDeque::new(),
             start_equity: Money::ZERO,
             fills: 0,
@@ -149,9 +161,13 @@ impl Desk {
         }
         let quote = risk::check_market(signal, snapshot.as_ref(), market.session, &self.rules.limits, now)?;
         let order_type = self.price(signal, quote)?;
+        let committed = self.committed(signal.symbol);
+        let available = self.available_cash(&committed);
         let (price, quantity) = match signal.side {
-            Side::Buy => (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask))),
-            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid)?),
+            Side::Buy => {
+                (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask), available, &committed))
+            }
+            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid, &committed)?),
         };
         let request = OrderRequest {
             client_order_id: client_order_id.clone(),
@@ -161,7 +177,7 @@ impl Desk {
             order_type,
             time_in_force: TimeInForce::Ioc,
         };
-        let standing = self.standing(signal.symbol, now);
+        let standing = self.standing(signal.symbol, available, &committed, now);
         let approved = risk::judge(Plan { request, price }, &standing, &self.rules.limits)?;
         self.reserve(signal, &approved, now);
         Ok(approved)
@@ -267,9 +283,18 @@ impl Desk {
         self.cash -= fee;
     }
 
-    fn size_buy(&self, signal: &Signal, price: Price) -> Quantity {
+    fn size_buy(
+        &self,
+        signal: &Signal,
+        price: Price,
+        available_cash: Money,
+        committed: &Committed,
+    ) -> Quantity {
+        if let Some(wanted) = signal.quantity {
+            return wanted;
+        }
         let held = self.held(signal.symbol);
-        let in_flight = self.in_flight_quantity(signal.symbol, Side::Buy);
+        let in_flight = committed.buys;
         // A buy that closes a short position goes to flat at the most: a flip is two orders.
         let cover = if held.get().is_sign_negative() && !held.is_zero() {
             Some((-held - in_flight).max(Quantity::ZERO))
@@ -277,20 +302,17 @@ impl Desk {
             None
         };
         let means = BuyingMeans {
-            available_cash: self.available_cash(),
+            available_cash,
             equity: self.equity(),
             weight: self.weights.get(&signal.symbol).copied().unwrap_or(Weight::ZERO),
             held_value: self.value(signal.symbol) + price * in_flight,
             price,
         };
-        let wanted = signal.quantity.unwrap_or_else(|| sizing::buy_quantity(self.rules.size, &means));
-        match cover {
-            Some(cover) if signal.quantity.is_none() => wanted.min(cover),
-            Some(_) | None => wanted,
-        }
+        let wanted = sizing::buy_quantity(self.rules.size, &means);
+        cover.map_or(wanted, |cover| wanted.min(cover))
     }
 
-    fn size_sell(&self, signal: &Signal, bid: Price) -> Result<Quantity, Refusal> {
+    fn size_sell(&self, signal: &Signal, bid: Price, committed: &Committed) -> Result<Quantity, Refusal> {
         if self.rules.sell == SellRule::InProfit {
             let entry = self.holdings.get(&signal.symbol).and_then(|held| held.position.average_price());
             if entry.is_none_or(|entry| bid <= entry) && self.held(signal.symbol).is_positive() {
@@ -298,8 +320,10 @@ impl Desk {
                 return Err(Refusal::NotInProfit { bid, entry });
             }
         }
-        let available = self.available_shares(signal.symbol);
-        Ok(signal.quantity.unwrap_or_else(|| sizing::sell_quantity(self.rules.size, available, bid)))
+        Ok(signal.quantity.unwrap_or_else(|| {
+            let available = self.available_shares(signal.symbol, committed);
+            sizing::sell_quantity(self.rules.size, available, bid)
+        }))
     }
 
     /// A signal's own limit wins. Limits are rounded to the tick on the safe side: a buy down, a sell up.
@@ -324,16 +348,20 @@ impl Desk {
             .map_err(|_| Refusal::LimitTooLow(limit))
     }
 
-    fn standing(&mut self, symbol: Symbol, now: Timestamp) -> Standing {
+    fn standing(
+        &mut self,
+        symbol: Symbol,
+        available_cash: Money,
+        committed: &Committed,
+        now: Timestamp,
+    ) -> Standing {
         while self.approvals.front().is_some_and(|at| now.since(*at) >= MINUTE) {
             self.approvals.pop_front();
         }
-        let buys = self.in_flight_quantity(symbol, Side::Buy);
-        let sells = self.in_flight_quantity(symbol, Side::Sell);
         Standing {
-            available_cash: self.available_cash(),
-            available_shares: self.available_shares(symbol),
-            held: self.held(symbol) + buys - sells,
+            available_cash,
+            available_shares: self.available_shares(symbol, committed),
+            held: self.held(symbol) + committed.buys - committed.sells,
             orders_last_minute: u32::try_from(self.approvals.len()).unwrap_or(u32::MAX),
         }
     }
@@ -358,23 +386,36 @@ impl Desk {
         self.holdings.get(&symbol).map_or(Quantity::ZERO, |held| held.position.quantity())
     }
 
-    /// Shares ordered and not yet filled.
-    fn in_flight_quantity(&self, symbol: Symbol, side: Side) -> Quantity {
-        let of_symbol = self.in_flight.values().filter(|order| order.symbol == symbol && order.side == side);
-        of_symbol.map(|order| (order.quantity - order.filled).max(Quantity::ZERO)).sum()
+    /// What orders in flight will change.
+    fn committed(&self, symbol: Symbol) -> Committed {
+        let mut committed = Committed::default();
+        for order in self.in_flight.values() {
+            committed.cash += order.reserved_cash;
+            if order.symbol == symbol {
+                let rest = (order.quantity - order.filled).max(Quantity::ZERO);
+                match order.side {
+                    Side::Buy => committed.buys += rest,
+                    Side::Sell => committed.sells += rest,
+                }
+                committed.shares += order.reserved_shares;
+            }
+        }
+        committed
     }
 
-    fn available_shares(&self, symbol: Symbol) -> Quantity {
-        let reserved =
-            self.in_flight.values().filter(|order| order.symbol == symbol).map(|order| order.reserved_shares);
+    fn available_shares(&self, symbol: Symbol, committed: &Committed) -> Quantity {
         let elsewhere = self.held_elsewhere.get(&symbol).copied().unwrap_or_default();
-        (self.held(symbol) - reserved.sum() - elsewhere).max(Quantity::ZERO)
+        (self.held(symbol) - committed.shares - elsewhere).max(Quantity::ZERO)
     }
 
     /// Cash less what orders in flight may cost, less the buffer that market orders need at the broker.
-    fn available_cash(&self) -> Money {
-        let reserved: Money = self.in_flight.values().map(|order| order.reserved_cash).sum();
-        self.cash + self.power_gap - reserved - self.equity().max(Money::ZERO) * self.rules.cash_buffer
+    fn available_cash(&self, committed: &Committed) -> Money {
+        let buffer = if self.rules.cash_buffer == Weight::ZERO {
+            Money::ZERO
+        } else {
+            self.equity().max(Money::ZERO) * self.rules.cash_buffer
+        };
+        self.cash + self.power_gap - committed.cash - buffer
     }
 
     fn value(&self, symbol: Symbol) -> Money {

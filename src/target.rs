@@ -132,8 +132,11 @@ impl Targets {
 /// The position that a signal of `strength` stands for at `price`; `None` where only the desk can tell.
 pub fn target(sizing: &Sizing, strength: Strength, price: f64) -> Option<Quantity> {
     let full = full_size(sizing, price)?;
-    let exact = Decimal::from_f64(strength.get()).unwrap_or_default();
-    let target = Quantity::new(full.get().saturating_mul(exact)).whole();
+    let target = match strength.get() {
+        1.0 => full,
+        -1.0 => -full,
+        part => Quantity::new(full.get().saturating_mul(Decimal::from_f64(part).unwrap_or_default())).whole(),
+    };
     Some(if sizing.short { target } else { target.max(Quantity::ZERO) })
 }
 

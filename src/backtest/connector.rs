@@ -354,10 +354,10 @@ fn volume(terms: &Terms, volume: f64) -> (Quantity, Quantity) {
 const UNBOUNDED: Decimal = Decimal::from_parts(u32::MAX, u32::MAX, 0, false, 0);
 
 fn slipped(terms: &Terms, side: Side, price: Price) -> Option<Price> {
-    let slippage = terms.slippage.fraction();
-    if slippage.is_zero() {
+    if terms.slippage.is_zero() {
         return Some(price);
     }
+    let slippage = terms.slippage.fraction();
     let (factor, strategy) = match side {
         Side::Buy => (Decimal::ONE + slippage, RoundingStrategy::ToPositiveInfinity),
         Side::Sell => (Decimal::ONE - slippage, RoundingStrategy::ToNegativeInfinity),

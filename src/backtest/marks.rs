@@ -78,6 +78,11 @@ impl Marks {
         self.prices.resize(slots, vec![f64::NAN; self.taken.len()]);
     }
 
+    /// The last event's time.
+    pub(super) fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
     /// An event at `at` is about to happen.
     #[inline]
     pub(super) fn begin(&mut self, at: Timestamp, portfolio: &mut Portfolio) {

@@ -63,7 +63,6 @@ struct Owner {
 struct Open {
     task: OrderTask,
     signal: EntryId,
-    order: OrderReport,
     owner: usize,
     transaction: usize,
     slot: Slot,
@@ -363,11 +362,10 @@ impl Portfolio {
                         average_price: None,
                         submitted_at: Some(now),
                     };
-                    task.on(Reply::Report(order.clone()), now);
+                    task.on(Reply::Report(order), now);
                     let order_type = request.order_type;
                     let quantity = request.quantity;
-                    let open =
-                        Open { task, signal: signal.id, order, owner: plan.owner, transaction: number, slot };
+                    let open = Open { task, signal: signal.id, owner: plan.owner, transaction: number, slot };
                     let key = self.keep(open);
                     let met = self.connector.submit(slot, working(key, plan.side, order_type, quantity), now);
                     if let Some(met) = met {
@@ -388,7 +386,7 @@ impl Portfolio {
     fn end_order(&mut self, met: &Met, now: Timestamp) {
         let Some(mut open) = self.open[met.key].take() else { return };
         self.free.push(met.key);
-        let mut report = open.order;
+        let Some(mut report) = open.task.report().cloned() else { return };
         let mut unpaid = None;
         match met.end {
             MetEnd::Filled { quantity, price, fee } => {

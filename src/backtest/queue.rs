@@ -2,21 +2,29 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::data::{Chunk, DataError, Source};
-use crate::market::MarketEvent;
 
 /// Sources in their order; at one instant the first source's events come first.
 pub struct Queue {
     feeds: Vec<Feed>,
     /// The next event of each feed but the leading one.
     heap: BinaryHeap<Reverse<Key>>,
-    /// The feed that is read from, as long as its events come before all others'.
+    /// The feed that was read from last; it is not in the heap.
     leading: Option<usize>,
-    /// The first event of the others.
-    rival: Key,
+}
+
+/// Some events of one source.
+pub struct Stretch {
+    /// The place of the source.
+    pub source: usize,
+    /// Where they are.
+    pub chunk: Arc<Chunk>,
+    /// Which of the chunk's events, never empty.
+    pub range: Range<usize>,
 }
 
 /// When, and of which source.
@@ -36,7 +44,7 @@ impl Queue {
     /// # Errors
     /// A source that cannot be read.
     pub fn new(sources: Vec<Box<dyn Source>>) -> Result<Self, DataError> {
-        let mut queue = Self { feeds: Vec::new(), heap: BinaryHeap::new(), leading: None, rival: NOBODY };
+        let mut queue = Self { feeds: Vec::new(), heap: BinaryHeap::new(), leading: None };
         for (place, source) in sources.into_iter().enumerate() {
             let mut feed = Feed { source, chunk: Arc::new(Chunk::Mixed(Vec::new())), place: 0 };
             if let Some(at) = feed.peek()? {
@@ -44,46 +52,31 @@ impl Queue {
             }
             queue.feeds.push(feed);
         }
-        queue.lead();
         Ok(queue)
     }
 
-    /// The next event and the place of its source.
+    /// The next events of one source, as many as come before all others'.
     ///
     /// # Errors
     /// A source that cannot be read any further.
-    #[inline]
-    pub fn pop(&mut self) -> Result<Option<(usize, MarketEvent)>, DataError> {
-        let Some(place) = self.leading else { return Ok(None) };
-        let feed = &mut self.feeds[place];
-        let event = feed.take();
-        match feed.at() {
-            Some(at) if (at, place) < self.rival => {}
-            _ => self.change()?,
+    pub fn pop(&mut self) -> Result<Option<Stretch>, DataError> {
+        if let Some(place) = self.leading.take()
+            && let Some(at) = self.feeds[place].peek()?
+        {
+            self.heap.push(Reverse((at, place)));
         }
-        Ok(Some((place, event)))
+        let Some(Reverse((_, place))) = self.heap.pop() else { return Ok(None) };
+        self.leading = Some(place);
+        let rival = self.heap.peek().map_or(NOBODY, |Reverse(key)| *key);
+        let feed = &mut self.feeds[place];
+        let from = feed.place;
+        feed.place = feed.end((rival.0, place), rival.1);
+        Ok(Some(Stretch { source: place, chunk: Arc::clone(&feed.chunk), range: from..feed.place }))
     }
 
     /// The sources, for their accounts.
     pub fn sources(&self) -> impl Iterator<Item = &dyn Source> {
         self.feeds.iter().map(|feed| &*feed.source)
-    }
-
-    /// The leading feed's chunk is used up, or another feed's event comes first.
-    #[cold]
-    fn change(&mut self) -> Result<(), DataError> {
-        if let Some(place) = self.leading
-            && let Some(at) = self.feeds[place].peek()?
-        {
-            self.heap.push(Reverse((at, place)));
-        }
-        self.lead();
-        Ok(())
-    }
-
-    fn lead(&mut self) {
-        self.leading = self.heap.pop().map(|Reverse((_, place))| place);
-        self.rival = self.heap.peek().map_or(NOBODY, |Reverse(key)| *key);
     }
 }
 
@@ -95,26 +88,24 @@ impl Feed {
             self.chunk = chunk;
             self.place = 0;
         }
-        Ok(self.at())
+        Ok(Some(self.at(self.place)))
     }
 
-    /// When the next event of this chunk is known.
-    #[inline]
-    fn at(&self) -> Option<Timestamp> {
-        match &*self.chunk {
-            Chunk::Rows { shape, rows, .. } => rows.get(self.place).map(|row| shape.known_at(row.at)),
-            Chunk::Mixed(events) => events.get(self.place).map(MarketEvent::known_at),
+    /// The place behind the last event that comes before the rival's, which is of source `rival`.
+    fn end(&self, (until, own): Key, rival: usize) -> usize {
+        let comes_first = |at: Timestamp| at < until || (at == until && own < rival);
+        if until == Timestamp::MAX {
+            return self.chunk.len();
         }
+        (self.place..self.chunk.len()).find(|place| !comes_first(self.at(*place))).unwrap_or(self.chunk.len())
     }
 
-    /// The next event; there is one.
+    /// When an event of this chunk is known.
     #[inline]
-    fn take(&mut self) -> MarketEvent {
-        let place = self.place;
-        self.place += 1;
+    fn at(&self, place: usize) -> Timestamp {
         match &*self.chunk {
-            Chunk::Rows { symbol, shape, rows } => rows[place].event(*symbol, *shape),
-            Chunk::Mixed(events) => events[place],
+            Chunk::Rows { shape, rows, .. } => shape.known_at(rows[place].at),
+            Chunk::Mixed(events) => events[place].known_at(),
         }
     }
 }
@@ -160,8 +151,9 @@ mod tests {
     fn drain(sources: Vec<Box<dyn Source>>) -> Vec<(i64, usize, f64)> {
         let mut queue = Queue::new(sources).unwrap();
         let mut found = Vec::new();
-        while let Some((place, event)) = queue.pop().unwrap() {
-            found.push((event.known_at().nanos() / 1_000_000_000, place, event.price()));
+        while let Some(Stretch { source, chunk, range }) = queue.pop().unwrap() {
+            let Chunk::Rows { rows, .. } = &*chunk else { unreachable!("sources are of rows") };
+            found.extend(rows[range].iter().map(|row| (row.at.millis() / 1_000, source, row.values[0])));
         }
         found
     }

@@ -6,12 +6,12 @@ use super::board::{Prices, Slot};
 use super::connector::{Connector, Met};
 use super::marks::{Marks, Period};
 use super::portfolio::Portfolio;
-use super::queue::Queue;
+use super::queue::{Queue, Stretch};
 use super::record::{End, Record};
 use crate::account::Account;
 use crate::broker::simulated::Terms;
 use crate::clock::Timestamp;
-use crate::data::{DataError, Source};
+use crate::data::{Chunk, DataError, Source};
 use crate::desk::{Desk, Rules};
 use crate::market::MarketEvent;
 use crate::strategy::{Runner, usable_price};
@@ -102,11 +102,13 @@ pub fn run(setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Reco
 
     let mut queue = Queue::new(sources)?;
     let mut interrupted = false;
-    while let Some((source, event)) = queue.pop()? {
-        run.step(source, &event);
-        if run.events.is_multiple_of(GLANCE_EVENTS) {
+    let mut seen = 0;
+    while let Some(stretch) = queue.pop()? {
+        run.go(&stretch);
+        if run.events - seen >= GLANCE_EVENTS {
+            seen = run.events;
             let bytes = queue.sources().map(|source| source.account().bytes).sum();
-            if !go_on(Progress { events: run.events, at: event.known_at(), bytes }) {
+            if !go_on(Progress { events: run.events, at: run.marks.last_at(), bytes }) {
                 interrupted = true;
                 break;
             }
@@ -138,6 +140,15 @@ struct Run {
 }
 
 impl Run {
+    fn go(&mut self, Stretch { source, chunk, range }: &Stretch) {
+        match &**chunk {
+            Chunk::Rows { symbol, shape, rows } => {
+                rows[range.clone()].iter().for_each(|row| self.step(*source, &row.event(*symbol, *shape)));
+            }
+            Chunk::Mixed(events) => events[range.clone()].iter().for_each(|event| self.step(*source, event)),
+        }
+    }
+
     #[inline]
     fn step(&mut self, source: usize, event: &MarketEvent) {
         self.events += 1;

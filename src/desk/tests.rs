@@ -1,5 +1,7 @@
 //! The desk's promises.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -215,7 +217,7 @@ proptest! {
             }
             prop_assert!(desk.cash >= Money::ZERO);
             prop_assert!(desk.held(nvda()) >= Quantity::ZERO);
-            prop_assert!(desk.available_cash() >= Money::ZERO);
+            prop_assert!(desk.available_cash(&desk.committed(nvda())) >= Money::ZERO);
         }
     }
 }
