@@ -60,7 +60,7 @@ pub(super) struct Written<'s, 't> {
     source: &'s mut Source<'t>,
     path: String,
     table: Option<&'s DeTable<'s>>,
-    known: Vec<&'static str>,
+    known: Vec<&'s str>,
 }
 
 impl<'s, 't> Written<'s, 't> {
@@ -94,17 +94,26 @@ impl<'s, 't> Written<'s, 't> {
 
     /// The section `S`, as written or empty.
     pub(super) fn section<S: Section>(&mut self) -> S {
-        let table = match self.value(S::NAME) {
+        self.section_by(S::NAME, S::read)
+    }
+
+    /// What `read` makes of the table `[name]`, as written or empty.
+    pub(super) fn section_by<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> T {
+        let table = match self.value(name) {
             None => None,
             Some(Value { kind: DeValue::Table(table), .. }) => Some(table),
             Some(value) => {
-                let rule = format!("must be one table, written as [{}]", S::NAME);
-                self.fault_at(&value.span, &[S::NAME], value.breaks(&rule));
+                let rule = format!("must be one table, written as [{name}]");
+                self.fault_at(&value.span, &[name], value.breaks(&rule));
                 None
             }
         };
-        let mut written = Written::new(self.source, join(&self.path, S::NAME), table);
-        let section = S::read(&mut written);
+        let mut written = Written::new(self.source, join(&self.path, name), table);
+        let section = read(&mut written);
         written.finish();
         section
     }
@@ -122,6 +131,29 @@ impl<'s, 't> Written<'s, 't> {
             return None;
         };
         Some(self.inside(join(&self.path, key), table, read))
+    }
+
+    /// Every key that was not asked for yet, in the order of the text, each with its place; now they are known.
+    pub(super) fn others(&mut self) -> Vec<(&'s str, Range<usize>, Option<Value<'s>>)> {
+        let Some(table) = self.table else { return Vec::new() };
+        let mut others: Vec<_> = table
+            .iter()
+            .map(|(key, value)| (&**key.get_ref(), key.span(), Value::of(value)))
+            .filter(|(key, ..)| !self.known.contains(key))
+            .collect();
+        others.sort_by_key(|(_, at, _)| at.start);
+        self.known.extend(others.iter().map(|(key, ..)| *key));
+        others
+    }
+
+    /// What `read` makes of the table `key`, which is `table`.
+    pub(super) fn table_of<T>(
+        &mut self,
+        key: &str,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> T {
+        self.inside(join(&self.path, key), table, read)
     }
 
     /// What `read` makes of each table `[[key]]`. In faults a table goes by its `name`, or by its number from 1.
@@ -147,6 +179,32 @@ impl<'s, 't> Written<'s, 't> {
             let name = name.map_or_else(|| (index + 1).to_string(), str::to_owned);
             let path = join(&join(&self.path, key), &name);
             taken.push(self.inside(path, table, |written| read(written, &value.span)));
+        }
+        taken
+    }
+
+    /// What `read` makes of each table `[key.NAME]`, in the order of the text; it gets the name and its place.
+    pub(super) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Written<'_, 't>, &str, &Range<usize>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let rule = format!("must be tables, each written as [{key}.NAME]");
+        if !value.kind.is_table() {
+            self.fault_at(&value.span, &[key], value.breaks(&rule));
+        }
+        let mut entries = value.entries();
+        entries.sort_by_key(|(_, at, _)| at.start);
+        let mut taken = Vec::new();
+        for (name, at, value) in entries {
+            let Some(value) = value else { continue };
+            let DeValue::Table(table) = value.kind else {
+                self.fault_at(&value.span, &[key, name], value.breaks(&rule));
+                continue;
+            };
+            let path = join(&join(&self.path, key), name);
+            taken.push(self.inside(path, table, |written| read(written, name, &at)));
         }
         taken
     }
@@ -198,10 +256,15 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
-    let allowed = known.join(", ");
+    format!("unknown key, {}", did_you_mean(name, known))
+}
+
+/// The nearest of the known names, where there is one near, and all of them.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     match nearest(name, known) {
-        Some(near) => format!("unknown key, did you mean \"{near}\"? allowed are {allowed}"),
-        None => format!("unknown key, allowed are {allowed}"),
+        Some(near) => format!("did you mean \"{near}\"? allowed are {allowed}"),
+        None => format!("allowed are {allowed}"),
     }
 }
 
