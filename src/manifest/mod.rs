@@ -5,8 +5,11 @@
 pub mod broker;
 pub mod data;
 pub mod defaults;
+mod document;
 pub mod fault;
 mod moment;
+mod needs;
+pub mod overrides;
 pub mod pool;
 pub mod portfolio;
 pub mod redis;
@@ -19,8 +22,7 @@ mod text;
 mod value;
 mod written;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rust_decimal::Decimal;
@@ -28,6 +30,7 @@ use thiserror::Error;
 
 pub use broker::{BrokerKind, BrokerSection};
 pub use data::{DataKind, DataSection, EventKind};
+pub use document::{Document, Purpose};
 pub use fault::{Fault, Faults};
 pub use pool::PoolSection;
 pub use portfolio::{Combine, PortfolioSection, Weights};
@@ -96,17 +99,15 @@ impl Manifest {
     /// # Errors
     /// A missing file is told apart from a wrong one; a wrong one comes with all of its faults.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let bytes = read_bytes(path).map_err(|source| {
-            if source.kind() == io::ErrorKind::NotFound {
-                ManifestError::NotFound(path.to_owned())
-            } else {
-                ManifestError::Unreadable { path: path.to_owned(), source }
-            }
-        })?;
-        let file = path.display().to_string();
-        let text = fault::decode(&file, &bytes)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Ok(written::parse(&file, text, Some(folder), Self::read_from)?)
+        Self::read_with(path, &[])
+    }
+
+    /// The same, once the `overrides` are in: see [`Document::read`].
+    ///
+    /// # Errors
+    /// The same; faults of an override name it instead of a line.
+    pub fn read_with(path: &Path, overrides: &[(String, String)]) -> Result<Self, ManifestError> {
+        Ok(Document::open(path)?.read(overrides, Purpose::Any)?)
     }
 
     /// Checks `text`; `file` is the name that its faults carry. Scripts that it names are not looked at.
@@ -114,7 +115,7 @@ impl Manifest {
     /// # Errors
     /// All faults of the text, in its order.
     pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
-        written::parse(file, text, None, Self::read_from)
+        written::parse(file, text, None, &[], |_| (), Self::read_from)
     }
 
     /// What was understood, part by part, defaults marked. Holds no secret.
@@ -155,12 +156,14 @@ impl Manifest {
     fn read_from(root: &mut Written<'_, '_>) -> Self {
         let name = root.take("name", value::text);
         let (redis, pool, broker) = (root.section(), root.section(), root.section());
-        let data = data::read_all(root);
+        let (data, names) = data::read_all(root);
         let portfolio: PortfolioSection = root.section();
         let risk = root.section();
-        let strategies = strategy::read_all(root, &data, portfolio.combine());
-        let statistics = root.section_by(statistics::NAME, |written| StatisticsSection::read(written, &data));
+        let strategies = strategy::read_all(root, &names, portfolio.combine());
+        let statistics =
+            root.section_by(statistics::NAME, |written| StatisticsSection::read(written, &names));
         let sweep = root.section_by(sweep::NAME, SweepSection::read);
+        sweep::check(root, &sweep, |written| drop(Self::read_from(written)));
         Self { name, redis, pool, broker, portfolio, risk, data, statistics, sweep, strategies }
     }
 }
@@ -179,13 +182,4 @@ trait Section: Default {
 
 fn part<S: Section>(section: &S) -> Part {
     Part { name: S::NAME.into(), lines: section.describe() }
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a manifest must be at most 1 MiB"));
-    }
-    Ok(bytes)
 }

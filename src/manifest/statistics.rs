@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::value::{self, Value};
 use super::written::Written;
-use super::{DataSection, Line, defaults};
+use super::{Line, defaults};
 use crate::duration;
 use crate::units::Weight;
 
@@ -74,8 +74,8 @@ impl StatisticsSection {
         self.seed.unwrap_or(defaults::SEED)
     }
 
-    pub(super) fn read(written: &mut Written<'_, '_>, data: &[DataSection]) -> Self {
-        let benchmark = written.take("benchmark", |value| value::known(value, "data section", data));
+    pub(super) fn read(written: &mut Written<'_, '_>, data: &[String]) -> Self {
+        let benchmark = written.take("benchmark", |value| value::data_name(value, data));
         let period = written.take("period", period);
         let per_year_at = written.value("periods_per_year");
         let per_year = written.take("periods_per_year", value::whole(1..=31_536_000_u32));

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::value::Value;
 use super::written::Written;
-use super::{Combine, DataSection, Line, Manifest, Part, defaults, value};
+use super::{Combine, Line, Manifest, Part, defaults, value};
 use crate::sizing::SizeRule;
 use crate::strategy::registry::is_name;
 use crate::strategy::script::{BYTES_MAX, FILE_SUFFIX, ScriptFault};
@@ -181,10 +181,10 @@ pub fn read_script(path: &Path) -> Result<Script, ScriptFault> {
     Script::compile(&file, &source)
 }
 
-/// All strategies, which may look at `data`.
+/// All strategies, which may look at the sections named `data`.
 pub(super) fn read_all(
     root: &mut Written<'_, '_>,
-    data: &[DataSection],
+    data: &[String],
     combine: Combine,
 ) -> Vec<StrategySection> {
     let mut weights = Decimal::ZERO;
@@ -207,7 +207,7 @@ pub(super) fn read_all(
 }
 
 /// None when it has no name or no code, which is a fault.
-fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[DataSection]) -> Option<StrategySection> {
+fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Option<StrategySection> {
     if written.value("name").is_none() {
         written.fault_at(at, &["name"], "must be written, was missing".to_owned());
     }
@@ -249,20 +249,19 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[DataSection]) 
 }
 
 /// The main data source and the others, as written.
-fn sources(written: &mut Written<'_, '_>, data: &[DataSection]) -> (Option<String>, Vec<String>) {
-    let main = written.take("data", |value| value::known(value, "data section", data));
+fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Option<String>, Vec<String>) {
+    let is_written = written.value("data").is_some();
+    let main = written.take("data", |value| value::data_name(value, data));
     let Some(value) = written.value("also") else { return (main, Vec::new()) };
-    let DeValue::Array(items) = value.kind else {
+    let Some(items) = value.kind.as_array() else {
         written.fault_at(&value.span, &["also"], value.breaks("must be a list of data sections' names"));
         return (main, Vec::new());
     };
-    let mut also = Vec::new();
+    let main_or_first = main.clone().or_else(|| data.first().filter(|_| !is_written).cloned());
+    let mut also: Vec<String> = Vec::new();
     for item in items.iter().filter_map(Value::of) {
-        match value::known(&item, "data section", data) {
-            Ok(name)
-                if also.contains(&name)
-                    || main.as_ref().or(data.first().map(|first| &first.name)) == Some(&name) =>
-            {
+        match value::data_name(&item, data) {
+            Ok(name) if also.contains(&name) || main_or_first.as_ref() == Some(&name) => {
                 let message = format!("data section must be named once, was \"{name}\" before");
                 written.fault_at(&item.span, &["also"], message);
             }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::value::{self, Value};
 use super::written::Written;
-use super::{Line, text};
+use super::{Line, overrides, text};
 use crate::duration;
 
 /// More combinations than this are a slip of the fingers.
@@ -109,7 +110,8 @@ impl SweepSection {
         sweep
     }
 
-    pub(super) fn describe(&self) -> Vec<Line> {
+    /// One line for each key.
+    pub fn describe(&self) -> Vec<Line> {
         let walk = self.walk_forward.map(|walk| format!("train {}, test {}", walk.train, walk.test));
         let axes: Vec<String> =
             self.axes.iter().map(|axis| format!("{} ({})", axis.key, axis.values.len())).collect();
@@ -169,6 +171,7 @@ fn stretch(value: &Value<'_>) -> Result<Stretch, String> {
     }
 }
 
+const RANGE_KEYS: [&str; 4] = ["from", "to", "step", "factor"];
 const SHAPE: &str = "must be a list of values, or a range such as { from = 20, to = 60, step = 20 }";
 
 fn values(written: &mut Written<'_, '_>, key: &str, value: &Value<'_>) -> Option<Vec<String>> {
@@ -180,6 +183,11 @@ fn values(written: &mut Written<'_, '_>, key: &str, value: &Value<'_>) -> Option
                 written.fault_at(&items[index].span(), &[key], message);
             }
             Some(values)
+        }
+        DeValue::Table(table) if !RANGE_KEYS.iter().any(|key| table.contains_key(*key)) => {
+            let message = format!("{SHAPE}, and its key one in quotes such as \"broker.cash\"");
+            written.fault_at(&value.span, &[key], message);
+            None
         }
         DeValue::Table(table) => written.table_of(key, table, |range| read_range(range, &value.span)),
         DeValue::Array(_) => {
@@ -195,6 +203,42 @@ fn values(written: &mut Written<'_, '_>, key: &str, value: &Value<'_>) -> Option
             None
         }
     }
+}
+
+/// Tries each value of each key in the place that the key leads to: what is wrong with it there is said here.
+pub(super) fn check(root: &mut Written<'_, '_>, sweep: &SweepSection, read: impl Fn(&mut Written<'_, '_>)) {
+    let mut without = root.copy();
+    without.remove(NAME);
+    let places = root.at(&[NAME]).map(|sweep| sweep.entries()).unwrap_or_default();
+    for (key, key_at, value) in places {
+        let (Some(axis), Some(value)) = (sweep.axes.iter().find(|axis| axis.key == key), value) else {
+            continue;
+        };
+        let list = value.kind.as_array();
+        let tried =
+            axis.values.iter().enumerate().filter(|(index, _)| is_tried(*index, axis, list.is_some()));
+        for (index, text) in tried {
+            let item = list.and_then(|items| items.get(index));
+            let at = item.map_or(value.span.clone(), Spanned::span);
+            let mut tried = without.clone();
+            if let Err(message) = overrides::set(&mut tried, key, &key_at, overrides::value(text, &at)) {
+                root.fault_at(&key_at, &[NAME, key], message);
+                break;
+            }
+            for fault in root.faults_of(&tried, &read) {
+                if at.contains(&fault.0) || key_at.contains(&fault.0) {
+                    root.report(fault);
+                }
+            }
+        }
+    }
+}
+
+/// Rules for numbers are limits, so that a range's ends stand for all of it; of a very long list the first ones do. Each
+/// value is checked once more when it is run.
+fn is_tried(index: usize, axis: &Axis, is_list: bool) -> bool {
+    const TRIED_MAX: usize = 1_000;
+    if is_list { index < TRIED_MAX } else { index == 0 || index + 1 == axis.values.len() }
 }
 
 /// `{ from, to, step }` adds, `{ from, to, factor }` multiplies; both ends count.
@@ -239,7 +283,7 @@ fn read_range(range: &mut Written<'_, '_>, at: &Range<usize>) -> Option<Vec<Stri
     }
     let is_whole = numbers.iter().all(Decimal::is_integer);
     let is_text = range.value("from").is_some_and(|from| from.str().is_some());
-    let is_float = ["from", "to", "step", "factor"]
+    let is_float = RANGE_KEYS
         .into_iter()
         .any(|key| range.value(key).is_some_and(|value| matches!(value.kind, DeValue::Float(_))));
     let show = |number: Decimal| {

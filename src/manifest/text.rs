@@ -28,7 +28,6 @@ pub(super) fn inline(value: &DeValue<'_>) -> String {
 }
 
 /// A whole document: sections as `[name]`, lists of tables as `[[name]]`, in the order of the text.
-#[allow(dead_code, reason = "the overrides use it")]
 pub(super) fn document(root: &DeTable<'_>) -> String {
     let mut text = String::new();
     section(&mut text, "", root);

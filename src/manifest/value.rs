@@ -10,7 +10,6 @@ use rust_decimal::prelude::ToPrimitive;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::DataSection;
 use super::written::{Written, did_you_mean};
 use crate::duration;
 use crate::symbol::Symbol;
@@ -209,13 +208,13 @@ pub(super) fn symbols(written: &mut Written<'_, '_>, key: &'static str) -> Vec<S
     symbols
 }
 
-/// The name of one of `data`; `what` such a thing is called.
-pub(super) fn known(value: &Value<'_>, what: &str, data: &[DataSection]) -> Result<String, String> {
-    let names: Vec<&str> = data.iter().map(|data| data.name.as_str()).collect();
-    let name = value.str().ok_or_else(|| value.breaks(&format!("must be the name of a {what}")))?;
+/// One of `names`, which are those of the data sections.
+pub(super) fn data_name(value: &Value<'_>, names: &[String]) -> Result<String, String> {
+    const RULE: &str = "must be the name of a data section";
+    let name = value.str().ok_or_else(|| value.breaks(RULE))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     if names.contains(&name) {
         return Ok(name.to_owned());
     }
-    let broken = value.breaks(&format!("must be the name of a {what}"));
-    Err(format!("{broken}, {}", did_you_mean(name, &names)))
+    Err(format!("{}, {}", value.breaks(RULE), did_you_mean(name, &names)))
 }

@@ -1,5 +1,9 @@
 //! What a manifest may say, and what is said of one that is wrong.
 
+mod broken;
+mod history;
+mod overrides;
+
 use std::fmt::Write as _;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -325,8 +329,17 @@ fn the_documentation_names_every_key_with_its_default() {
             assert!(row.contains(&format!(" | {default} | ")), "{row} must have the default {default}");
         }
     }
-    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    assert!(Manifest::parse("docs/manifest.md", example).is_ok());
+    for line in Manifest::default().sweep.describe() {
+        let row = format!("| `sweep.{}` | {} |", line.key, line.value);
+        assert!(line.key == "combinations" || line.key == "keys" || page.contains(&row), "{row} is missing");
+    }
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in &examples[..2] {
+        Manifest::parse("docs/manifest.md", example).unwrap();
+    }
+    Manifest::parse("docs/manifest.md", &format!("{}{}", examples[0], examples[2])).unwrap();
 }
 
 #[test]
@@ -403,6 +416,9 @@ run.toml:3:9: pool.queue: must be a whole number from 1 to 65536, was integer "0
 #[test]
 fn check_answers_machines_with_one_object() {
     let output = bot(&["check", "run.toml", "--json"], Some(GOOD));
+    assert_eq!(output.status.code(), Some(0));
+    assert_snapshot!(stdout(&output), @r#"{"ok":true,"faults":[],"backtest":[{"file":"run.toml","line":1,"column":1,"key":"strategy","message":"at least one [[strategy]] must be written for a backtest, was none"}]}"#);
+    let output = bot(&["check", "run.toml", "--json"], Some(""));
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "{\"ok\":true,\"faults\":[]}\n"));
 
     let output = bot(&["--json", "check", "run.toml"], Some("[pool]\nworkers = 0\n"));

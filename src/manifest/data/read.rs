@@ -27,8 +27,8 @@ const BAD_ROWS: [(&str, OnBadRow); 2] =
     [(bad_row_name(OnBadRow::Error), OnBadRow::Error), (bad_row_name(OnBadRow::Skip), OnBadRow::Skip)];
 const GAPS: [(&str, OnGap); 2] = [(gap_name(OnGap::Keep), OnGap::Keep), (gap_name(OnGap::Fill), OnGap::Fill)];
 const FEEDS: [(&str, &str); 4] = [("sip", "sip"), ("iex", "iex"), ("otc", "otc"), ("boats", "boats")];
-const ADJUSTMENTS: [(&str, &str); 4] =
-    [("raw", "raw"), ("split", "split"), ("dividend", "dividend"), ("all", "all")];
+const ADJUSTMENTS: [(&str, &str); 5] =
+    [("raw", "raw"), ("split", "split"), ("dividend", "dividend"), ("spin-off", "spin-off"), ("all", "all")];
 const SESSIONS: [(&str, bool); 2] = [("regular", true), ("always", false)];
 
 /// Every key but `kind`, with the kinds that it belongs to.
@@ -61,16 +61,18 @@ const KEYS: [(&str, &[DataKind]); 23] = {
     ]
 };
 
-/// All sources, in the order of the text.
-pub(in crate::manifest) fn read_all(root: &mut Written<'_, '_>) -> Vec<DataSection> {
+/// All sources, in the order of the text, and all their names: a source that is wrong has one too.
+pub(in crate::manifest) fn read_all(root: &mut Written<'_, '_>) -> (Vec<DataSection>, Vec<String>) {
+    let mut names = Vec::new();
     let sections = root.named_tables("data", |written, name, at| {
         if !is_name(name) {
             let rule = "name must be 1 to 40 of a-z, 0-9 and _, starting with a letter";
             written.fault_at(at, &[], format!("{rule}, was \"{}\"", name.escape_debug()));
         }
+        names.push(name.to_owned());
         Source::read(written, name, at)
     });
-    sections.into_iter().flatten().collect()
+    (sections.into_iter().flatten().collect(), names)
 }
 
 /// One table on its way to be a section.
@@ -220,7 +222,9 @@ impl<'s, 't> Source<'_, 's, 't> {
 
     fn paths(&mut self, at: &Range<usize>) -> Option<Vec<PathBuf>> {
         let Some(value) = self.written.value("path") else {
-            self.written.fault_at(at, &["path"], "must be written, was missing".to_owned());
+            if self.kind.is_some() {
+                self.written.fault_at(at, &["path"], "must be written, was missing".to_owned());
+            }
             return None;
         };
         let rule = "must be a file's name or a list of such, relative to the manifest";
