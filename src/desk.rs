@@ -7,7 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::market::{SessionClock, Snapshot};
+use crate::market::{Board, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, OrderType, Side, TimeInForce};
 use crate::position::Position;
 use crate::risk::{self, Approved, FirmQuote, Limits, Plan, Refusal, Standing};
@@ -42,10 +42,10 @@ pub struct Rules {
 }
 
 /// What the market shows at the moment of a decision.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct MarketView<'a> {
-    /// The latest prices of all symbols.
-    pub snapshots: &'a HashMap<Symbol, Snapshot>,
+    /// The latest prices.
+    pub board: &'a dyn Board,
     /// Whether orders can be executed now.
     pub session: SessionClock,
 }
@@ -71,14 +71,20 @@ pub struct Desk {
     cash: Money,
     /// Buying power less cash where the broker gives less than the cash, at the last reading; 0 or negative.
     power_gap: Money,
-    positions: BTreeMap<Symbol, Position>,
+    holdings: BTreeMap<Symbol, Held>,
     /// Shares that orders of others hold, by the broker's last word.
     held_elsewhere: HashMap<Symbol, Quantity>,
     in_flight: HashMap<EntryId, InFlight>,
     approvals: VecDeque<Timestamp>,
-    marks: HashMap<Symbol, Price>,
     start_equity: Money,
     fills: u64,
+}
+
+/// A position and what one share of it is worth.
+#[derive(Debug, Default)]
+struct Held {
+    position: Position,
+    mark: Option<Price>,
 }
 
 #[derive(Debug)]
@@ -95,28 +101,27 @@ struct InFlight {
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Desk {
-    /// A desk that starts from the broker's view of the account; `marks` are the latest prices.
+    /// A desk that starts from the broker's view of the account.
     pub fn new(
         rules: Rules,
         weights: impl IntoIterator<Item = (Symbol, Weight)>,
         account: &Account,
-        snapshots: &HashMap<Symbol, Snapshot>,
+        board: &dyn Board,
     ) -> Self {
         let mut desk = Self {
             rules,
             weights: weights.into_iter().collect(),
             cash: Money::ZERO,
             power_gap: Money::ZERO,
-            positions: BTreeMap::new(),
+            holdings: BTreeMap::new(),
             held_elsewhere: HashMap::new(),
             in_flight: HashMap::new(),
             approvals: VecDeque::new(),
-            marks: HashMap::new(),
             start_equity: Money::ZERO,
             fills: 0,
         };
-        desk.see(snapshots);
         desk.take_over(account);
+        desk.see(board);
         desk.start_equity = desk.equity();
         desk
     }
@@ -137,9 +142,12 @@ impl Desk {
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
-        self.see(market.snapshots);
-        let snapshot = market.snapshots.get(&signal.symbol);
-        let quote = risk::check_market(signal, snapshot, market.session, &self.rules.limits, now)?;
+        self.see(market.board);
+        let snapshot = market.board.snapshot(signal.symbol);
+        if let Some(mark) = snapshot.as_ref().and_then(worth) {
+            self.holdings.entry(signal.symbol).or_default().mark = Some(mark);
+        }
+        let quote = risk::check_market(signal, snapshot.as_ref(), market.session, &self.rules.limits, now)?;
         let order_type = self.price(signal, quote)?;
         let (price, quantity) = match signal.side {
             Side::Buy => (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask))),
@@ -174,7 +182,7 @@ impl Desk {
             Side::Buy => -money,
             Side::Sell => money,
         };
-        self.positions.entry(order.symbol).or_default().fill(order.side, quantity, money);
+        self.holdings.entry(order.symbol).or_default().position.fill(order.side, quantity, money);
         self.fills += 1;
     }
 
@@ -202,9 +210,9 @@ impl Desk {
         let theirs: BTreeMap<_, _> =
             account.holdings.iter().map(|holding| (holding.symbol, holding.quantity)).collect();
         let symbols: std::collections::BTreeSet<_> =
-            self.positions.keys().chain(theirs.keys()).copied().collect();
+            self.holdings.keys().chain(theirs.keys()).copied().collect();
         for symbol in symbols {
-            let books = self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity);
+            let books = self.held(symbol);
             let broker = theirs.get(&symbol).copied().unwrap_or_default();
             if books != broker {
                 found.push(format!("{symbol}: books {books} shares, broker {broker}"));
@@ -218,40 +226,45 @@ impl Desk {
         self.cash = account.cash;
         self.power_gap = (account.buying_power - account.cash).min(Money::ZERO);
         self.held_elsewhere.clear();
-        let mut positions = BTreeMap::new();
+        let mut holdings = BTreeMap::new();
         for holding in &account.holdings {
+            let known = self.holdings.get(&holding.symbol);
+            let mark = known.and_then(|known| known.mark);
             let known =
-                self.positions.get(&holding.symbol).filter(|known| known.quantity() == holding.quantity);
-            let position =
-                known.copied().unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
-            positions.insert(holding.symbol, position);
+                known.map(|known| known.position).filter(|known| known.quantity() == holding.quantity);
+            let position = known.unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
+            holdings.insert(holding.symbol, Held { position, mark });
             let held = holding.quantity - holding.available;
             if held.is_positive() && holding.quantity.is_positive() {
                 self.held_elsewhere.insert(holding.symbol, held);
             }
         }
-        self.positions = positions;
+        self.holdings = holdings;
     }
 
     /// Money and positions now.
     pub fn statement(&self) -> Statement {
-        let open = self.positions.iter().filter(|(_, position)| !position.quantity().is_zero());
+        let open = self.holdings.iter().map(|(symbol, held)| (*symbol, held.position));
         Statement {
             cash: self.cash,
             equity: self.equity(),
             profit: self.equity() - self.start_equity,
-            positions: open.map(|(symbol, position)| (*symbol, *position)).collect(),
+            positions: open.filter(|(_, position)| !position.quantity().is_zero()).collect(),
         }
     }
 
-    /// Remembers the latest prices, for equity.
-    pub fn see(&mut self, snapshots: &HashMap<Symbol, Snapshot>) {
-        for (symbol, snapshot) in snapshots {
-            let seen = snapshot.quote.map(|quote| quote.mid()).or(snapshot.trade.map(|trade| trade.price));
-            if let Some(mark) = seen.and_then(|seen| Price::from_seen(seen).ok()) {
-                self.marks.insert(*symbol, mark);
+    /// Values all positions at the latest prices.
+    pub fn see(&mut self, board: &dyn Board) {
+        for (symbol, held) in &mut self.holdings {
+            if !held.position.quantity().is_zero() {
+                held.mark = board.snapshot(*symbol).as_ref().and_then(worth).or(held.mark);
             }
         }
+    }
+
+    /// Takes a fee that the broker took.
+    pub fn charge(&mut self, fee: Money) {
+        self.cash -= fee;
     }
 
     fn size_buy(&self, signal: &Signal, price: Price) -> Quantity {
@@ -279,7 +292,7 @@ impl Desk {
 
     fn size_sell(&self, signal: &Signal, bid: Price) -> Result<Quantity, Refusal> {
         if self.rules.sell == SellRule::InProfit {
-            let entry = self.positions.get(&signal.symbol).and_then(Position::average_price);
+            let entry = self.holdings.get(&signal.symbol).and_then(|held| held.position.average_price());
             if entry.is_none_or(|entry| bid <= entry) && self.held(signal.symbol).is_positive() {
                 let entry = entry.map_or_else(|| "unknown".to_owned(), |entry| entry.to_string());
                 return Err(Refusal::NotInProfit { bid, entry });
@@ -342,7 +355,7 @@ impl Desk {
     }
 
     fn held(&self, symbol: Symbol) -> Quantity {
-        self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity)
+        self.holdings.get(&symbol).map_or(Quantity::ZERO, |held| held.position.quantity())
     }
 
     /// Shares ordered and not yet filled.
@@ -365,14 +378,27 @@ impl Desk {
     }
 
     fn value(&self, symbol: Symbol) -> Money {
-        let Some(position) = self.positions.get(&symbol) else { return Money::ZERO };
-        let mark = self.marks.get(&symbol).copied().or_else(|| position.average_price());
-        mark.map_or(Money::ZERO, |mark| position.value(mark))
+        self.holdings.get(&symbol).map_or(Money::ZERO, Held::value)
     }
 
     fn equity(&self) -> Money {
-        self.cash + self.positions.keys().map(|symbol| self.value(*symbol)).sum()
+        self.cash + self.holdings.values().map(Held::value).sum()
     }
+}
+
+impl Held {
+    fn value(&self) -> Money {
+        if self.position.quantity().is_zero() {
+            return Money::ZERO;
+        }
+        let mark = self.mark.or_else(|| self.position.average_price());
+        mark.map_or(Money::ZERO, |mark| self.position.value(mark))
+    }
+}
+
+fn worth(snapshot: &Snapshot) -> Option<Price> {
+    let seen = snapshot.quote.map(|quote| quote.mid()).or(snapshot.trade.map(|trade| trade.price));
+    seen.and_then(|seen| Price::from_seen(seen).ok())
 }
 
 fn worst_price(order_type: OrderType, ask: Price) -> Price {

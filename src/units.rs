@@ -25,6 +25,9 @@ impl UnitError {
     }
 }
 
+/// Below it every whole number is an `f64`.
+const MILLIONTHS_MAX: f64 = 4_503_599_627_370_496.0;
+
 /// US dollars per share, above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Decimal", into = "Decimal")]
@@ -49,6 +52,12 @@ impl Price {
     pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
         if !seen.is_finite() || seen <= 0.0 {
             return Err(UnitError::new("price", "a finite number above 0", seen));
+        }
+        // Market prices have few decimals: a whole number of millionths is exact, and found without a detour.
+        let millionths = seen * 1e6 + 0.5;
+        if millionths < MILLIONTHS_MAX {
+            #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
+            return Self::new(Decimal::new(millionths as i64, 6));
         }
         let exact = Decimal::from_f64(seen).ok_or_else(|| UnitError::new("price", "below 7.9e28", seen))?;
         Self::new(exact.round_dp(6))

@@ -56,7 +56,7 @@ fn signal(number: usize, side: Side) -> Signal {
 
 fn decide(desk: &mut Desk, signal: &Signal) -> Result<Approved, Refusal> {
     let id = format!("bot-{}", signal.id).parse().unwrap();
-    desk.decide(signal, &id, MarketView { snapshots: &quotes(99.9, 100.0), session: open() }, NOW)
+    desk.decide(signal, &id, MarketView { board: &quotes(99.9, 100.0), session: open() }, NOW)
 }
 
 fn report(approved: &Approved, filled: &str, price: &str, status: OrderStatus) -> OrderReport {
