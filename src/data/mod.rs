@@ -2,7 +2,15 @@
 //!
 //! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
 
+mod cells;
+mod columns;
+mod csv;
+mod gaps;
+mod generator;
+mod number;
+mod sieve;
 pub mod spec;
+mod times;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +23,9 @@ use crate::history::HistoryError;
 use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 use crate::symbol::Symbol;
 
+use csv::Csv;
+use generator::Generator;
+use sieve::Sieved;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
 
 /// What a row is.
@@ -141,6 +152,30 @@ pub trait Source: Send {
     fn account(&self) -> Account;
 }
 
+/// Begins to read what `spec` asks for.
+///
+/// # Errors
+/// A file that is not there or cannot be opened; faults within files come while they are read.
+pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
+    Ok(match &spec.origin {
+        Origin::Csv { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Csv::new(paths, columns, *timezone), spec))
+        }
+        Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
+        Origin::Parquet { .. } | Origin::Recorded { .. } | Origin::Alpaca { .. } => {
+            return Err(DataError::Download("not there yet".to_owned()));
+        }
+    })
+}
+
+fn must_exist(spec: &Spec, paths: &[PathBuf]) -> Result<(), DataError> {
+    match paths.iter().find(|path| !path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(DataError::NotFound { name: spec.name.clone(), path: path.clone() }),
+    }
+}
+
 /// Why data cannot be had.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -177,3 +212,6 @@ pub enum DataError {
     #[error("{0}")]
     Download(String),
 }
+
+#[cfg(test)]
+mod tests;
