@@ -5,12 +5,17 @@
 mod cells;
 mod columns;
 mod csv;
+pub mod digest;
 mod gaps;
 mod generator;
+pub mod loaded;
 mod number;
+mod parquet;
+mod recorded;
 mod sieve;
 pub mod spec;
 mod times;
+pub mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +30,15 @@ use crate::symbol::Symbol;
 
 use csv::Csv;
 use generator::Generator;
+use parquet::Parquet;
+use recorded::Recorded;
 use sieve::Sieved;
+use write::Saving;
+
+pub use digest::Digest;
+pub use loaded::Loaded;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
+pub use write::{Format, Writer, write};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,15 +169,28 @@ pub trait Source: Send {
 /// # Errors
 /// A file that is not there or cannot be opened; faults within files come while they are read.
 pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
-    Ok(match &spec.origin {
+    let source: Box<dyn Source> = match &spec.origin {
         Origin::Csv { paths, columns, timezone } => {
             must_exist(spec, paths)?;
             Box::new(Sieved::new(Csv::new(paths, columns, *timezone), spec))
         }
-        Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
-        Origin::Parquet { .. } | Origin::Recorded { .. } | Origin::Alpaca { .. } => {
-            return Err(DataError::Download("not there yet".to_owned()));
+        Origin::Parquet { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Parquet::new(paths, columns, *timezone), spec))
         }
+        Origin::Recorded { path, only } => {
+            must_exist(spec, std::slice::from_ref(path))?;
+            Box::new(Recorded::open(path, only, spec)?)
+        }
+        Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
+        Origin::Alpaca { .. } => {
+            let text = "history of Alpaca must be downloaded first: bot data download --help";
+            return Err(DataError::Download(text.to_owned()));
+        }
+    };
+    Ok(match &spec.save {
+        None => source,
+        Some(path) => Box::new(Saving::new(source, spec.shape, path)?),
     })
 }
 
