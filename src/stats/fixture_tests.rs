@@ -104,6 +104,19 @@ fn every_ratio_of_returns_is_compared_with_quantstats() {
 }
 
 #[test]
+fn every_ratio_has_its_formula_in_the_docs() {
+    let docs = include_str!("../../docs/statistics.md");
+    let statistics = cases()[0].statistics();
+    let untold: Vec<_> = statistics
+        .ratios
+        .iter()
+        .map(|ratio| ratio.name.replace("252", "#"))
+        .filter(|name| !docs.contains(&format!("`{name}`")))
+        .collect();
+    assert_eq!(untold, [""; 0]);
+}
+
+#[test]
 fn months_and_falls_are_those_of_quantstats() {
     for case in cases() {
         let statistics = case.statistics();
