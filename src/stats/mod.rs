@@ -1,5 +1,6 @@
 //! Statistics of a run: ratios with their sources, tables, files and the report. Made of the record alone.
 
+pub mod report;
 pub mod table;
 
 use crate::backtest::record::Record;
