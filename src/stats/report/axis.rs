@@ -94,7 +94,7 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        self.ticks.iter().find(|(at, _)| at == value).map(|(_, label)| label.clone()).unwrap_or_default()
+        self.ticks.iter().find(|(at, _)| at.to_bits() == value.to_bits()).map(|(_, label)| label.clone()).unwrap_or_default()
     }
 }
 
@@ -185,7 +185,7 @@ impl Times {
         let gap = (high - low) / count(labels_max + 1) * 0.85;
         let ticks = Beat::ALL
             .into_iter()
-            .filter(|beat| (last.nanos() - first.nanos()) / beat.nanos() < 60_000 / Beat::ALL.len() as i64)
+            .filter(|beat| (last.nanos() - first.nanos()) / beat.nanos() < 3_000)
             .map(|beat| self.ticks(beat, first, last))
             .find(|ticks| ticks.len() <= labels_max)
             .unwrap_or_default();

@@ -88,8 +88,8 @@ impl Size {
     /// The name of its class.
     const fn class(self) -> &'static str {
         match self {
-            Size::Wide | Size::Half => "big",
-            Size::Phone => "small",
+            Size::Wide | Size::Half => "page",
+            Size::Phone => "phone",
         }
     }
 }
@@ -217,7 +217,7 @@ fn themed(svg: &str, size: Size, label: &str) -> String {
         };
         let number = usize::from_str_radix(after.get(..2).unwrap_or(""), 16).unwrap_or(0);
         push_lean(&mut themed, before);
-        themed.push_str(&format!("class=\"{kind}-{}\"", names.get(number).map_or("", String::as_str)));
+        themed.extend(["class=\"", kind, "-", names.get(number).map_or("", String::as_str), "\""]);
         rest = after.get(3..).unwrap_or("");
     }
     push_lean(&mut themed, rest);

@@ -70,10 +70,9 @@ pub(super) fn in_unit(value: Option<f64>, unit: Unit) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return NOT_DEFINED.to_owned() };
     match unit {
         Unit::Percent => percent(value),
-        Unit::Number => number(value, 2),
         Unit::Money => dollars(value),
         Unit::Days if value.fract() == 0.0 => number(value, 0),
-        Unit::Days => number(value, 2),
+        Unit::Days | Unit::Number => number(value, 2),
         Unit::Count => number(value, 0),
     }
 }

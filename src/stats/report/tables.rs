@@ -374,7 +374,7 @@ fn span(time: Duration) -> String {
     match seconds {
         0 if time.subsec_millis() == 0 => format!("{} \u{b5}s", time.subsec_micros()),
         0 => format!("{} ms", number(time.as_secs_f64() * 1e3, 1)),
-        1..60 => format!("{} s", number(time.as_secs_f64(), if time.subsec_millis() == 0 { 0 } else { 1 })),
+        1..60 => format!("{} s", number(time.as_secs_f64(), usize::from(time.subsec_millis() > 0))),
         60..3_600 => format!("{minutes} min {} s", seconds % 60),
         3_600..86_400 => format!("{hours} h {minutes} min"),
         _ => format!("{days} d {hours} h"),

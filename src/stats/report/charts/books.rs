@@ -49,7 +49,7 @@ pub(super) fn figure(scene: &Scene<'_>) -> Option<Figure> {
     let profit = |(_, profits): &(&str, Vec<f64>)| signed(last(profits), &dollars(last(profits)));
     let mut says = format!("{} ended at {}, {} at {}.", best.0, profit(best), worst.0, profit(worst));
     if left_out > 0 {
-        says += &format!(" The {LINES_MAX} furthest from 0 of {} are shown.", books.len());
+        says += format!(" The {LINES_MAX} furthest from 0 of {} are shown.", books.len()).as_str();
     }
     Some(Figure {
         title: "Profit of each strategy".to_owned(),

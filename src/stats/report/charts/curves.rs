@@ -42,11 +42,11 @@ pub(super) fn equity(scene: &Scene<'_>) -> Figure {
     let mut says = format!("{} became {} ({}).", dollars(start), dollars(end), change(start, end));
     let mut keys = Vec::new();
     if let Some(last) = benchmark.iter().flatten().rev().find(|value| value.is_finite()) {
-        says += &format!(
+        says += format!(
             " The same money in {name} would have become {} ({}).",
             dollars(*last),
             change(start, *last)
-        );
+        ).as_str();
         keys =
             vec![(Ink::Own, "This run".to_owned()), (Ink::Benchmark, format!("{name}, from the same start"))];
     }

@@ -40,10 +40,10 @@ pub(super) fn figures(scene: &Scene<'_>) -> Vec<Figure> {
         .map(|(place, symbol, deals)| figure(scene, *place, *symbol, deals))
         .collect();
     if let Some(last) = figures.last_mut().filter(|_| left_out > 0) {
-        last.says += &format!(
+        last.says += format!(
             " {} with fewer fills had no room here.",
             plural(u64::try_from(left_out).unwrap_or(0), "symbol")
-        );
+        ).as_str();
     }
     figures
 }
@@ -75,10 +75,10 @@ fn figure(scene: &Scene<'_>, place: usize, symbol: Symbol, deals: &[Deal<'_>]) -
     let [bought, sold] = [bought, deals.len() - bought].map(|count| u64::try_from(count).unwrap_or(0));
     let mut says = format!("{} and {} of {symbol}.", plural(bought, "purchase"), plural(sold, "sale"));
     if deals.len() > MARKERS_MAX {
-        says += &format!(
+        says += format!(
             " So that they can be told apart, one fill in {} has a marker.",
             deals.len().div_ceil(MARKERS_MAX)
-        );
+        ).as_str();
     }
     Figure {
         title: format!("{symbol}: price and fills"),

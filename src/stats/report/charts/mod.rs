@@ -10,7 +10,6 @@ use super::axis::{Axis, Times};
 use super::canvas::{DrawError, Ink, Plot, SCALE, Size};
 use super::thin::thin;
 use crate::backtest::record::Record;
-use crate::clock::Timestamp;
 use crate::stats::Statistics;
 
 use plotters::prelude::LineSeries;
@@ -111,9 +110,4 @@ fn period(record: &Record) -> &'static str {
         2_300_000..=2_800_000 => "month",
         _ => "period",
     }
-}
-
-/// From the first mark to the last.
-fn span(record: &Record) -> Option<(Timestamp, Timestamp)> {
-    Some((record.marks.first()?.at, record.marks.last()?.at))
 }

@@ -36,7 +36,7 @@ pub(super) fn heat_map(scene: &Scene<'_>) -> Option<Figure> {
         percent(worst)
     );
     if all.len() > YEARS_MAX {
-        says += &format!(" The latest {YEARS_MAX} of {} years are shown.", all.len());
+        says += format!(" The latest {YEARS_MAX} of {} years are shown.", all.len()).as_str();
     }
     Some(Figure {
         title: "Monthly returns".to_owned(),

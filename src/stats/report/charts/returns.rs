@@ -70,10 +70,10 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
         fine(worst)
     );
     if spread.outside > 0 {
-        says += &format!(
+        says += format!(
             " {} beyond the edges are counted in the outermost bars.",
             plural(spread.outside, "return")
-        );
+        ).as_str();
     }
     Figure {
         title: format!("Returns of one {period}"),
