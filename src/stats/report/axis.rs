@@ -94,7 +94,11 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        self.ticks.iter().find(|(at, _)| at.to_bits() == value.to_bits()).map(|(_, label)| label.clone()).unwrap_or_default()
+        self.ticks
+            .iter()
+            .find(|(at, _)| at.to_bits() == value.to_bits())
+            .map(|(_, label)| label.clone())
+            .unwrap_or_default()
     }
 }
 

@@ -60,6 +60,12 @@ pub(super) fn dollars(value: f64) -> String {
     }
 }
 
+/// `$123,456`: cents only where they matter.
+pub(super) fn rounded_dollars(value: f64) -> String {
+    let text = dollars(value);
+    if value.abs() >= 10_000.0 { text[..text.len() - 3].to_owned() } else { text }
+}
+
 /// `12.34%` of a fraction.
 pub(super) fn percent(fraction: f64) -> String {
     if fraction.is_finite() { number(fraction * 100.0, 2) + "%" } else { NOT_DEFINED.to_owned() }
@@ -71,8 +77,10 @@ pub(super) fn in_unit(value: Option<f64>, unit: Unit) -> String {
     match unit {
         Unit::Percent => percent(value),
         Unit::Money => dollars(value),
-        Unit::Days if value.fract() == 0.0 => number(value, 0),
-        Unit::Days | Unit::Number => number(value, 2),
+        Unit::Days => {
+            number(value, usize::from(value.fract() != 0.0)) + " d"
+        }
+        Unit::Number => number(value, 2),
         Unit::Count => number(value, 0),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::About;
 use super::canvas::Ink;
 use super::charts::{Figure, figures};
-use super::html::{counted, day, dollars, escape, number, percent, plural, signed, tone};
+use super::html::{counted, day, dollars, escape, number, percent, plural, rounded_dollars, signed, tone};
 use super::tables;
 use crate::backtest::record::Record;
 use crate::stats::{Ratio, Statistics};
@@ -98,7 +98,7 @@ fn figures_of_merit(statistics: &Statistics) -> String {
     };
     tile(
         "Profit",
-        signed(profit, &dollars(profit)),
+        signed(profit, &rounded_dollars(profit)),
         tone(profit),
         format!(
             "{} became {}",
@@ -128,7 +128,7 @@ fn figures_of_merit(statistics: &Statistics) -> String {
     let fees = headline.fees.to_seen();
     tile(
         "Fees",
-        dollars(fees),
+        rounded_dollars(fees),
         "",
         format!("{}, {}", plural(headline.orders, "order"), plural(headline.fills, "fill")),
     );
@@ -147,7 +147,7 @@ fn integrity(record: &Record, statistics: &Statistics) -> String {
             .to_owned();
     }
     let list = |items: &[&String]| {
-        let items: String = items.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
+        let items = items.iter().map(|item| ["<li>", &escape(item), "</li>"].concat()).collect::<String>();
         if items.is_empty() { items } else { format!("<ul>{items}</ul>") }
     };
     if breaches.is_empty() && statistics.integrity.ok {

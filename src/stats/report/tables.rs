@@ -74,9 +74,9 @@ fn ratios(statistics: &Statistics) -> String {
                 row
             })
             .collect();
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<div class=\"card\"><h3>{}</h3>{}</div>\n",
+            "<div class=\"card\"><h3>{}</h3>{}</div>",
             escape(group.title()),
             table(&heads, &rows)
         );
@@ -204,9 +204,9 @@ fn strategies(statistics: &Statistics) -> String {
     for row in all.iter().take(ROWS_MAX) {
         if let Some(failure) = &row.last_failure {
             let (name, failure) = (escape(&row.name), escape(failure));
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<p class=\"note\"><b>{name}</b> failed {}, last with: {failure}</p>\n",
+                "<p class=\"note\"><b>{name}</b> failed {}, last with: {failure}</p>",
                 plural(u64::from(row.failures), "time")
             );
         }

@@ -46,7 +46,8 @@ pub(super) fn equity(scene: &Scene<'_>) -> Figure {
             " The same money in {name} would have become {} ({}).",
             dollars(*last),
             change(start, *last)
-        ).as_str();
+        )
+        .as_str();
         keys =
             vec![(Ink::Own, "This run".to_owned()), (Ink::Benchmark, format!("{name}, from the same start"))];
     }

@@ -43,7 +43,8 @@ pub(super) fn figures(scene: &Scene<'_>) -> Vec<Figure> {
         last.says += format!(
             " {} with fewer fills had no room here.",
             plural(u64::try_from(left_out).unwrap_or(0), "symbol")
-        ).as_str();
+        )
+        .as_str();
     }
     figures
 }
@@ -78,7 +79,8 @@ fn figure(scene: &Scene<'_>, place: usize, symbol: Symbol, deals: &[Deal<'_>]) -
         says += format!(
             " So that they can be told apart, one fill in {} has a marker.",
             deals.len().div_ceil(MARKERS_MAX)
-        ).as_str();
+        )
+        .as_str();
     }
     Figure {
         title: format!("{symbol}: price and fills"),

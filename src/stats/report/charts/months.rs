@@ -18,9 +18,7 @@ pub(super) fn heat_map(scene: &Scene<'_>) -> Option<Figure> {
     let all = &scene.statistics.months;
     let years = &all[all.len().saturating_sub(YEARS_MAX)..];
     let months = || all.iter().flat_map(|year| year.months).flatten().filter(|value| value.is_finite());
-    if months().next().is_none() {
-        return None;
-    }
+    months().next()?;
     let drawings = both(Size::Wide, |size| {
         let row = if size == Size::Phone { 24 } else { 32 };
         let height = 24 + row * u32::try_from(years.len()).unwrap_or(0);

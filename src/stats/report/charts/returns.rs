@@ -40,6 +40,7 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
     sorted.sort_unstable_by(f64::total_cmp);
     let (mean, deviation) = mean_and_deviation(returns);
     let worst = quantile(&sorted, 0.05);
+    let at_risk = scene.statistics.ratio_of("value_at_risk").and_then(|ratio| ratio.value).unwrap_or(worst);
     let spread = Spread::of(&sorted, mean, deviation);
     let period = period(scene.record);
 
@@ -60,7 +61,7 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
                 },
             ))?;
             draw_level(plot, &x, 0.0, Ink::Zero)?;
-            draw_line(plot, vec![(worst, 0.0), (worst, y.high)], Ink::Sell, 3)?;
+            draw_line(plot, vec![(at_risk.max(low), 0.0), (at_risk.max(low), y.high)], Ink::Sell, 3)?;
             draw_line(plot, vec![(mean, 0.0), (mean, y.high)], Ink::Label, 3)
         })
     });
@@ -73,7 +74,8 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
         says += format!(
             " {} beyond the edges are counted in the outermost bars.",
             plural(spread.outside, "return")
-        ).as_str();
+        )
+        .as_str();
     }
     Figure {
         title: format!("Returns of one {period}"),
@@ -83,7 +85,7 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
             (Ink::Own, "Gain".to_owned()),
             (Ink::Loss, "Loss".to_owned()),
             (Ink::Label, "Mean".to_owned()),
-            (Ink::Sell, "Value at risk, 95%, historical".to_owned()),
+            (Ink::Sell, "Value at risk, 95%".to_owned()),
         ],
         is_half: true,
         drawings,

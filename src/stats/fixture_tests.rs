@@ -1,0 +1,1 @@
+//! Every ratio against quantstats.
