@@ -46,7 +46,11 @@ impl Axis {
     pub(super) fn log(low: f64, high: f64, unit: Unit) -> Self {
         let (low, high) = (low * 0.97, high * 1.03);
         let decades = (high / low).log10();
-        let marks: &[f64] = if decades > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let marks: &[f64] = match decades {
+            3.0.. => &[1.0],
+            1.3.. => &[1.0, 2.0, 5.0],
+            _ => &[1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
+        };
         let first = low.log10().floor();
         let powers = std::iter::successors(Some(first), |power| Some(power + 1.0))
             .take_while(|power| *power <= high.log10());
@@ -193,24 +197,20 @@ impl Times {
             .map(|beat| self.ticks(beat, first, last))
             .find(|ticks| ticks.len() <= labels_max)
             .unwrap_or_default();
-        let mut axis = Axis { low, high, is_log: false, ticks };
-        let mut before = f64::NEG_INFINITY;
-        axis.ticks.retain(|(at, _)| {
-            *at - before >= gap && {
-                before = *at;
-                true
-            }
-        });
-        axis
+        Axis { low, high, is_log: false, ticks: apart(ticks, gap) }
     }
 
     fn ticks(&self, beat: Beat, first: Timestamp, last: Timestamp) -> Vec<(f64, String)> {
         let (from, to) = (first.to_new_york().naive_local(), last.to_new_york().naive_local());
+        let is_within_days = matches!(beat, Beat::Minutes(_));
         let mut ticks: Vec<(f64, String)> = Vec::new();
         let mut day = None;
-        let mut at = beat.floor(from);
+        let mut at = if is_within_days { midnight(from) } else { beat.floor(from) };
         while at <= to {
-            if let Some(instant) = instant(at).filter(|instant| (first..=last).contains(instant)) {
+            // The first day's own name stands at its first mark, not at the midnight before it.
+            let instant =
+                instant(at).map(|instant| if is_within_days { instant.max(first) } else { instant });
+            if let Some(instant) = instant.filter(|instant| (first..=last).contains(instant)) {
                 let x = self.x_at(instant);
                 // By place, a beat that falls into the night stands at the first mark after it.
                 let x = if self.is_by_place { x.ceil() } else { x };
@@ -222,6 +222,27 @@ impl Times {
         }
         ticks
     }
+}
+
+/// Leaves out labels that would touch; a day's name stays rather than the hour before it.
+fn apart(ticks: Vec<(f64, String)>, gap: f64) -> Vec<(f64, String)> {
+    let mut kept: Vec<(f64, String)> = Vec::new();
+    for tick in ticks {
+        match kept.last() {
+            Some((before, label)) if tick.0 - before < gap => {
+                if label.contains(':') && !tick.1.contains(':') {
+                    kept.pop();
+                    kept.push(tick);
+                }
+            }
+            Some(_) | None => kept.push(tick),
+        }
+    }
+    kept
+}
+
+fn midnight(at: NaiveDateTime) -> NaiveDateTime {
+    at.date().and_time(chrono::NaiveTime::MIN)
 }
 
 fn seconds(at: Timestamp) -> f64 {
@@ -276,14 +297,13 @@ impl Beat {
     }
 
     fn floor(self, at: NaiveDateTime) -> NaiveDateTime {
-        let midnight = at.date().and_time(chrono::NaiveTime::MIN);
         match self {
             Beat::Minutes(minutes) => {
                 let since = i64::from(at.hour()) * 60 + i64::from(at.minute());
-                midnight + Duration::minutes(since / minutes * minutes)
+                midnight(at) + Duration::minutes(since / minutes * minutes)
             }
             // Weeks begin on Mondays.
-            Beat::Days(_) => midnight - Duration::days(i64::from(at.weekday().num_days_from_monday())),
+            Beat::Days(_) => midnight(at) - Duration::days(i64::from(at.weekday().num_days_from_monday())),
             Beat::Months(months) => {
                 let since = at.year() * 12 + at.month0().cast_signed();
                 month(since.div_euclid(months) * months)

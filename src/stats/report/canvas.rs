@@ -152,11 +152,13 @@ pub(super) fn chart(
     plot: impl FnOnce(&mut Plot<'_, '_>) -> Result<(), DrawError>,
 ) -> String {
     drawing((size, height), label, |area| {
-        let beside = 12.0 + 6.9 * count(y.label_len());
+        // Wide enough for most labels, so that the dates of all charts stand below each other.
+        let least = if size == Size::Wide { 58.0 } else { 46.0 };
+        let beside = (12.0 + 6.9 * count(y.label_len())).max(least);
         let mut chart = ChartBuilder::on(area)
             .margin_top(pixels(8.0))
             .margin_right(pixels(if size == Size::Phone { 12.0 } else { 24.0 }))
-            .x_label_area_size(pixels(26.0))
+            .x_label_area_size(pixels(30.0))
             .y_label_area_size(pixels(beside))
             .build_cartesian_2d(x.clone(), y.clone())?;
         chart
@@ -165,6 +167,8 @@ pub(super) fn chart(
             .bold_line_style(Ink::Grid.line(SCALE))
             .light_line_style(TRANSPARENT)
             .axis_style(TRANSPARENT)
+            // Air between the lowest number beside and the first date below.
+            .set_tick_mark_size(LabelAreaPosition::Bottom, pixels(9.0))
             .label_style(Ink::Label.text(LETTER, HPos::Center, VPos::Center))
             .draw()?;
         plot(&mut chart)

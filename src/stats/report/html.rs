@@ -77,9 +77,7 @@ pub(super) fn in_unit(value: Option<f64>, unit: Unit) -> String {
     match unit {
         Unit::Percent => percent(value),
         Unit::Money => dollars(value),
-        Unit::Days => {
-            number(value, usize::from(value.fract() != 0.0)) + " d"
-        }
+        Unit::Days => number(value, usize::from(value.fract() != 0.0)) + " d",
         Unit::Number => number(value, 2),
         Unit::Count => number(value, 0),
     }

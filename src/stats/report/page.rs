@@ -82,9 +82,8 @@ fn figures_of_merit(statistics: &Statistics) -> String {
     let ratio = |stem: &str| statistics.ratio_of(stem);
     let value = |ratio: Option<&Ratio>| ratio.and_then(|ratio| ratio.value).unwrap_or(f64::NAN);
     let sharpe = ratio("sharpe");
-    let base = number(headline.periods_per_year, 0);
     let fall = value(ratio("max_drawdown"));
-    let win_rate = value(ratio("trade_win_rate").or_else(|| ratio("trades_win_rate")));
+    let win_rate = value(ratio("trade_win_rate"));
 
     let mut tiles = String::from("<section class=\"tiles\" aria-label=\"The run in a few figures\">\n");
     let mut tile = |label: &str, big: String, tone: &str, small: String| {
@@ -117,14 +116,14 @@ fn figures_of_merit(statistics: &Statistics) -> String {
     let interval = sharpe.and_then(|sharpe| sharpe.interval).map_or(String::new(), |(low, high)| {
         format!("95% interval {} to {}", number(low, 2), number(high, 2))
     });
-    tile(&format!("Sharpe, {base} periods a year"), number(value(sharpe), 2), "", interval);
+    tile(sharpe.map_or("Sharpe", |sharpe| &sharpe.label), number(value(sharpe), 2), "", interval);
     let any_event = headline.drawdown_any_event.filter(|fall| fall.is_finite());
     let small = any_event.map_or(String::new(), |fall| format!("{} between any two events", percent(fall)));
-    tile("Deepest fall", percent(fall), tone(fall), small);
+    tile("Max drawdown", percent(fall), tone(fall), small);
     let open = headline.open_trades;
     let small = if open > 0 { format!("and {} still open", counted(open)) } else { "round trips".to_owned() };
     tile("Trades", counted(headline.trades), "", small);
-    tile("Trades won", percent(win_rate), "", "of closed round trips, after fees".to_owned());
+    tile("Win rate", percent(win_rate), "", "of closed round trips, after fees".to_owned());
     let fees = headline.fees.to_seen();
     tile(
         "Fees",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::explain::explain;
 use super::html::{
-    Cell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural, signed, table,
+    Cell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural,
+    rounded_dollars, signed, table,
 };
 use crate::backtest::record::Record;
 use crate::order::Side;
@@ -25,7 +26,7 @@ pub(super) fn all(record: &Record, statistics: &Statistics) -> String {
         }
     };
     add("Ratios", ratios(statistics));
-    add("Deepest falls", drawdowns(statistics));
+    add("Drawdowns", drawdowns(statistics));
     add("Years and months", months(statistics));
     add("Strategies", strategies(statistics));
     add("Symbols", symbols(statistics));
@@ -43,6 +44,10 @@ pub(super) fn listed(names: impl ExactSizeIterator<Item = String>, names_max: us
 }
 
 fn ratios(statistics: &Statistics) -> String {
+    if statistics.returns.is_empty() && statistics.trades.is_empty() {
+        return "<p class=\"note\">There are none: ratios are made of the returns between marks, and there was no return.</p>\n"
+            .to_owned();
+    }
     let has_benchmark = statistics.ratios.iter().any(|ratio| ratio.benchmark.is_some());
     let benchmark = statistics.headline.benchmark.as_deref().unwrap_or("Benchmark");
     let mut html = String::new();
@@ -168,7 +173,7 @@ fn strategies(statistics: &Statistics) -> String {
                 Cell::count(u64::from(row.failures)).hint(row.last_failure.as_deref().unwrap_or(""));
             vec![
                 Cell::words(&row.name),
-                Cell::number(dollars(row.capital.to_seen()), row.capital.to_seen()),
+                Cell::number(rounded_dollars(row.capital.to_seen()), row.capital.to_seen()),
                 money(row.profit),
                 share(row.total_return),
                 Cell::number(number(sharpe, 2), sharpe),
@@ -185,16 +190,16 @@ fn strategies(statistics: &Statistics) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let sharpe = format!(">Sharpe, {} periods a year", number(statistics.headline.periods_per_year, 0));
+    let sharpe = format!(">Sharpe ({})", statistics.headline.periods_per_year);
     let heads = [
         "Strategy",
         ">Capital",
         ">Profit",
         ">Return",
         &sharpe,
-        ">Deepest fall",
+        ">Max drawdown",
         ">Trades",
-        ">Won",
+        ">Win rate",
         ">Orders",
         ">Fees",
         ">Signals",
@@ -245,7 +250,7 @@ fn symbols(statistics: &Statistics) -> String {
         "Symbol",
         ">Profit",
         ">Trades",
-        ">Won",
+        ">Win rate",
         ">Orders",
         ">Fills",
         ">Shares",

@@ -82,7 +82,7 @@ pub(super) fn underwater(scene: &Scene<'_>) -> Figure {
         )
     });
     Figure {
-        title: "Below the high".to_owned(),
+        title: "Drawdown".to_owned(),
         says: fall_in_words(scene, &falls),
         measure: "Fall from the highest equity so far, per cent",
         drawings,
@@ -116,14 +116,17 @@ fn fall_in_words(scene: &Scene<'_>, falls: &[f64]) -> String {
 
 pub(super) fn exposure(scene: &Scene<'_>) -> Figure {
     let marks = &scene.record.marks;
-    let share = |part: f64, equity: f64| if equity > 0.0 { part / equity } else { f64::NAN };
+    // A share of next to nothing says nothing, and would flatten all the rest.
+    let least = marks[0].equity * 0.01;
+    let share =
+        |part: f64, equity: f64| if equity > 0.0 && equity >= least { part / equity } else { f64::NAN };
     let net: Vec<f64> = marks.iter().map(|mark| share(mark.net, mark.equity)).collect();
     let gross: Vec<f64> = marks.iter().map(|mark| share(mark.gross, mark.equity)).collect();
     let (low, high) = ends(net.iter().chain(&gross).copied().chain([0.0]));
     let is_long_only = net.iter().zip(&gross).all(|(net, gross)| net.to_bits() == gross.to_bits());
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(low, high, 4, Unit::Percent);
+        let y = Axis::linear(low, if high > low { high } else { low + 1.0 }, 4, Unit::Percent);
         chart((size, if size == Size::Phone { 180 } else { 200 }), "Exposure over time", (&x, &y), |plot| {
             if !is_long_only {
                 draw_line(plot, line(&scene.times, gross.iter().copied(), size), Ink::Second, 3)?;
@@ -136,7 +139,7 @@ pub(super) fn exposure(scene: &Scene<'_>) -> Figure {
     let invested = known.iter().filter(|share| **share > 0.0).count();
     let mean = known.iter().sum::<f64>() / count(known.len().max(1));
     Figure {
-        title: "How much was invested".to_owned(),
+        title: "Exposure".to_owned(),
         says: format!(
             "Positions were held at {:.0}% of the marks and were worth {} of equity on average, {} at the most.",
             count(invested) / count(known.len().max(1)) * 100.0,

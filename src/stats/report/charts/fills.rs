@@ -61,13 +61,14 @@ fn figure(scene: &Scene<'_>, place: usize, symbol: Symbol, deals: &[Deal<'_>]) -
         chart((size, if size == Size::Phone { 230 } else { 280 }), &label, (&x, &y), |plot| {
             draw_line(plot, line(&scene.times, prices.iter().copied(), size), Ink::Price, 3)?;
             let markers_max = if size == Size::Phone { MARKERS_MAX_PHONE } else { MARKERS_MAX };
-            for (fill, order) in deals.iter().step_by(deals.len().div_ceil(markers_max)) {
-                let at = (scene.times.x_at(fill.at), fill.price.to_seen());
-                let (ink, points) = match order.side {
-                    Side::Buy => (Ink::Buy, vec![(0, -1), (8, 13), (-8, 13)]),
-                    Side::Sell => (Ink::Sell, vec![(0, 1), (8, -13), (-8, -13)]),
-                };
-                plot.draw_series([EmptyElement::at(at) + Polygon::new(points, ink.fill())])?;
+            let step = deals.len().div_ceil(markers_max);
+            for (side, ink, up) in [(Side::Buy, Ink::Buy, 1), (Side::Sell, Ink::Sell, -1)] {
+                // Each side by itself: of trades that take turns, every second one would be of one side only.
+                for (fill, _) in deals.iter().filter(|(_, order)| order.side == side).step_by(step) {
+                    let at = (scene.times.x_at(fill.at), fill.price.to_seen());
+                    let triangle = vec![(0, -up), (8, 13 * up), (-8, 13 * up)];
+                    plot.draw_series([EmptyElement::at(at) + Polygon::new(triangle, ink.fill())])?;
+                }
             }
             Ok(())
         })
@@ -88,8 +89,8 @@ fn figure(scene: &Scene<'_>, place: usize, symbol: Symbol, deals: &[Deal<'_>]) -
         measure: "US dollars per share",
         keys: vec![
             (Ink::Price, format!("{symbol}")),
-            (Ink::Buy, "\u{25B2} bought".to_owned()),
-            (Ink::Sell, "\u{25BC} sold".to_owned()),
+            (Ink::Buy, "Bought".to_owned()),
+            (Ink::Sell, "Sold".to_owned()),
         ],
         is_half: false,
         drawings,

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::{Figure, Scene, both};
 use crate::stats::Month;
 use crate::stats::report::canvas::{Area, DrawError, Ink, Size, drawing, pixels};
-use crate::stats::report::html::{number, percent, signed};
+use crate::stats::report::html::{number, percent, plural, signed};
 use crate::stats::report::thin::count;
 
 /// So many years are shown, the latest.
@@ -27,12 +27,16 @@ pub(super) fn heat_map(scene: &Scene<'_>) -> Option<Figure> {
     let best = months().fold(f64::NEG_INFINITY, f64::max);
     let worst = months().fold(f64::INFINITY, f64::min);
     let up = months().filter(|value| *value > 0.0).count();
-    let mut says = format!(
-        "{up} of {} months ended higher; the best {}, the worst {}.",
-        months().count(),
-        signed(best, &percent(best)),
-        percent(worst)
-    );
+    let many = months().count();
+    let mut says = format!("{up} of {} ended higher", plural(u64::try_from(many).unwrap_or(0), "month"));
+    says = match many {
+        1 => says + ".",
+        _ => format!(
+            "{says}; the best {}, the worst {}.",
+            signed(best, &percent(best)),
+            signed(worst, &percent(worst))
+        ),
+    };
     if all.len() > YEARS_MAX {
         says += format!(" The latest {YEARS_MAX} of {} years are shown.", all.len()).as_str();
     }

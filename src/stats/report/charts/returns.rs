@@ -16,26 +16,20 @@ const WINDOW_MIN: usize = 20;
 
 /// Histogram and rolling Sharpe stand beside each other, where there are both.
 pub(super) fn figures(scene: &Scene<'_>) -> Vec<Figure> {
-    let returns: Vec<f64> = scene
-        .statistics
-        .returns
-        .iter()
-        .map(|period| period.value)
-        .filter(|value| value.is_finite())
-        .collect();
-    if returns.len() < 2 {
+    let all = scene.statistics.returns.iter().map(|period| period.value).filter(|value| value.is_finite());
+    let all: Vec<f64> = all.collect();
+    let moved: Vec<f64> = all.iter().copied().filter(|value| *value != 0.0).collect();
+    if moved.len() < 2 {
         return Vec::new();
     }
-    let (histogram, rolling) = (histogram(scene, &returns), rolling(scene));
-    let are_two = rolling.is_some();
-    [Some(histogram), rolling]
-        .into_iter()
-        .flatten()
-        .map(|figure| Figure { is_half: are_two, ..figure })
-        .collect()
+    let rolling = rolling(scene);
+    let size = if rolling.is_some() { Size::Half } else { Size::Wide };
+    let histogram = histogram(scene, &moved, all.len() - moved.len(), size);
+    [Some(histogram), rolling].into_iter().flatten().collect()
 }
 
-fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
+/// Of the returns that are not 0: the others would dwarf them, and are neither gains nor losses.
+fn histogram(scene: &Scene<'_>, returns: &[f64], still: usize, size: Size) -> Figure {
     let mut sorted = returns.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let (mean, deviation) = mean_and_deviation(returns);
@@ -46,7 +40,7 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
 
     let top = spread.bins.iter().copied().fold(1.0, f64::max);
     let (low, high) = (spread.low, spread.low + spread.width * count(spread.bins.len()));
-    let drawings = both(Size::Half, |size| {
+    let drawings = both(size, |size| {
         let marks = Axis::linear(low, high, size.labels() - 1, Unit::Percent);
         let ticks = marks.ticks.into_iter().filter(|(at, _)| (low..=high).contains(at)).collect();
         let x = Axis { low, high, is_log: false, ticks };
@@ -61,7 +55,7 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
                 },
             ))?;
             draw_level(plot, &x, 0.0, Ink::Zero)?;
-            draw_line(plot, vec![(at_risk.max(low), 0.0), (at_risk.max(low), y.high)], Ink::Sell, 3)?;
+            draw_line(plot, vec![(at_risk.max(low), 0.0), (at_risk.max(low), y.high)], Ink::Second, 3)?;
             draw_line(plot, vec![(mean, 0.0), (mean, y.high)], Ink::Label, 3)
         })
     });
@@ -70,6 +64,10 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
         signed(mean, &fine(mean)),
         fine(worst)
     );
+    if still > 0 {
+        let still = plural(u64::try_from(still).unwrap_or(0), period);
+        says += format!(" Left out: {still} without any change.").as_str();
+    }
     if spread.outside > 0 {
         says += format!(
             " {} beyond the edges are counted in the outermost bars.",
@@ -78,16 +76,16 @@ fn histogram(scene: &Scene<'_>, returns: &[f64]) -> Figure {
         .as_str();
     }
     Figure {
-        title: format!("Returns of one {period}"),
+        title: format!("Returns by {period}"),
         says,
         measure: "How many, by return in per cent",
         keys: vec![
             (Ink::Own, "Gain".to_owned()),
             (Ink::Loss, "Loss".to_owned()),
             (Ink::Label, "Mean".to_owned()),
-            (Ink::Sell, "Value at risk, 95%".to_owned()),
+            (Ink::Second, "Value at risk, 95%".to_owned()),
         ],
-        is_half: true,
+        is_half: size == Size::Half,
         drawings,
     }
 }
@@ -107,7 +105,7 @@ impl Spread {
         let (low, high) = if high > low { (low, high) } else { (low.min(0.0) - 0.001, low.max(0.0) + 0.001) };
         // Freedman and Diaconis: twice the middle half by the cube root of how many.
         let rule = 2.0 * (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / count(sorted.len()).cbrt();
-        let width = rule.clamp((high - low) / BINS_MAX, (high - low) / 9.0);
+        let width = rule.clamp((high - low) / BINS_MAX, (high - low) / 15.0);
         let (low, high) = ((low / width).floor(), (high / width).floor() + 1.0);
         let mut bins = vec![0.0; usize::try_from(whole(high - low)).unwrap_or(1).max(1)];
         let last = bins.len() - 1;
@@ -164,7 +162,7 @@ fn rolling(scene: &Scene<'_>) -> Option<Figure> {
                 if is_half_year { " (half a year)" } else { "" },
                 count(above) / count(points.len()) * 100.0
             ),
-            measure: "Sharpe ratio of a year",
+            measure: "Sharpe ratio, brought to a year",
             is_half: true,
             drawings,
             ..Figure::default()
@@ -176,8 +174,7 @@ fn rolling(scene: &Scene<'_>) -> Option<Figure> {
 impl Figure {
     /// The base of annualisation is part of a ratio's name.
     fn titled(self, periods_per_year: f64) -> Self {
-        let base = number(periods_per_year, 0);
-        Self { title: format!("{}, {base} periods a year", self.title), ..self }
+        Self { title: format!("{} ({periods_per_year})", self.title), ..self }
     }
 }
 
