@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::broker::BrokerError;
+use crate::broker::alpaca::AlpacaConfigError;
+use crate::data::alpaca::DownloadError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
 use crate::manifest::ManifestError;
@@ -72,6 +74,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<BrokerError>() {
         return of_broker(error);
     }
+    if let Some(error) = error.downcast_ref::<DownloadError>() {
+        return of_download(error);
+    }
     if let Some(error) = error.downcast_ref::<InboxError>() {
         return of_inbox(error);
     }
@@ -103,6 +108,21 @@ fn of_broker(error: &BrokerError) -> Exit {
         BrokerError::Unreachable(_) => Exit::Unreachable,
         BrokerError::Credentials(_) => Exit::Credentials,
         BrokerError::Refused(_) => Exit::Unexpected,
+    }
+}
+
+fn of_download(error: &DownloadError) -> Exit {
+    match error {
+        DownloadError::Settings(_) | DownloadError::Row { .. } => Exit::Invalid,
+        DownloadError::Config(AlpacaConfigError::Credentials(_)) => Exit::Credentials,
+        DownloadError::Config(
+            AlpacaConfigError::Address { .. }
+            | AlpacaConfigError::Live { .. }
+            | AlpacaConfigError::Setting(_),
+        ) => Exit::Usage,
+        DownloadError::Broker(error) => of_broker(error),
+        DownloadError::Stopped => Exit::Success,
+        DownloadError::Disorder { .. } | DownloadError::Io { .. } => Exit::Unexpected,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
 
+pub mod alpaca;
 pub mod spec;
 
 use std::path::PathBuf;
