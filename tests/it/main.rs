@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod download;
 mod engine;
 mod exchange;
 mod feed;
