@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::broker::BrokerError;
 use crate::broker::alpaca::AlpacaConfigError;
+use crate::data::DataError;
 use crate::data::alpaca::DownloadError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
@@ -75,6 +76,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         return of_broker(error);
     }
     if let Some(error) = error.downcast_ref::<DownloadError>() {
+        return of_download(error);
+    }
+    if let Some(DataError::Download(error)) = error.downcast_ref::<DataError>() {
         return of_download(error);
     }
     if let Some(error) = error.downcast_ref::<InboxError>() {

@@ -3,7 +3,15 @@
 //! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
 
 pub mod alpaca;
+mod cells;
+mod columns;
+mod csv;
+mod gaps;
+mod generator;
+mod number;
+mod sieve;
 pub mod spec;
+mod times;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +24,9 @@ use crate::history::HistoryError;
 use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 use crate::symbol::Symbol;
 
+use csv::Csv;
+use generator::Generator;
+use sieve::Sieved;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
 
 /// What a row is.
@@ -142,6 +153,32 @@ pub trait Source: Send {
     fn account(&self) -> Account;
 }
 
+/// Begins to read what `spec` asks for.
+///
+/// # Errors
+/// A file that is not there or cannot be opened; faults within files come while they are read.
+pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
+    Ok(match &spec.origin {
+        Origin::Csv { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Csv::new(paths, columns, *timezone), spec))
+        }
+        Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
+        Origin::Alpaca { .. } => alpaca::open(spec)?,
+        Origin::Parquet { .. } | Origin::Recorded { .. } => {
+            let fault = "not there yet".to_owned();
+            return Err(DataError::Row { path: PathBuf::new(), line: 0, fault });
+        }
+    })
+}
+
+fn must_exist(spec: &Spec, paths: &[PathBuf]) -> Result<(), DataError> {
+    match paths.iter().find(|path| !path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(DataError::NotFound { name: spec.name.clone(), path: path.clone() }),
+    }
+}
+
 /// Why data cannot be had.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -174,7 +211,10 @@ pub enum DataError {
     /// A recorded session cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// The broker's history cannot be had; the text says why and what to do.
-    #[error("{0}")]
-    Download(String),
+    /// The broker's history cannot be had.
+    #[error(transparent)]
+    Download(#[from] alpaca::DownloadError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use bot::broker::simulated::{self, Prices};
 use bot::calendar;
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
-use bot::data::Shape;
 use bot::data::alpaca::{self, Access, DownloadError, Fetched, Series};
+use bot::data::{Chunk, DataError, OnBadRow, OnGap, Origin, Shape, Spec};
 use bot::exchange::{Config, Exchange, RequestLimit, Running};
 use bot::market::Bar;
 use bot::units::Price;
@@ -380,4 +380,56 @@ fn two_downloads_into_one_directory_take_turns() {
     }
     assert_eq!(lines(&files(&stage.path("out"))).len(), all_bars().len());
     assert_eq!(stage.requests(), 2, "the second one found everything there");
+}
+
+/// The rows that a manifest's source gives, by their times.
+fn stream(spec: &Spec, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Timestamp>, DataError> {
+    let mut access = Access::new(env, None, Arc::new(SystemClock));
+    let mut source = alpaca::open_with(spec, &mut access, &|| false)?;
+    let mut times = Vec::new();
+    while let Some(chunk) = source.next_chunk()? {
+        let Chunk::Rows { rows, .. } = &*chunk else { panic!("one symbol, one shape") };
+        times.extend(rows.iter().map(|row| row.at));
+    }
+    Ok(times)
+}
+
+#[test]
+fn a_source_downloads_what_is_missing_and_then_needs_neither_keys_nor_network() {
+    let stage = Stage::open(&two_months(|date, _| date == "2026-01-07"));
+    let (from, to) = ("2026-01-05T14:41:00Z", "2026-01-08T14:41:00Z");
+    let time = |text| Timestamp::parse_rfc3339(text).unwrap();
+    let (cache, feed, adjustment) = (stage.path("cache"), "iex".to_owned(), "raw".to_owned());
+    let mut spec = Spec {
+        name: "nvda".to_owned(),
+        origin: Origin::Alpaca { cache, feed, adjustment },
+        symbol: "NVDA".parse().unwrap(),
+        shape: Shape::Bar { span: MINUTE },
+        from: Some(time(from)),
+        to: Some(time(to)),
+        on_bad_row: OnBadRow::Error,
+        on_gap: OnGap::Keep,
+        save: None,
+    };
+    let nothing = |_: &str| None;
+    let error = stream(&spec, &nothing).unwrap_err().to_string();
+    assert!(error.contains("none was set"), "{error}");
+    let env = |name: &str| match name {
+        "APCA_API_DATA_URL" => Some(stage.address.clone()),
+        "APCA_API_KEY_ID" | "APCA_API_SECRET_KEY" => Some("word".to_owned()),
+        _ => None,
+    };
+    let rows = stream(&spec, &env).unwrap();
+    assert_eq!((rows.len(), stage.requests()), (780, 1), "the day without a bar is no fault");
+    let (first, last) = (rows[0].to_string(), rows[779].to_string());
+    assert_eq!((first.as_str(), last.as_str()), ("2026-01-05T14:40:00Z", "2026-01-08T14:39:00Z"));
+    assert_eq!(stream(&spec, &nothing).unwrap(), rows);
+    for (shape, count) in [(Shape::Trade, 3_120), (Shape::Quote, 3_120)] {
+        spec.shape = shape;
+        assert_eq!(stream(&spec, &env).unwrap().len(), count);
+        assert_eq!(stream(&spec, &nothing).unwrap().len(), count);
+    }
+    spec.from = None;
+    let error = stream(&spec, &env).unwrap_err().to_string();
+    assert_eq!(error, "data \"nvda\": from must be given where kind is alpaca");
 }

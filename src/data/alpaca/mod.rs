@@ -7,6 +7,7 @@ mod fetch;
 mod gaps;
 mod pages;
 mod series;
+mod source;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use crate::symbol::Symbol;
 pub use fetch::{Access, Fetched, Progress, fetch};
 pub use gaps::{Gap, GapReport, report};
 pub use series::{Piece, Series};
+pub use source::{open, open_with};
 
 /// Why a download ended before its end.
 #[derive(Debug, Error)]

@@ -125,10 +125,10 @@ impl Drop for Pages<'_> {
 
 fn create(path: &Path, shape: Shape) -> std::io::Result<BufWriter<File>> {
     let header = match shape {
-        Shape::Bar { .. } => "timestamp,open,high,low,close,volume",
-        Shape::Trade => "timestamp,price,size",
-        Shape::Quote => "timestamp,bid,bid_size,ask,ask_size",
-        Shape::Number => "timestamp,value",
+        Shape::Bar { .. } => "time,open,high,low,close,volume",
+        Shape::Trade => "time,price,size",
+        Shape::Quote => "time,bid,bid_size,ask,ask_size",
+        Shape::Number => "time,value",
     };
     let mut file = BufWriter::with_capacity(1 << 16, File::create(path)?);
     writeln!(file, "{header}")?;

@@ -73,7 +73,7 @@ fn a_page_with_nothing_makes_a_complete_and_empty_day() {
         let told = &summary(&output)["symbols"][0];
         assert_eq!(told["sessions_without_rows"], json!(["2026-01-05"]), "{body}");
         let files = files(&directory.path().join("out"));
-        assert_eq!(files.into_values().collect::<Vec<_>>(), [b"timestamp,open,high,low,close,volume\n"]);
+        assert_eq!(files.into_values().collect::<Vec<_>>(), [b"time,open,high,low,close,volume\n"]);
     }
 }
 
