@@ -256,11 +256,11 @@ impl AlpacaClient {
 
     /// `GET /v2/stocks/bars`, `trades` or `quotes`: one page of one symbol, oldest first; `page` is the token that the page
     /// before ended with.
-    pub async fn history(
+    pub async fn history<Row: DeserializeOwned>(
         &self,
         query: &HistoryQuery<'_>,
         page: Option<&str>,
-    ) -> Result<Answered<HistoryPage>, ClientError> {
+    ) -> Result<Answered<HistoryPage<Row>>, ClientError> {
         let HistoryQuery { symbol, kind, feed, start, end } = query;
         let (symbol, feed) = (escaped(symbol.as_str()), escaped(feed));
         let mut address = format!("{}/v2/stocks/{}?symbols={symbol}", self.data, kind.path());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{debug, warn};
@@ -13,7 +14,7 @@ use super::classify;
 use super::client::{AlpacaClient, HistoryKind, HistoryQuery};
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
 use super::venue::tls_config;
-use super::wire_market::{BySymbol, HistoryPage};
+use super::wire_market::{self, HistoryPage};
 use crate::broker::{BrokerError, Rejection};
 use crate::clock::Clock;
 use crate::market::{Bar, Quote, Trade};
@@ -96,22 +97,42 @@ impl History {
         token: Option<&str>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(Chapter, Option<String>), HistoryError> {
+        match query.kind {
+            HistoryKind::Bars { .. } => self
+                .rows::<wire_market::Bar, _>(query, token, stop)
+                .map(|(rows, next)| (Chapter::Bars(rows), next)),
+            HistoryKind::Trades => self
+                .rows::<wire_market::Trade, _>(query, token, stop)
+                .map(|(rows, next)| (Chapter::Trades(rows), next)),
+            HistoryKind::Quotes => self
+                .rows::<wire_market::Quote, _>(query, token, stop)
+                .map(|(rows, next)| (Chapter::Quotes(rows), next)),
+        }
+    }
+
+    fn rows<Wire: DeserializeOwned, Row: for<'a> From<&'a Wire>>(
+        &mut self,
+        query: &HistoryQuery<'_>,
+        token: Option<&str>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(Vec<Row>, Option<String>), HistoryError> {
         let tries_max = if self.answers == 0 { FIRST_TRIES_MAX } else { TRIES_MAX };
         let (client, budget, clock) = (&self.client, &self.budget, &*self.clock);
-        let reading = read(client, budget, clock, query, token, tries_max);
-        let page = self.runtime.block_on(async {
+        let reading = read::<Wire>(client, budget, clock, query, token, tries_max);
+        let HistoryPage { rows, next_page_token } = self.runtime.block_on(async {
             tokio::select! {
                 () = asked_to(stop) => Err(HistoryError::Stopped),
                 page = reading => Ok(page?),
             }
         })?;
         self.answers += 1;
-        let next = page.next_page_token.clone().filter(|next| !next.is_empty());
+        let next = next_page_token.filter(|next| !next.is_empty());
         if next.is_some() && next.as_deref() == token {
             let message = "next_page_token must differ from the token that was sent, was the same".to_owned();
             return Err(BrokerError::Refused(Rejection { status: 200, code: None, message }).into());
         }
-        Ok((chapter(page, query), next))
+        let found = rows.and_then(|mut rows| rows.remove(query.symbol.as_str())).flatten();
+        Ok((found.unwrap_or_default().iter().map(Row::from).collect(), next))
     }
 }
 
@@ -121,14 +142,14 @@ async fn asked_to(stop: &dyn Fn() -> bool) {
     }
 }
 
-async fn read(
+async fn read<Wire: DeserializeOwned>(
     client: &AlpacaClient,
     budget: &Budget,
     clock: &dyn Clock,
     query: &HistoryQuery<'_>,
     token: Option<&str>,
     tries_max: u32,
-) -> Result<HistoryPage, BrokerError> {
+) -> Result<HistoryPage<Wire>, BrokerError> {
     let (mut tries, mut refusals, mut pause) = (0, 0, PAUSE_FIRST);
     loop {
         admission(budget, clock).await;
@@ -174,18 +195,4 @@ fn may_pass(error: &BrokerError) -> bool {
         BrokerError::Unreachable(_) => true,
         BrokerError::Credentials(_) | BrokerError::Refused(_) => false,
     }
-}
-
-fn chapter(page: HistoryPage, query: &HistoryQuery<'_>) -> Chapter {
-    let symbol = query.symbol.as_str();
-    match query.kind {
-        HistoryKind::Bars { .. } => Chapter::Bars(of(page.bars, symbol)),
-        HistoryKind::Trades => Chapter::Trades(of(page.trades, symbol)),
-        HistoryKind::Quotes => Chapter::Quotes(of(page.quotes, symbol)),
-    }
-}
-
-fn of<Wire, Market: for<'a> From<&'a Wire>>(rows: BySymbol<Wire>, symbol: &str) -> Vec<Market> {
-    let rows = rows.and_then(|mut rows| rows.remove(symbol)).flatten().unwrap_or_default();
-    rows.iter().map(Market::from).collect()
 }

@@ -24,7 +24,7 @@ pub use history::{Chapter, History, HistoryError};
 pub use venue::{AlpacaVenue, tls_config};
 pub use wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
 pub use wire_market::{
-    Bar, BarsPage, BySymbol, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots,
-    SymbolSnapshot, Trade,
+    Bar, BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots, SymbolSnapshot,
+    Trade,
 };
 pub use wrapper::AlpacaWrapper;

@@ -128,21 +128,16 @@ pub struct BarsPage {
 }
 
 /// One page of history: bars, trades or quotes, whichever was asked for.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct HistoryPage {
-    /// Bars by symbol, oldest first.
-    pub bars: BySymbol<Bar>,
-    /// Trades by symbol, oldest first.
-    pub trades: BySymbol<Trade>,
-    /// Quotes by symbol, oldest first.
-    pub quotes: BySymbol<Quote>,
+#[derive(Debug, Clone, Deserialize)]
+pub struct HistoryPage<Row> {
+    /// Rows by symbol, oldest first; `null` where there is nothing, but never left out: a day is taken for empty only
+    /// when the answer says so.
+    #[serde(alias = "bars", alias = "trades", alias = "quotes", deserialize_with = "Option::deserialize")]
+    #[serde(bound(deserialize = "Row: Deserialize<'de>"))]
+    pub rows: Option<BTreeMap<String, Option<Vec<Row>>>>,
     /// Where the next page begins; `None` on the last one.
     pub next_page_token: Option<String>,
 }
-
-/// Nothing is `null`, for all symbols or for one.
-pub type BySymbol<T> = Option<BTreeMap<String, Option<Vec<T>>>>;
 
 /// A number as market data sends it, or a string with one; `null` is 0, as is what nobody quotes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -208,11 +203,15 @@ mod tests {
     #[test]
     fn a_page_of_history_may_have_nothing_for_one_symbol_or_for_all() {
         let text = r#"{"bars":{"A":null,"B":[{"t":"2026-10-08T15:10:00Z","o":1,"h":1,"l":1,"c":1,"n":3,"odd":[]}]},"currency":"USD"}"#;
-        let page: HistoryPage = serde_json::from_str(text).unwrap();
-        let bars = page.bars.unwrap();
+        let page: HistoryPage<Bar> = serde_json::from_str(text).unwrap();
+        let bars = page.rows.unwrap();
         assert_eq!((bars["A"].as_ref().map(Vec::len), bars["B"].as_ref().map(Vec::len)), (None, Some(1)));
-        let page: HistoryPage = serde_json::from_str(r#"{"trades":null,"next_page_token":"x"}"#).unwrap();
-        assert!(page.trades.is_none() && page.next_page_token.is_some());
+        let nothing = r#"{"trades":null,"next_page_token":"x"}"#;
+        let page: HistoryPage<Trade> = serde_json::from_str(nothing).unwrap();
+        assert!(page.rows.is_none() && page.next_page_token.is_some());
+        for odd in ["{}", "[]", r#"{"next_page_token":null}"#, r#"{"quotes":[]}"#] {
+            assert!(serde_json::from_str::<HistoryPage<Quote>>(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]
