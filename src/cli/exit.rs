@@ -78,9 +78,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<DownloadError>() {
         return of_download(error);
     }
-    if let Some(DataError::Download(error)) = error.downcast_ref::<DataError>() {
-        return of_download(error);
-    }
     if let Some(error) = error.downcast_ref::<InboxError>() {
         return of_inbox(error);
     }
@@ -89,6 +86,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             ManifestError::NotFound(_) => Exit::NotFound,
             ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
         };
+    }
+    if let Some(error) = error.downcast_ref::<DataError>() {
+        return of_data(error);
     }
     match error.downcast_ref::<StateDirError>() {
         Some(StateDirError::Held(_)) => Exit::AlreadyRunning,
@@ -127,6 +127,14 @@ fn of_download(error: &DownloadError) -> Exit {
         DownloadError::Broker(error) => of_broker(error),
         DownloadError::Stopped => Exit::Success,
         DownloadError::Disorder { .. } | DownloadError::Io { .. } => Exit::Unexpected,
+    }
+}
+
+fn of_data(error: &DataError) -> Exit {
+    match error {
+        DataError::NotFound { .. } => Exit::NotFound,
+        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) => Exit::Invalid,
+        DataError::Download(error) => of_download(error),
     }
 }
 

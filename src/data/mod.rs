@@ -6,12 +6,17 @@ pub mod alpaca;
 mod cells;
 mod columns;
 mod csv;
+pub mod digest;
 mod gaps;
 mod generator;
+pub mod loaded;
 mod number;
+mod parquet;
+mod recorded;
 mod sieve;
 pub mod spec;
 mod times;
+pub mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +31,15 @@ use crate::symbol::Symbol;
 
 use csv::Csv;
 use generator::Generator;
+use parquet::Parquet;
+use recorded::Recorded;
 use sieve::Sieved;
+use write::Saving;
+
+pub use digest::Digest;
+pub use loaded::Loaded;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
+pub use write::{Format, Writer, write};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,17 +170,25 @@ pub trait Source: Send {
 /// # Errors
 /// A file that is not there or cannot be opened; faults within files come while they are read.
 pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
-    Ok(match &spec.origin {
+    let source: Box<dyn Source> = match &spec.origin {
         Origin::Csv { paths, columns, timezone } => {
             must_exist(spec, paths)?;
             Box::new(Sieved::new(Csv::new(paths, columns, *timezone), spec))
         }
+        Origin::Parquet { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Parquet::new(paths, columns, *timezone), spec))
+        }
+        Origin::Recorded { path, only } => {
+            must_exist(spec, std::slice::from_ref(path))?;
+            Box::new(Recorded::open(path, only, spec)?)
+        }
         Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
         Origin::Alpaca { .. } => alpaca::open(spec)?,
-        Origin::Parquet { .. } | Origin::Recorded { .. } => {
-            let fault = "not there yet".to_owned();
-            return Err(DataError::Row { path: PathBuf::new(), line: 0, fault });
-        }
+    };
+    Ok(match &spec.save {
+        None => source,
+        Some(path) => Box::new(Saving::new(source, spec.shape, path)?),
     })
 }
 

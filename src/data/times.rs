@@ -64,6 +64,26 @@ impl Times {
         })
     }
 
+    /// The instant at which the zone's clock shows so many nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// A time that the clock leaps over, or beyond what is known.
+    pub(super) fn local(&mut self, nanos: i64) -> Result<Timestamp, String> {
+        let rule = |what: &str| {
+            let shown = chrono::DateTime::from_timestamp_nanos(nanos).naive_utc();
+            format!("time must {what}, was \"{shown}\"")
+        };
+        let east = match self.east(nanos.div_euclid(1_000_000_000)) {
+            Ok(east) => east,
+            Err(Wrong::Form) => return Err(rule("be from 1678 to 2261")),
+            Err(Wrong::Skipped) => {
+                return Err(rule(&format!("exist in {}, where the clocks leap over it", self.zone)));
+            }
+        };
+        let instant = nanos.checked_sub(east * 1_000_000_000);
+        instant.map(Timestamp::from_nanos).ok_or_else(|| rule("be from 1678 to 2261"))
+    }
+
     /// `YYYY-MM-DD[( |T)HH:MM[:SS[.fraction]][Z|(+|-)HH[:]MM]]`.
     #[inline]
     fn calendar(&mut self, text: &[u8]) -> Result<(Timestamp, usize), Wrong> {

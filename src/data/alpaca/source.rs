@@ -15,7 +15,7 @@ use crate::clock::{SystemClock, Timestamp};
 use crate::data::spec::{Columns, Origin, Spec};
 use crate::data::{DataError, Shape, Source};
 
-/// Opens what `spec` asks for, with keys and addresses of the environment. A cache that has it all needs neither keys
+/// Opens what `spec` asks for (but does not save it: [`crate::data::open`] does), with keys and addresses of the environment. A cache that has it all needs neither keys
 /// nor a network.
 ///
 /// # Errors
@@ -51,7 +51,8 @@ pub fn open_with(
     let paths = series.pieces(days.0, days.1).iter().filter_map(super::Piece::found).collect();
     let columns = Columns { has_header: true, named: Vec::new() };
     let origin = Origin::Csv { paths, columns, timezone: New_York };
-    crate::data::open(&Spec { origin, ..spec.clone() })
+    // Who opens this saves it, too.
+    crate::data::open(&Spec { origin, save: None, ..spec.clone() })
 }
 
 /// The New York dates of all rows that are known from `from` until before `to`.
