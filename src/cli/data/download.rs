@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::super::Global;
 use super::super::calendar::{date, written};
@@ -94,6 +95,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         };
         let report =
             alpaca::report(series, days.0, days.1, clock.now()).map_err(|error| failure(error, series))?;
+        if report.rows == 0 && report.complete > 0 {
+            warn!(symbol = %series.symbol(), "no rows at all: does the feed have this symbol?");
+        }
         told.push(Told { series, fetched, report });
         if stop.is_requested() {
             break;
@@ -209,7 +213,8 @@ fn as_text(Told { series, fetched, report }: &Told<'_>, from: NaiveDate, to: Nai
     line("rows", format!("{}{}", report.rows, span.unwrap_or_default()));
     let mut files = format!("{} complete", report.complete);
     if let Some(Fetched { written, rows, requests, .. }) = fetched {
-        let _ = write!(files, "; {written} written now with {rows} rows, in {requests} requests");
+        let plural = if *requests == 1 { "" } else { "s" };
+        let _ = write!(files, "; {written} written now with {rows} rows, in {requests} request{plural}");
     }
     for (count, what) in [(report.unfinished, "of a day that is not over"), (report.absent, "not there yet")]
     {

@@ -35,7 +35,8 @@ pub struct GapReport {
     pub sessions: usize,
     /// Those of them without any row.
     pub empty: Vec<NaiveDate>,
-    /// Bars that the other sessions would have if something had been traded in each; 0 where rows are no bars.
+    /// Bars that the other sessions would have if something had been traded in each; 0 where rows are no bars,
+    /// or daily ones.
     pub expected: u64,
     /// Those of them that are not there.
     pub missing: u64,
@@ -108,7 +109,6 @@ impl GapReport {
         }
         let Shape::Bar { span } = series.shape() else { return };
         if series.is_daily() {
-            self.expected += 1;
             return;
         }
         let gaps = gaps(session, span, times, newest, &mut self.expected);
