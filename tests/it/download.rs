@@ -257,8 +257,8 @@ fn gaps_are_counted_and_the_longest_are_named() {
     exits(&output, 0);
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "NVDA  1min bars, iex, raw, 2026-01-01 to before 2026-03-01\n  \
-         in        out/NVDA/1min-iex-raw\n  \
+        "NVDA  1min bars, sip, split, 2026-01-01 to before 2026-03-01\n  \
+         in        out/NVDA/1min-sip-split\n  \
          rows      14787, 2026-01-02 09:30:00 -05:00 to 2026-02-27 15:59:00 -05:00\n  \
          files     39 complete; 0 written now with 0 rows, in 0 requests\n  \
          sessions  39, 1 without any row: 2026-01-09\n  \

@@ -21,6 +21,7 @@ use crate::data::Shape;
 use crate::data::alpaca::{self, Access, DownloadError, Fetched, Gap, GapReport, Progress, Series};
 use crate::duration;
 use crate::live::Stop;
+use crate::manifest::defaults;
 use crate::symbol::Symbol;
 
 /// Downloads Alpaca's history and says what is missing in it
@@ -31,7 +32,7 @@ use crate::symbol::Symbol;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot data download --symbol NVDA --from 2026-01-01 --to 2026-02-01\n  \
     bot data download --symbol NVDA,SPY --from 2016-01-01 --timeframe 1day --adjustment all\n  \
-    bot data download --symbol NVDA --from 2026-01-05 --to 2026-01-06 --event quote --feed sip\n\n\
+    bot data download --symbol NVDA --from 2026-01-05 --to 2026-01-06 --event quote --feed iex\n\n\
     Keys are read from APCA_API_KEY_ID and APCA_API_SECRET_KEY, the address from APCA_API_DATA_URL.\n\
     A backtest reads the same files, and brings what they lack, with kind = \"alpaca\" in its manifest.")]
 pub(super) struct Args {
@@ -50,14 +51,14 @@ pub(super) struct Args {
     /// The span of a bar: 1min to 59min, 1h to 23h, or 1day
     #[arg(long, value_name = "SPAN", default_value = "1min", value_parser = timeframe)]
     timeframe: Duration,
-    /// Which exchanges: iex (free), sip (all), otc or boats
-    #[arg(long, value_name = "FEED", default_value = "iex")]
+    /// Which exchanges: sip (all of them, a quarter of an hour late on the free plan), iex, otc or boats
+    #[arg(long, value_name = "FEED", default_value = defaults::HISTORY_FEED)]
     feed: String,
     /// What bars are adjusted for: raw, split, dividend, spin-off, several of them between commas, or all
-    #[arg(long, value_name = "WHAT", default_value = "raw")]
+    #[arg(long, value_name = "WHAT", default_value = defaults::ADJUSTMENT)]
     adjustment: String,
     /// Where the files are kept
-    #[arg(long, value_name = "DIR", default_value = "alpaca")]
+    #[arg(long, value_name = "DIR", default_value = defaults::CACHE)]
     out: PathBuf,
     /// The account's request limit; a download uses 60 % of it, the rest is left to a bot with the same keys
     #[arg(long, value_name = "N/SPAN|off", default_value = "200/60s")]

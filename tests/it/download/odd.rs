@@ -41,8 +41,8 @@ fn what_may_pass_is_tried_again() {
             Matcher::UrlEncoded("start".into(), "2026-01-05T05:00:00Z".into()),
             Matcher::UrlEncoded("end".into(), "2026-01-06T04:59:59.999999999Z".into()),
             Matcher::UrlEncoded("limit".into(), "10000".into()),
-            Matcher::UrlEncoded("adjustment".into(), "raw".into()),
-            Matcher::UrlEncoded("feed".into(), "iex".into()),
+            Matcher::UrlEncoded("adjustment".into(), "split".into()),
+            Matcher::UrlEncoded("feed".into(), "sip".into()),
             Matcher::UrlEncoded("sort".into(), "asc".into()),
         ]))
         .with_status(429)
