@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod data;
 mod engine;
 mod exchange;
 mod feed;
