@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod data;
 mod download;
 mod engine;
 mod exchange;
