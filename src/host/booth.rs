@@ -1,6 +1,7 @@
 //! One strategy's place of work: its thread shows it events, sends its signals and tells it of its fills.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, never, select};
 
@@ -24,6 +25,9 @@ pub(super) struct Booth {
     /// When the last signal was made, and how many were made then.
     last_signal: (Timestamp, u32),
 }
+
+/// An event further ahead of our clock is a fault of its source: shown, it would empty the strategy's windows.
+const FUTURE_MAX: Duration = Duration::from_mins(1);
 
 impl Booth {
     pub(super) fn new(
@@ -66,6 +70,11 @@ impl Booth {
     }
 
     fn ask(&mut self, event: &MarketEvent) {
+        let now = self.clock.now();
+        if event.known_at() > now + FUTURE_MAX {
+            tracing::warn!(strategy = self.runner.name(), %now, ?event, "an event from the future is not shown");
+            return;
+        }
         lock(&self.status).events += 1;
         let wishes = self.runner.on_event(event).map(Iterator::collect);
         self.follow(wishes, event.known_at());
@@ -180,32 +189,50 @@ mod tests {
     use crate::signal::EntryId;
     use crate::strategy::{Every, Script, WrittenParams};
 
-    #[test]
-    fn a_signal_for_another_symbol_than_the_events_is_sized_with_its_own_price() {
-        let symbols: Vec<Symbol> = ["SPY", "F"].iter().map(|name| name.parse().unwrap()).collect();
-        let source = "fn on_event(event) { signal(if event.symbol == \"F\" { \"SPY\" } else { \"F\" }, 1); }";
-        let strategy = Script::compile("other_strategy.rhai", source)
-            .unwrap()
-            .make(&WrittenParams::default(), &symbols)
-            .unwrap();
-        let runner = Runner::new("other", strategy, &symbols, Every::Event);
+    /// A booth with a script, sized $1000, and what it sends as `ticker qty`.
+    fn booth(source: &str, symbols: &[Symbol]) -> (Booth, Arc<Mutex<Vec<String>>>) {
+        let script = Script::compile("x_strategy.rhai", source).unwrap();
+        let strategy = script.make(&WrittenParams::default(), symbols).unwrap();
+        let runner = Runner::new("x", strategy, symbols, Every::Event);
         let sizing = Sizing { rule: "$1000".parse().unwrap(), is_target: true, capital: None, short: false };
         let sent = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&sent);
         let outbox: Outbox = Box::new(move |fields| {
             let of =
                 |name| fields.iter().find(|(field, _)| *field == name).map_or("all", |(_, value)| *value);
-            to.lock().unwrap().push(format!("{} {}", of("ticker"), of("qty")));
-            Ok(EntryId::new(&format!("{}-0", to.lock().unwrap().len())))
+            let mut sent = to.lock().unwrap();
+            sent.push(format!("{} {}", of("ticker"), of("qty")));
+            Ok(EntryId::new(&format!("{}-0", sent.len())))
         });
-        let clock = Arc::new(ManualClock::default());
-        let mut booth = Booth::new(runner, sizing, Arc::default(), clock, outbox);
-        for (second, symbol, price) in [(1, symbols[0], 500.0), (2, symbols[1], 10.0), (3, symbols[0], 250.0)]
-        {
-            let trade = Trade { at: Timestamp::from_secs(second), price, size: 1.0 };
-            booth.ask(&MarketEvent::Trade { symbol, trade });
+        (Booth::new(runner, sizing, Arc::default(), Arc::new(ManualClock::default()), outbox), sent)
+    }
+
+    fn trade(symbol: Symbol, second: i64, price: f64) -> MarketEvent {
+        MarketEvent::Trade { symbol, trade: Trade { at: Timestamp::from_secs(second), price, size: 1.0 } }
+    }
+
+    #[test]
+    fn a_signal_for_another_symbol_than_the_events_is_sized_with_its_own_price() {
+        let [spy, f] = ["SPY", "F"].map(|name| name.parse().unwrap());
+        let other = "fn on_event(event) { signal(if event.symbol == \"F\" { \"SPY\" } else { \"F\" }, 1); }";
+        let (mut booth, sent) = booth(other, &[spy, f]);
+        for event in [trade(spy, 1, 500.0), trade(f, 2, 10.0), trade(spy, 3, 250.0)] {
+            booth.ask(&event);
         }
         // Of F nothing was seen at first, so the desk sizes it.
         assert_eq!(*sent.lock().unwrap(), ["F all", "SPY 2", "F 100"]);
+    }
+
+    #[test]
+    fn an_event_from_the_future_does_not_empty_the_window() {
+        let nvda = "NVDA".parse().unwrap();
+        let third = "fn horizon() { \"1h\" } fn on_event(e) { if count(e.symbol, \"1h\") == 3 { signal(e.symbol, 1); } }";
+        let (mut booth, sent) = booth(third, &[nvda]);
+        for event in
+            [trade(nvda, 1, 50.0), trade(nvda, 2, 50.0), trade(nvda, 100_000, 1.0), trade(nvda, 3, 50.0)]
+        {
+            booth.ask(&event);
+        }
+        assert_eq!(*sent.lock().unwrap(), ["NVDA 20"]);
     }
 }

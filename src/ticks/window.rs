@@ -108,6 +108,9 @@ impl Window {
 
     /// The ticks at `from` and later.
     pub fn since(&self, from: Timestamp) -> Span<'_> {
+        if self.oldest >= from.nanos() {
+            return self.all(); // Nothing to look for, also in an empty window.
+        }
         Span::new(self, self.position(|at| at < from), self.len)
     }
 
