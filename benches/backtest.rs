@@ -11,11 +11,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bot::backtest::{self, Combine, Period, Setup, StrategySetup};
+use bot::backtest::{self, Setup, StrategySetup};
 use bot::broker::simulated::{FillModel, Terms};
 use bot::clock::Timestamp;
 use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
 use bot::desk::Rules;
+use bot::manifest::{Combine, Period};
 use bot::risk::Limits;
 use bot::strategy::{self, Every, Runner, Value};
 use bot::target::Sizing;

@@ -9,17 +9,8 @@ use super::board::Slot;
 use super::portfolio::Portfolio;
 use super::record::{Extremes, Mark, Record};
 use crate::clock::Timestamp;
+use crate::manifest::Period;
 use crate::units::{Money, Price};
-
-/// How often the account is marked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Period {
-    /// At the end of each New York day that has events.
-    #[default]
-    Day,
-    /// At the end of each such span (of a grid that starts in 1970) that has events.
-    Span(Duration),
-}
 
 #[derive(Debug)]
 pub(super) struct Marks {
@@ -146,7 +137,7 @@ impl Marks {
             None => self.mark(at, portfolio),
             Some(boundary) => self.mark(self.last_at.min(boundary - BEFORE_MIDNIGHT), portfolio),
         }
-        self.boundary = Some(self.period.end(at));
+        self.boundary = Some(end_of(self.period, at));
     }
 
     fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
@@ -209,21 +200,19 @@ impl Live {
     }
 }
 
-impl Period {
-    /// The last instant of the period that `at` belongs to: an event at midnight belongs to the day before.
-    fn end(self, at: Timestamp) -> Timestamp {
-        match self {
-            Period::Day => {
-                let day = (at - Duration::from_nanos(1)).to_new_york().date_naive();
-                let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
-                let midnight = New_York.from_local_datetime(&next).earliest();
-                midnight.map_or_else(|| Timestamp::from(next.and_utc()), Timestamp::from)
-            }
-            Period::Span(span) => {
-                let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
-                let into = (at.nanos() - 1).rem_euclid(span);
-                Timestamp::from_nanos((at.nanos() - 1 - into).saturating_add(span))
-            }
+/// The last instant of the period that `at` belongs to: an event at midnight belongs to the day before.
+fn end_of(period: Period, at: Timestamp) -> Timestamp {
+    match period {
+        Period::Day => {
+            let day = (at - Duration::from_nanos(1)).to_new_york().date_naive();
+            let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
+            let midnight = New_York.from_local_datetime(&next).earliest();
+            midnight.map_or_else(|| Timestamp::from(next.and_utc()), Timestamp::from)
+        }
+        Period::Span(span) => {
+            let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let into = (at.nanos() - 1).rem_euclid(span);
+            Timestamp::from_nanos((at.nanos() - 1 - into).saturating_add(span))
         }
     }
 }

@@ -3,11 +3,11 @@
 pub mod board;
 pub mod book;
 pub mod connector;
-pub mod marks;
+mod marks;
 mod portfolio;
 pub mod queue;
 pub mod record;
 pub mod run;
+pub mod wiring;
 
-pub use marks::Period;
-pub use run::{Combine, Progress, Setup, StrategySetup, run};
+pub use run::{Progress, Setup, StrategySetup, run};

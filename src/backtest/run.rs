@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::board::{Prices, Slot};
 use super::connector::{Connector, Met};
-use super::marks::{Marks, Period};
+use super::marks::Marks;
 use super::portfolio::Portfolio;
 use super::queue::{Queue, Stretch};
 use super::record::{End, Record};
@@ -13,6 +13,7 @@ use crate::broker::simulated::Terms;
 use crate::clock::Timestamp;
 use crate::data::{Chunk, DataError, Source};
 use crate::desk::{Desk, Rules};
+use crate::manifest::{Combine, Period};
 use crate::market::MarketEvent;
 use crate::strategy::{Runner, usable_price};
 use crate::symbol::Symbol;
@@ -57,16 +58,6 @@ pub struct StrategySetup {
     pub main: usize,
     /// The places of the sources that it may look at.
     pub also: Vec<usize>,
-}
-
-/// How strategies are combined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Combine {
-    /// Each sends orders of its own.
-    #[default]
-    Separate,
-    /// The positions that they want are weighted and added, and one order goes out for the difference.
-    Net,
 }
 
 /// How far a run has come.

@@ -16,7 +16,8 @@ use crate::strategy::registry::is_name;
 use crate::strategy::script::{BYTES_MAX, FILE_SUFFIX, ScriptFault};
 use crate::strategy::{self, Every, MakeError, Script, Strategy, WrittenParams};
 use crate::symbol::Symbol;
-use crate::units::{Money, Quantity, Weight};
+use crate::target::Sizing;
+use crate::units::{Money, Weight};
 
 /// Where a strategy's code is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +74,6 @@ pub struct StrategySection {
 pub struct StrategyRisk {
     /// Dollars in one symbol's position of its book.
     pub position_max: Option<Money>,
-    /// Shares in one of its orders.
-    pub order_qty_max: Option<Quantity>,
-    /// Dollars in one of its orders.
-    pub order_notional_max: Option<Money>,
 }
 
 /// Where scripts are found by the name of their strategy.
@@ -119,6 +116,17 @@ impl StrategySection {
         self.every.unwrap_or(defaults::EVERY)
     }
 
+    /// How its signals are sized; `short` is whether the desk sells what is not held.
+    pub fn sizing(&self, short: bool) -> Sizing {
+        let bounds = [self.capital, self.risk.position_max];
+        Sizing {
+            rule: self.size_rule.unwrap_or(defaults::SIZE_RULE),
+            is_target: self.size_mode.unwrap_or(defaults::SIZE_MODE) == SizeMode::Target,
+            capital: bounds.into_iter().flatten().min(),
+            short,
+        }
+    }
+
     /// Of what it trades: the symbols that it names, or those of its data sources that tell prices; empty for all
     /// symbols of the run.
     pub fn symbols_of(&self, manifest: &Manifest) -> Vec<Symbol> {
@@ -158,8 +166,6 @@ impl StrategySection {
             Line::new("size.rule", self.size_rule, defaults::SIZE_RULE),
             Line::new("size.mode", self.size_mode, defaults::SIZE_MODE),
             Line::new("risk.position_max", self.risk.position_max, "off"),
-            Line::new("risk.order_qty_max", self.risk.order_qty_max, "off"),
-            Line::new("risk.order_notional_max", self.risk.order_notional_max, "off"),
             Line::new("params", some(params), "its own"),
         ];
         Part { name: "[strategy]".into(), lines }
@@ -225,8 +231,6 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
     let (size_rule, size_mode) = size.unwrap_or_default();
     let risk = written.table("risk", "a table such as { position_max = \"100000\" }", |risk| StrategyRisk {
         position_max: risk.take("position_max", value::money),
-        order_qty_max: risk.take("order_qty_max", value::quantity),
-        order_notional_max: risk.take("order_notional_max", value::money),
     });
     let params = params(written);
     let section = StrategySection {

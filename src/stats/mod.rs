@@ -9,6 +9,7 @@ mod integrity;
 mod measure;
 mod number;
 mod ratios;
+pub mod report;
 mod rows;
 mod series;
 mod summary;
