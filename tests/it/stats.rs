@@ -11,7 +11,7 @@ use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::risk::Limits;
-use bot::stats::{self, Options};
+use bot::stats::{self, Made, Options};
 use bot::strategy::{self, Every, Runner};
 use bot::target::Sizing;
 use bot::units::{BasisPoints, Money, Weight};
@@ -83,7 +83,7 @@ fn record() -> Record {
 fn files(record: &Record) -> Vec<Vec<u8>> {
     let statistics = stats::compute(record, &Options { bootstrap: 50, ..Options::default() });
     let mut files = vec![Vec::new(); 4];
-    stats::write_stats_json(&statistics, &mut files[0]).unwrap();
+    stats::write_stats_json(&statistics, &Made::default(), &mut files[0]).unwrap();
     stats::write_trades_csv(&statistics, &mut files[1]).unwrap();
     stats::write_orders_csv(record, &mut files[2]).unwrap();
     stats::write_equity_csv(record, &statistics, &mut files[3]).unwrap();
