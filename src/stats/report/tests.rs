@@ -67,7 +67,7 @@ fn text(html: &str) -> String {
         let (tag, words) = piece.split_once('>').unwrap_or(("", piece));
         match tag.split(' ').next().unwrap_or("") {
             "h1" | "h2" | "h3" | "p" | "tr" | "li" | "summary" | "div" | "figure" | "dt" | "pre" => {
-                text.push('\n')
+                text.push('\n');
             }
             "td" | "th" | "dd" | "span" | "b" | "/b" => text.push(' '),
             "text" | "/text" => continue,
