@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::broker::BrokerError;
+use crate::data::DataError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
 use crate::manifest::ManifestError;
@@ -81,6 +82,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
         };
     }
+    if let Some(error) = error.downcast_ref::<DataError>() {
+        return of_data(error);
+    }
     match error.downcast_ref::<StateDirError>() {
         Some(StateDirError::Held(_)) => Exit::AlreadyRunning,
         Some(StateDirError::Unusable { .. }) | None => Exit::Unexpected,
@@ -103,6 +107,15 @@ fn of_broker(error: &BrokerError) -> Exit {
         BrokerError::Unreachable(_) => Exit::Unreachable,
         BrokerError::Credentials(_) => Exit::Credentials,
         BrokerError::Refused(_) => Exit::Unexpected,
+    }
+}
+
+fn of_data(error: &DataError) -> Exit {
+    match error {
+        DataError::NotFound { .. } => Exit::NotFound,
+        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) | DataError::Download(_) => {
+            Exit::Invalid
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod check;
+pub mod data;
 pub mod demo;
 pub mod exchange;
 pub mod exit;
@@ -79,6 +80,7 @@ enum Command {
     Send(send::Args),
     Calendar(calendar::Args),
     Check(check::Args),
+    Data(Box<data::Args>),
     Strategy(strategy::Args),
 }
 
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(args, &cli.global),
         Command::Calendar(args) => calendar::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Data(args) => data::run(*args, &cli.global),
         Command::Strategy(args) => strategy::run(args, &cli.global),
     };
     match ended {

@@ -2,7 +2,20 @@
 //!
 //! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
 
+mod cells;
+mod columns;
+mod csv;
+pub mod digest;
+mod gaps;
+mod generator;
+pub mod loaded;
+mod number;
+mod parquet;
+mod recorded;
+mod sieve;
 pub mod spec;
+mod times;
+pub mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +28,17 @@ use crate::history::HistoryError;
 use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
 use crate::symbol::Symbol;
 
+use csv::Csv;
+use generator::Generator;
+use parquet::Parquet;
+use recorded::Recorded;
+use sieve::Sieved;
+use write::Saving;
+
+pub use digest::Digest;
+pub use loaded::Loaded;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
+pub use write::{Format, Writer, write};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +164,43 @@ pub trait Source: Send {
     fn account(&self) -> Account;
 }
 
+/// Begins to read what `spec` asks for.
+///
+/// # Errors
+/// A file that is not there or cannot be opened; faults within files come while they are read.
+pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
+    let source: Box<dyn Source> = match &spec.origin {
+        Origin::Csv { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Csv::new(paths, columns, *timezone), spec))
+        }
+        Origin::Parquet { paths, columns, timezone } => {
+            must_exist(spec, paths)?;
+            Box::new(Sieved::new(Parquet::new(paths, columns, *timezone), spec))
+        }
+        Origin::Recorded { path, only } => {
+            must_exist(spec, std::slice::from_ref(path))?;
+            Box::new(Recorded::open(path, only, spec)?)
+        }
+        Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
+        Origin::Alpaca { .. } => {
+            let text = "history of Alpaca must be downloaded first: bot data download --help";
+            return Err(DataError::Download(text.to_owned()));
+        }
+    };
+    Ok(match &spec.save {
+        None => source,
+        Some(path) => Box::new(Saving::new(source, spec.shape, path)?),
+    })
+}
+
+fn must_exist(spec: &Spec, paths: &[PathBuf]) -> Result<(), DataError> {
+    match paths.iter().find(|path| !path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(DataError::NotFound { name: spec.name.clone(), path: path.clone() }),
+    }
+}
+
 /// Why data cannot be had.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -177,3 +237,6 @@ pub enum DataError {
     #[error("{0}")]
     Download(String),
 }
+
+#[cfg(test)]
+mod tests;

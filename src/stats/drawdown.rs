@@ -7,6 +7,9 @@ use super::table::Drawdown;
 /// So many of the deepest falls are listed.
 pub(crate) const LISTED_MAX: usize = 10;
 
+/// A wealth that is back at its high by the books may be a few bits off after a product of many returns.
+const ROUNDING: f64 = 1e-12;
+
 /// How far below the highest wealth before it the wealth is after each return, 0 or less. The wealth begins with 1.
 pub(crate) fn underwater(returns: &[f64]) -> Vec<f64> {
     let (mut wealth, mut high) = (1.0_f64, 1.0_f64);
@@ -16,7 +19,7 @@ pub(crate) fn underwater(returns: &[f64]) -> Vec<f64> {
             wealth *= 1.0 + value;
             high = high.max(wealth);
             // Huge wealth over huge wealth is no number; nothing is known of the fall then.
-            finite(wealth / high - 1.0).unwrap_or(0.0)
+            finite(wealth / high - 1.0).filter(|depth| *depth < -ROUNDING).unwrap_or(0.0)
         })
         .collect()
 }

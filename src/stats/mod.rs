@@ -4,6 +4,7 @@ mod bootstrap;
 mod deflated;
 mod drawdown;
 mod execution;
+mod files;
 mod integrity;
 mod measure;
 mod number;
@@ -11,7 +12,9 @@ mod ratios;
 pub mod report;
 mod rows;
 mod series;
+mod summary;
 pub mod table;
+pub mod text;
 mod trade_ratios;
 mod trades;
 
@@ -30,6 +33,8 @@ use ratios::Sample;
 use series::{Piece, Series};
 
 pub use deflated::{deflated_sharpe, expected_best_sharpe, probabilistic_sharpe};
+pub use files::{write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv};
+pub use summary::summary;
 pub use table::{
     Drawdown, Execution, Funnel, Group, Headline, Integrity, Latency, Month, PeriodReturn, Ratio, Reason,
     Slippage, Statistics, StrategyRow, SymbolRow, Trade, Unit, Year,

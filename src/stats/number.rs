@@ -27,8 +27,9 @@ pub(crate) fn deviation(sample: &[f64]) -> Option<f64> {
     let squares: f64 = sample.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = (squares / count(sample.len() - 1)).sqrt();
     let largest = sample.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    // What is left of equal values is the rounding of their mean; dividing by it would give numbers without meaning.
-    Some(if deviation <= largest * 1e-13 { 0.0 } else { deviation })
+    // What is left of equal values is the rounding of their mean, and of returns that of the division that made them;
+    // dividing by it would give numbers without meaning.
+    finite(if deviation <= largest * 1e-13 + 1e-15 { 0.0 } else { deviation })
 }
 
 /// The adjusted Fisher-Pearson coefficient G1, at least three values that are not all equal.

@@ -44,8 +44,8 @@ pub(crate) fn trade_ratios(trades: &[Trade], marks: &[Mark], periods_per_year: f
         ("trade_payoff", "Mean win over mean loss", Unit::Number, divide(avg_win, avg_loss.map(f64::abs))),
         ("trade_profit_factor", "Profit factor of trades", Unit::Number, divide(Some(won), Some(-lost))),
         ("sqn", "System quality number", Unit::Number, quality),
-        ("trade_days_longest", "Longest trade", Unit::Days, best(&days)),
-        ("trade_days_avg", "Mean trade", Unit::Days, mean(&days)),
+        ("trade_days_longest", "Longest time in a trade", Unit::Days, best(&days)),
+        ("trade_days_avg", "Mean time in a trade", Unit::Days, mean(&days)),
         (
             "exposure",
             "Marks with a position",

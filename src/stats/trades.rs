@@ -159,6 +159,7 @@ impl Book {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Exit {
     at: Timestamp,
     price: Price,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bot::clock::Timestamp;
 use bot::manifest::{Manifest, SizeMode, StrategySource};
 use bot::market::{Bar, MarketEvent, Quote, Trade};
-use bot::strategy::{Every, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
+use bot::strategy::{Every, Past, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
 use bot::symbol::Symbol;
 use insta::assert_snapshot;
 use rand::{RngExt, SeedableRng};
@@ -51,8 +51,10 @@ fn events(count: u32) -> Vec<MarketEvent> {
 fn wishes(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Wish)> {
     let mut wishes = Wishes::default();
     let mut all = Vec::new();
+    let mut past = Past::new(strategy.horizon());
     for (index, event) in events.iter().enumerate() {
-        strategy.on_event(event, &mut wishes).unwrap();
+        past.see(event);
+        strategy.on_event(event, &past.view(), &mut wishes).unwrap();
         all.extend(wishes.drain().map(|wish| (index, wish)));
     }
     all

@@ -10,7 +10,7 @@ use super::html::{
 };
 use crate::backtest::record::Record;
 use crate::order::Side;
-use crate::stats::{Execution, Group, Ratio, Reason, Statistics, Trade};
+use crate::stats::{Group, Ratio, Statistics, Trade};
 
 /// So many trades are listed.
 const TRADES_MAX: usize = 500;

@@ -1,0 +1,109 @@
+//! A hash of what data says, whatever files it came from and however they are split.
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+
+use super::{Chunk, Row, Shape};
+use crate::market::MarketEvent;
+use crate::symbol::Symbol;
+
+/// Takes in chunks as they come; equal events in equal order give equal digests.
+#[derive(Debug, Clone, Default)]
+pub struct Digest {
+    hash: Sha256,
+    /// Of the last event.
+    kind: Option<(Symbol, Shape)>,
+    bytes: Vec<u8>,
+}
+
+/// Bytes are hashed some thousand at a time.
+const BYTES_MAX: usize = 1 << 14;
+
+impl Digest {
+    /// Takes in a chunk behind all others.
+    pub fn update(&mut self, chunk: &Chunk) {
+        match chunk {
+            Chunk::Rows { symbol, shape, rows } => {
+                self.kind(*symbol, *shape);
+                for row in rows {
+                    self.row(row);
+                }
+            }
+            Chunk::Mixed(events) => {
+                for event in events {
+                    let (symbol, shape, row) = taken_apart(event);
+                    self.kind(symbol, shape);
+                    self.row(&row);
+                }
+            }
+        }
+    }
+
+    /// SHA-256 in 64 hexadecimal digits.
+    pub fn finish(mut self) -> String {
+        self.hash.update(&self.bytes);
+        HEXLOWER.encode(&self.hash.finalize())
+    }
+
+    /// Says once what the rows that follow are. It is as long as a row, with a time that no row has.
+    fn kind(&mut self, symbol: Symbol, shape: Shape) {
+        if self.kind == Some((symbol, shape)) {
+            return;
+        }
+        self.kind = Some((symbol, shape));
+        let (tag, span) = match shape {
+            Shape::Bar { span } => (1_u64, u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+            Shape::Quote => (2, 0),
+            Shape::Trade => (3, 0),
+            Shape::Number => (4, 0),
+        };
+        let mut name = [0; 24];
+        for (to, from) in name.iter_mut().zip(symbol.as_str().bytes()) {
+            *to = from;
+        }
+        self.put(&i64::MIN.to_le_bytes());
+        self.put(&tag.to_le_bytes());
+        self.put(&span.to_le_bytes());
+        self.put(&name);
+    }
+
+    #[inline]
+    fn row(&mut self, row: &Row) {
+        let [one, two, three, four, five] = row.values.map(f64::to_bits);
+        let words = [row.at.nanos().cast_unsigned(), one, two, three, four, five];
+        let mut bytes = [0; 48];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.put(&bytes);
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > BYTES_MAX {
+            self.hash.update(&self.bytes);
+            self.bytes.clear();
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// An event as symbol, shape and row: the other way round than [`Row::event`].
+pub(super) fn taken_apart(event: &MarketEvent) -> (Symbol, Shape, Row) {
+    match event {
+        MarketEvent::Quote { symbol, quote } => {
+            let values = [quote.bid, quote.bid_size, quote.ask, quote.ask_size, 0.0];
+            (*symbol, Shape::Quote, Row { at: quote.at, values })
+        }
+        MarketEvent::Trade { symbol, trade } => {
+            (*symbol, Shape::Trade, Row { at: trade.at, values: [trade.price, trade.size, 0.0, 0.0, 0.0] })
+        }
+        MarketEvent::Bar { symbol, bar, span } => {
+            let values = [bar.open, bar.high, bar.low, bar.close, bar.volume];
+            (*symbol, Shape::Bar { span: *span }, Row { at: bar.at, values })
+        }
+        MarketEvent::Number { symbol, number } => {
+            (*symbol, Shape::Number, Row { at: number.at, values: [number.value, 0.0, 0.0, 0.0, 0.0] })
+        }
+    }
+}

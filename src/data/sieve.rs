@@ -1,0 +1,315 @@
+//! What every row read from a table passes: its numbers, its place in time, the gap before it; and the policies.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::gaps::{Gap, Hours};
+use super::spec::{OnBadRow, OnGap, Spec};
+use super::{Account, Chunk, DataError, NOTES_MAX, Row, Shape, Source};
+use crate::clock::Timestamp;
+use crate::symbol::Symbol;
+
+/// So many rows are given at once: they fit into a core's cache.
+pub(super) const CHUNK_ROWS: usize = 4_096;
+/// A gap of more bars than that is no gap; filling it would give more flat bars than data.
+const FILL_MAX: u64 = 1_000_000;
+
+/// Rows of files or of a generator, in their own order and not yet looked at.
+pub(super) trait Table: Send {
+    /// Puts rows into the sieve until it is full; false at the end.
+    fn read(&mut self, sieve: &mut Sieve) -> Result<bool, DataError>;
+}
+
+/// A source over a table.
+pub(super) struct Sieved<T> {
+    table: T,
+    sieve: Sieve,
+    /// True when there is nothing more.
+    ended: bool,
+    /// Given after the rows that stand before it.
+    error: Option<DataError>,
+}
+
+impl<T: Table> Sieved<T> {
+    pub(super) fn new(table: T, spec: &Spec) -> Self {
+        Self { table, sieve: Sieve::new(spec), ended: false, error: None }
+    }
+}
+
+impl<T: Table> Source for Sieved<T> {
+    fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
+        while !self.ended {
+            match self.table.read(&mut self.sieve) {
+                Ok(more) => self.ended = !more,
+                Err(error) => (self.ended, self.error) = (true, Some(error)),
+            }
+            if let Some(chunk) = self.sieve.take() {
+                return Ok(Some(chunk));
+            }
+        }
+        self.error.take().map_or(Ok(None), Err)
+    }
+
+    fn account(&self) -> Account {
+        self.sieve.account.clone()
+    }
+}
+
+/// Judges rows one after the other and holds those that are good.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    symbol: Symbol,
+    shape: Shape,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    on_bad_row: OnBadRow,
+    on_gap: OnGap,
+    /// The file that is being read.
+    path: PathBuf,
+    last: Option<Row>,
+    /// The last row within `from` and `to`.
+    given: Option<Row>,
+    hours: Hours,
+    rows: Vec<Row>,
+    account: Account,
+}
+
+impl Sieve {
+    fn new(spec: &Spec) -> Self {
+        Self {
+            symbol: spec.symbol,
+            shape: spec.shape,
+            from: spec.from,
+            to: spec.to,
+            on_bad_row: spec.on_bad_row,
+            on_gap: spec.on_gap,
+            path: PathBuf::new(),
+            last: None,
+            given: None,
+            hours: Hours::default(),
+            rows: Vec::new(),
+            account: Account::default(),
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The rows that follow are of this file.
+    pub(super) fn begin(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
+    pub(super) fn count_bytes(&mut self, bytes: usize) {
+        self.account.bytes += bytes as u64;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.len() >= CHUNK_ROWS
+    }
+
+    /// An error of the file as a whole, whatever the policy.
+    pub(super) fn fault(&self, line: u64, fault: impl Into<String>) -> DataError {
+        DataError::Row { path: self.path.clone(), line, fault: fault.into() }
+    }
+
+    /// A row that cannot be used.
+    #[cold]
+    pub(super) fn bad(&mut self, line: u64, fault: String) -> Result<(), DataError> {
+        match self.on_bad_row {
+            OnBadRow::Error => Err(self.fault(line, fault)),
+            OnBadRow::Skip => {
+                self.account.skipped += 1;
+                self.note(line, &fault);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next row of the table.
+    #[inline]
+    pub(super) fn row(&mut self, line: u64, row: Row) -> Result<(), DataError> {
+        if !is_sound(self.shape, &row.values) {
+            return self.bad(line, unsound(self.shape, &row.values));
+        }
+        if let Some(last) = &self.last
+            && row.at <= last.at
+            && let Some(fault) = misplaced(self.shape, last, &row)
+        {
+            return self.bad(line, fault);
+        }
+        self.last = Some(row);
+        let known = self.shape.known_at(row.at);
+        if self.from.is_some_and(|from| known < from) || self.to.is_some_and(|to| known >= to) {
+            return Ok(());
+        }
+        if let Shape::Bar { span } = self.shape {
+            if let Some(last) = self.given
+                && row.at > last.at + span
+            {
+                self.gap(line, &last, row.at)?;
+            }
+            self.hours.learn(row.at, span);
+        }
+        self.given = Some(row);
+        self.push(row);
+        Ok(())
+    }
+
+    #[inline]
+    fn push(&mut self, row: Row) {
+        if self.rows.capacity() == 0 {
+            self.rows.reserve_exact(CHUNK_ROWS);
+        }
+        self.rows.push(row);
+    }
+
+    #[cold]
+    fn gap(&mut self, line: u64, last: &Row, next: Timestamp) -> Result<(), DataError> {
+        let Shape::Bar { span } = self.shape else { return Ok(()) };
+        for Gap { first, bars, fillable } in self.hours.gaps(last.at, next, span) {
+            self.account.missing += bars;
+            let end = first + span.saturating_mul(u32::try_from(bars).unwrap_or(u32::MAX));
+            let fills = self.on_gap == OnGap::Fill && fillable;
+            let what = match (self.on_gap, fillable) {
+                (OnGap::Keep, _) => "",
+                (OnGap::Fill, true) => ", filled",
+                (OnGap::Fill, false) => ", not filled: there is no bar before them that day",
+            };
+            self.note(line, &format!("{bars} missing bars before this one, from {first} to {end}{what}"));
+            if !fills {
+                continue;
+            }
+            if bars > FILL_MAX {
+                let rule = format!("a gap must be of at most {FILL_MAX} bars to be filled, was of {bars}");
+                return Err(self.fault(line, rule));
+            }
+            let close = last.values[3];
+            let mut at = first;
+            for _ in 0..bars {
+                self.push(Row { at, values: [close, close, close, close, 0.0] });
+                at = at + span;
+            }
+            self.account.filled += bars;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, line: u64, text: &str) {
+        if self.account.notes.len() < NOTES_MAX {
+            self.account.notes.push(format!("{}:{line}: {text}", self.path.display()));
+        }
+    }
+
+    fn take(&mut self) -> Option<Arc<Chunk>> {
+        let (first, last) = (self.rows.first()?, self.rows.last()?);
+        self.account.first.get_or_insert(self.shape.known_at(first.at));
+        self.account.last = Some(self.shape.known_at(last.at));
+        self.account.events += self.rows.len() as u64;
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.shrink_to_fit();
+        Some(Arc::new(Chunk::Rows { symbol: self.symbol, shape: self.shape, rows }))
+    }
+}
+
+/// True when all numbers of a row are such as the shape may have.
+#[inline]
+pub(super) fn is_sound(shape: Shape, values: &[f64; 5]) -> bool {
+    let [one, two, three, four, five] = *values;
+    let amount = |number: f64| (0.0..f64::INFINITY).contains(&number);
+    match shape {
+        Shape::Bar { .. } => {
+            let (open, high, low, close) = (one, two, three, four);
+            low > 0.0
+                && low <= open
+                && low <= close
+                && open <= high
+                && close <= high
+                && high < f64::INFINITY
+                && amount(five)
+        }
+        Shape::Quote => amount(one) && amount(two) && amount(three) && amount(four),
+        Shape::Trade => one > 0.0 && one < f64::INFINITY && amount(two),
+        Shape::Number => one.is_finite(),
+    }
+}
+
+/// Which rule a row breaks that is not sound.
+#[cold]
+fn unsound(shape: Shape, values: &[f64; 5]) -> String {
+    let prices = match shape {
+        Shape::Bar { .. } => 4,
+        Shape::Trade => 1,
+        Shape::Quote | Shape::Number => 0,
+    };
+    for (place, (field, value)) in super::columns::fields(shape).iter().zip(values).enumerate() {
+        let rule = if !value.is_finite() {
+            "finite"
+        } else if place < prices && *value <= 0.0 {
+            "above 0"
+        } else if shape != Shape::Number && *value < 0.0 {
+            "0 or more"
+        } else {
+            continue;
+        };
+        return format!("{} must be {rule}, was {value}", field.name);
+    }
+    let [open, high, low, close, _] = values;
+    if low > high {
+        return format!("high must be at least the low {low}, was {high}");
+    }
+    let (name, value) = if (low..=high).contains(&open) { ("close", close) } else { ("open", open) };
+    format!("{name} must be within low {low} and high {high}, was {value}")
+}
+
+/// Which rule of order a row breaks that is not later than the one before it.
+#[cold]
+fn misplaced(shape: Shape, last: &Row, row: &Row) -> Option<String> {
+    if row.at < last.at {
+        return Some(format!("time must not be before {} of the row before, was {}", last.at, row.at));
+    }
+    match shape {
+        Shape::Quote | Shape::Trade => None,
+        Shape::Bar { .. } | Shape::Number if row == last => {
+            Some(format!("a row must be there once, was there again at {}", row.at))
+        }
+        Shape::Bar { .. } | Shape::Number => {
+            Some(format!("a time must be there once, was there again with other values at {}", row.at))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const BAR: Shape = Shape::Bar { span: Duration::from_mins(1) };
+
+    #[track_caller]
+    fn check(shape: Shape, values: [f64; 5], expected: &str) {
+        let found = if is_sound(shape, &values) { String::new() } else { unsound(shape, &values) };
+        assert_eq!(found, expected, "{shape:?} {values:?}");
+    }
+
+    #[test]
+    fn bad_numbers_are_told_with_their_rule() {
+        check(BAR, [10.0, 11.0, 9.0, 10.5, 0.0], "");
+        check(BAR, [f64::NAN, 11.0, 9.0, 10.5, 0.0], "open must be finite, was NaN");
+        check(BAR, [10.0, f64::INFINITY, 9.0, 10.5, 0.0], "high must be finite, was inf");
+        check(BAR, [10.0, 11.0, 0.0, 10.5, 0.0], "low must be above 0, was 0");
+        check(BAR, [10.0, 11.0, 9.0, -1.0, 0.0], "close must be above 0, was -1");
+        check(BAR, [10.0, 11.0, 9.0, 10.5, -1.0], "volume must be 0 or more, was -1");
+        check(BAR, [10.0, 9.0, 11.0, 10.0, 0.0], "high must be at least the low 11, was 9");
+        check(BAR, [12.0, 11.0, 9.0, 10.0, 0.0], "open must be within low 9 and high 11, was 12");
+        check(BAR, [10.0, 11.0, 9.0, 8.0, 0.0], "close must be within low 9 and high 11, was 8");
+        check(Shape::Quote, [0.0, 0.0, 10.0, 1.0, 0.0], "");
+        check(Shape::Quote, [-1.0, 0.0, 10.0, 1.0, 0.0], "bid must be 0 or more, was -1");
+        check(Shape::Trade, [0.0, 1.0, 0.0, 0.0, 0.0], "price must be above 0, was 0");
+        check(Shape::Trade, [1.0, f64::NAN, 0.0, 0.0, 0.0], "size must be finite, was NaN");
+        check(Shape::Number, [-1.0, 0.0, 0.0, 0.0, 0.0], "");
+        check(Shape::Number, [f64::NAN, 0.0, 0.0, 0.0, 0.0], "value must be finite, was NaN");
+    }
+}
