@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::backtest::wiring::WiringError;
 use crate::broker::BrokerError;
 use crate::data::DataError;
 use crate::inbox::InboxError;
@@ -84,6 +85,13 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
     if let Some(error) = error.downcast_ref::<DataError>() {
         return of_data(error);
+    }
+    match error.downcast_ref::<WiringError>() {
+        Some(WiringError::Data(error)) => return of_data(error),
+        Some(WiringError::Strategy { .. } | WiringError::Weights(_) | WiringError::NoSource(_)) => {
+            return Exit::Invalid;
+        }
+        None => {}
     }
     match error.downcast_ref::<StateDirError>() {
         Some(StateDirError::Held(_)) => Exit::AlreadyRunning,

@@ -194,6 +194,16 @@ pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
     })
 }
 
+/// Bytes of the files that `spec` reads; 0 for what is no file.
+pub fn size(spec: &Spec) -> u64 {
+    match &spec.origin {
+        Origin::Csv { paths, .. } | Origin::Parquet { paths, .. } => {
+            paths.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum()
+        }
+        Origin::Recorded { .. } | Origin::Alpaca { .. } | Origin::Generator(_) => 0,
+    }
+}
+
 fn must_exist(spec: &Spec, paths: &[PathBuf]) -> Result<(), DataError> {
     match paths.iter().find(|path| !path.exists()) {
         None => Ok(()),

@@ -33,7 +33,7 @@ use ratios::Sample;
 use series::{Piece, Series};
 
 pub use deflated::{deflated_sharpe, expected_best_sharpe, probabilistic_sharpe};
-pub use files::{write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv};
+pub use files::{Made, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv};
 pub use summary::summary;
 pub use table::{
     Drawdown, Execution, Funnel, Group, Headline, Integrity, Latency, Month, PeriodReturn, Ratio, Reason,

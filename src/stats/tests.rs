@@ -61,7 +61,7 @@ fn whole() -> Record {
 
 fn json(record: &Record, options: &Options) -> String {
     let mut bytes = Vec::new();
-    write_stats_json(&compute(record, options), &mut bytes).unwrap();
+    write_stats_json(&compute(record, options), &Made::default(), &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

@@ -366,7 +366,7 @@ run.toml:7:9: strategy.Cross.every: duration must be a number with its unit such
 run.toml:8:17: strategy.Cross.size.rule: size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000, was "many"
 run.toml:8:32: strategy.Cross.size.mode: must be one of "target", "order", was "all"
 run.toml:8:39: strategy.Cross.size.side: unknown key, allowed are rule, mode
-run.toml:9:1: strategy.Cross.interval: unknown key, allowed are name, kind, script, symbols, capital, active, every, size, params
+run.toml:9:1: strategy.Cross.interval: unknown key, allowed are name, kind, script, symbols, data, also, weight, capital, active, every, size, risk, params
 run.toml:11:1: strategy.2.name: must be written, was missing
 run.toml:13:10: strategy.2.script: is allowed without kind only, were both
 run.toml:18:19: strategy.a.every.count: must be a whole number from 1 to 1000000, was integer "0"
