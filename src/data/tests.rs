@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use super::spec::{Columns, Walk};
 use super::*;
 
+mod any;
+
 const MINUTE: Shape = Shape::Bar { span: Duration::from_mins(1) };
 
 fn spec(origin: Origin, shape: Shape) -> Spec {

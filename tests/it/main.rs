@@ -9,6 +9,8 @@
 )]
 
 mod alpaca;
+mod data;
+mod download;
 mod engine;
 mod exchange;
 mod feed;
