@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use bot::market::MarketEvent;
-use bot::strategy::{self, Kind, Param, Strategy, StrategyError, Wishes, usable_price};
+use bot::strategy::{self, Kind, Param, Strategy, StrategyError, View, Wishes, usable_price};
 
 /// Long after so many rising prices in a row, flat after the first falling one. Of one symbol.
 struct Momentum {
@@ -17,7 +17,12 @@ struct Momentum {
 }
 
 impl Strategy for Momentum {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let Some(last) = self.last.replace(price) else { return Ok(()) };
         self.rises = if price > last { self.rises + 1 } else { 0 };

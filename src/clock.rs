@@ -96,15 +96,22 @@ impl<Zone: chrono::TimeZone> From<DateTime<Zone>> for Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Timestamp;
     fn add(self, span: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)))
+        Timestamp(self.0.saturating_add(nanos(span)))
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Timestamp;
     fn sub(self, span: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_sub(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)))
+        Timestamp(self.0.saturating_sub(nanos(span)))
     }
+}
+
+/// In 64 bits throughout, because every event's time is reckoned so.
+#[inline]
+fn nanos(span: Duration) -> i64 {
+    let secs = i64::try_from(span.as_secs()).ok().and_then(|secs| secs.checked_mul(1_000_000_000));
+    secs.and_then(|nanos| nanos.checked_add(span.subsec_nanos().into())).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for Timestamp {

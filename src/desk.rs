@@ -1,13 +1,13 @@
 //! The desk: books, sizing and risk behind two verbs, decide and apply. Plain, synchronous, deterministic; time is an argument.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::market::{SessionClock, Snapshot};
+use crate::market::{Board, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, OrderType, Side, TimeInForce};
 use crate::position::Position;
 use crate::risk::{self, Approved, FirmQuote, Limits, Plan, Refusal, Standing};
@@ -42,10 +42,10 @@ pub struct Rules {
 }
 
 /// What the market shows at the moment of a decision.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct MarketView<'a> {
-    /// The latest prices of all symbols.
-    pub snapshots: &'a HashMap<Symbol, Snapshot>,
+    /// The latest prices.
+    pub board: &'a dyn Board,
     /// Whether orders can be executed now.
     pub session: SessionClock,
 }
@@ -67,18 +67,36 @@ pub struct Statement {
 #[derive(Debug)]
 pub struct Desk {
     rules: Rules,
-    weights: HashMap<Symbol, Weight>,
+    weights: BTreeMap<Symbol, Weight>,
     cash: Money,
     /// Buying power less cash where the broker gives less than the cash, at the last reading; 0 or negative.
     power_gap: Money,
-    positions: BTreeMap<Symbol, Position>,
+    holdings: BTreeMap<Symbol, Held>,
     /// Shares that orders of others hold, by the broker's last word.
-    held_elsewhere: HashMap<Symbol, Quantity>,
-    in_flight: HashMap<EntryId, InFlight>,
+    held_elsewhere: BTreeMap<Symbol, Quantity>,
+    in_flight: BTreeMap<EntryId, InFlight>,
     approvals: VecDeque<Timestamp>,
-    marks: HashMap<Symbol, Price>,
     start_equity: Money,
     fills: u64,
+}
+
+/// A position and what one share of it is worth.
+#[derive(Debug, Default)]
+struct Held {
+    position: Position,
+    mark: Option<Price>,
+}
+
+/// What orders in flight will change.
+#[derive(Debug, Default)]
+struct Committed {
+    /// Cash that is set aside, whatever the symbol.
+    cash: Money,
+    /// Shares of the symbol that are set aside.
+    shares: Quantity,
+    /// Shares of the symbol ordered and not yet filled.
+    buys: Quantity,
+    sells: Quantity,
 }
 
 #[derive(Debug)]
@@ -95,28 +113,27 @@ struct InFlight {
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Desk {
-    /// A desk that starts from the broker's view of the account; `marks` are the latest prices.
+    /// A desk that starts from the broker's view of the account.
     pub fn new(
         rules: Rules,
         weights: impl IntoIterator<Item = (Symbol, Weight)>,
         account: &Account,
-        snapshots: &HashMap<Symbol, Snapshot>,
+        board: &dyn Board,
     ) -> Self {
         let mut desk = Self {
             rules,
             weights: weights.into_iter().collect(),
             cash: Money::ZERO,
             power_gap: Money::ZERO,
-            positions: BTreeMap::new(),
-            held_elsewhere: HashMap::new(),
-            in_flight: HashMap::new(),
+            holdings: BTreeMap::new(),
+            held_elsewhere: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             approvals: VecDeque::new(),
-            marks: HashMap::new(),
             start_equity: Money::ZERO,
             fills: 0,
         };
-        desk.see(snapshots);
         desk.take_over(account);
+        desk.see(board);
         desk.start_equity = desk.equity();
         desk
     }
@@ -137,13 +154,20 @@ impl Desk {
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
-        self.see(market.snapshots);
-        let snapshot = market.snapshots.get(&signal.symbol);
-        let quote = risk::check_market(signal, snapshot, market.session, &self.rules.limits, now)?;
+        self.see(market.board);
+        let snapshot = market.board.snapshot(signal.symbol);
+        if let Some(mark) = snapshot.as_ref().and_then(worth) {
+            self.holdings.entry(signal.symbol).or_default().mark = Some(mark);
+        }
+        let quote = risk::check_market(signal, snapshot.as_ref(), market.session, &self.rules.limits, now)?;
         let order_type = self.price(signal, quote)?;
+        let committed = self.committed(signal.symbol);
+        let available = self.available_cash(&committed);
         let (price, quantity) = match signal.side {
-            Side::Buy => (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask))),
-            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid)?),
+            Side::Buy => {
+                (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask), available, &committed))
+            }
+            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid, &committed)?),
         };
         let request = OrderRequest {
             client_order_id: client_order_id.clone(),
@@ -153,7 +177,7 @@ impl Desk {
             order_type,
             time_in_force: TimeInForce::Ioc,
         };
-        let standing = self.standing(signal.symbol, now);
+        let standing = self.standing(signal.symbol, available, &committed, now);
         let approved = risk::judge(Plan { request, price }, &standing, &self.rules.limits)?;
         self.reserve(signal, &approved, now);
         Ok(approved)
@@ -174,7 +198,7 @@ impl Desk {
             Side::Buy => -money,
             Side::Sell => money,
         };
-        self.positions.entry(order.symbol).or_default().fill(order.side, quantity, money);
+        self.holdings.entry(order.symbol).or_default().position.fill(order.side, quantity, money);
         self.fills += 1;
     }
 
@@ -202,9 +226,9 @@ impl Desk {
         let theirs: BTreeMap<_, _> =
             account.holdings.iter().map(|holding| (holding.symbol, holding.quantity)).collect();
         let symbols: std::collections::BTreeSet<_> =
-            self.positions.keys().chain(theirs.keys()).copied().collect();
+            self.holdings.keys().chain(theirs.keys()).copied().collect();
         for symbol in symbols {
-            let books = self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity);
+            let books = self.held(symbol);
             let broker = theirs.get(&symbol).copied().unwrap_or_default();
             if books != broker {
                 found.push(format!("{symbol}: books {books} shares, broker {broker}"));
@@ -218,45 +242,59 @@ impl Desk {
         self.cash = account.cash;
         self.power_gap = (account.buying_power - account.cash).min(Money::ZERO);
         self.held_elsewhere.clear();
-        let mut positions = BTreeMap::new();
+        let mut holdings = BTreeMap::new();
         for holding in &account.holdings {
+            let known = self.holdings.get(&holding.symbol);
+            let mark = known.and_then(|known| known.mark);
             let known =
-                self.positions.get(&holding.symbol).filter(|known| known.quantity() == holding.quantity);
-            let position =
-                known.copied().unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
-            positions.insert(holding.symbol, position);
+                known.map(|known| known.position).filter(|known| known.quantity() == holding.quantity);
+            let position = known.unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
+            holdings.insert(holding.symbol, Held { position, mark });
             let held = holding.quantity - holding.available;
             if held.is_positive() && holding.quantity.is_positive() {
                 self.held_elsewhere.insert(holding.symbol, held);
             }
         }
-        self.positions = positions;
+        self.holdings = holdings;
     }
 
     /// Money and positions now.
     pub fn statement(&self) -> Statement {
-        let open = self.positions.iter().filter(|(_, position)| !position.quantity().is_zero());
+        let open = self.holdings.iter().map(|(symbol, held)| (*symbol, held.position));
         Statement {
             cash: self.cash,
             equity: self.equity(),
             profit: self.equity() - self.start_equity,
-            positions: open.map(|(symbol, position)| (*symbol, *position)).collect(),
+            positions: open.filter(|(_, position)| !position.quantity().is_zero()).collect(),
         }
     }
 
-    /// Remembers the latest prices, for equity.
-    pub fn see(&mut self, snapshots: &HashMap<Symbol, Snapshot>) {
-        for (symbol, snapshot) in snapshots {
-            let seen = snapshot.quote.map(|quote| quote.mid()).or(snapshot.trade.map(|trade| trade.price));
-            if let Some(mark) = seen.and_then(|seen| Price::from_seen(seen).ok()) {
-                self.marks.insert(*symbol, mark);
+    /// Values all positions at the latest prices.
+    pub fn see(&mut self, board: &dyn Board) {
+        for (symbol, held) in &mut self.holdings {
+            if !held.position.quantity().is_zero() {
+                held.mark = board.snapshot(*symbol).as_ref().and_then(worth).or(held.mark);
             }
         }
     }
 
-    fn size_buy(&self, signal: &Signal, price: Price) -> Quantity {
+    /// Takes a fee that the broker took.
+    pub fn charge(&mut self, fee: Money) {
+        self.cash -= fee;
+    }
+
+    fn size_buy(
+        &self,
+        signal: &Signal,
+        price: Price,
+        available_cash: Money,
+        committed: &Committed,
+    ) -> Quantity {
+        if let Some(wanted) = signal.quantity {
+            return wanted;
+        }
         let held = self.held(signal.symbol);
-        let in_flight = self.in_flight_quantity(signal.symbol, Side::Buy);
+        let in_flight = committed.buys;
         // A buy that closes a short position goes to flat at the most: a flip is two orders.
         let cover = if held.get().is_sign_negative() && !held.is_zero() {
             Some((-held - in_flight).max(Quantity::ZERO))
@@ -264,29 +302,28 @@ impl Desk {
             None
         };
         let means = BuyingMeans {
-            available_cash: self.available_cash(),
+            available_cash,
             equity: self.equity(),
             weight: self.weights.get(&signal.symbol).copied().unwrap_or(Weight::ZERO),
             held_value: self.value(signal.symbol) + price * in_flight,
             price,
         };
-        let wanted = signal.quantity.unwrap_or_else(|| sizing::buy_quantity(self.rules.size, &means));
-        match cover {
-            Some(cover) if signal.quantity.is_none() => wanted.min(cover),
-            Some(_) | None => wanted,
-        }
+        let wanted = sizing::buy_quantity(self.rules.size, &means);
+        cover.map_or(wanted, |cover| wanted.min(cover))
     }
 
-    fn size_sell(&self, signal: &Signal, bid: Price) -> Result<Quantity, Refusal> {
+    fn size_sell(&self, signal: &Signal, bid: Price, committed: &Committed) -> Result<Quantity, Refusal> {
         if self.rules.sell == SellRule::InProfit {
-            let entry = self.positions.get(&signal.symbol).and_then(Position::average_price);
+            let entry = self.holdings.get(&signal.symbol).and_then(|held| held.position.average_price());
             if entry.is_none_or(|entry| bid <= entry) && self.held(signal.symbol).is_positive() {
                 let entry = entry.map_or_else(|| "unknown".to_owned(), |entry| entry.to_string());
                 return Err(Refusal::NotInProfit { bid, entry });
             }
         }
-        let available = self.available_shares(signal.symbol);
-        Ok(signal.quantity.unwrap_or_else(|| sizing::sell_quantity(self.rules.size, available, bid)))
+        Ok(signal.quantity.unwrap_or_else(|| {
+            let available = self.available_shares(signal.symbol, committed);
+            sizing::sell_quantity(self.rules.size, available, bid)
+        }))
     }
 
     /// A signal's own limit wins. Limits are rounded to the tick on the safe side: a buy down, a sell up.
@@ -311,16 +348,20 @@ impl Desk {
             .map_err(|_| Refusal::LimitTooLow(limit))
     }
 
-    fn standing(&mut self, symbol: Symbol, now: Timestamp) -> Standing {
+    fn standing(
+        &mut self,
+        symbol: Symbol,
+        available_cash: Money,
+        committed: &Committed,
+        now: Timestamp,
+    ) -> Standing {
         while self.approvals.front().is_some_and(|at| now.since(*at) >= MINUTE) {
             self.approvals.pop_front();
         }
-        let buys = self.in_flight_quantity(symbol, Side::Buy);
-        let sells = self.in_flight_quantity(symbol, Side::Sell);
         Standing {
-            available_cash: self.available_cash(),
-            available_shares: self.available_shares(symbol),
-            held: self.held(symbol) + buys - sells,
+            available_cash,
+            available_shares: self.available_shares(symbol, committed),
+            held: self.held(symbol) + committed.buys - committed.sells,
             orders_last_minute: u32::try_from(self.approvals.len()).unwrap_or(u32::MAX),
         }
     }
@@ -342,37 +383,63 @@ impl Desk {
     }
 
     fn held(&self, symbol: Symbol) -> Quantity {
-        self.positions.get(&symbol).map_or(Quantity::ZERO, Position::quantity)
+        self.holdings.get(&symbol).map_or(Quantity::ZERO, |held| held.position.quantity())
     }
 
-    /// Shares ordered and not yet filled.
-    fn in_flight_quantity(&self, symbol: Symbol, side: Side) -> Quantity {
-        let of_symbol = self.in_flight.values().filter(|order| order.symbol == symbol && order.side == side);
-        of_symbol.map(|order| (order.quantity - order.filled).max(Quantity::ZERO)).sum()
+    /// What orders in flight will change.
+    fn committed(&self, symbol: Symbol) -> Committed {
+        let mut committed = Committed::default();
+        for order in self.in_flight.values() {
+            committed.cash += order.reserved_cash;
+            if order.symbol == symbol {
+                let rest = (order.quantity - order.filled).max(Quantity::ZERO);
+                match order.side {
+                    Side::Buy => committed.buys += rest,
+                    Side::Sell => committed.sells += rest,
+                }
+                committed.shares += order.reserved_shares;
+            }
+        }
+        committed
     }
 
-    fn available_shares(&self, symbol: Symbol) -> Quantity {
-        let reserved =
-            self.in_flight.values().filter(|order| order.symbol == symbol).map(|order| order.reserved_shares);
+    fn available_shares(&self, symbol: Symbol, committed: &Committed) -> Quantity {
         let elsewhere = self.held_elsewhere.get(&symbol).copied().unwrap_or_default();
-        (self.held(symbol) - reserved.sum() - elsewhere).max(Quantity::ZERO)
+        (self.held(symbol) - committed.shares - elsewhere).max(Quantity::ZERO)
     }
 
     /// Cash less what orders in flight may cost, less the buffer that market orders need at the broker.
-    fn available_cash(&self) -> Money {
-        let reserved: Money = self.in_flight.values().map(|order| order.reserved_cash).sum();
-        self.cash + self.power_gap - reserved - self.equity().max(Money::ZERO) * self.rules.cash_buffer
+    fn available_cash(&self, committed: &Committed) -> Money {
+        let buffer = if self.rules.cash_buffer == Weight::ZERO {
+            Money::ZERO
+        } else {
+            self.equity().max(Money::ZERO) * self.rules.cash_buffer
+        };
+        self.cash + self.power_gap - committed.cash - buffer
     }
 
     fn value(&self, symbol: Symbol) -> Money {
-        let Some(position) = self.positions.get(&symbol) else { return Money::ZERO };
-        let mark = self.marks.get(&symbol).copied().or_else(|| position.average_price());
-        mark.map_or(Money::ZERO, |mark| position.value(mark))
+        self.holdings.get(&symbol).map_or(Money::ZERO, Held::value)
     }
 
     fn equity(&self) -> Money {
-        self.cash + self.positions.keys().map(|symbol| self.value(*symbol)).sum()
+        self.cash + self.holdings.values().map(Held::value).sum()
     }
+}
+
+impl Held {
+    fn value(&self) -> Money {
+        if self.position.quantity().is_zero() {
+            return Money::ZERO;
+        }
+        let mark = self.mark.or_else(|| self.position.average_price());
+        mark.map_or(Money::ZERO, |mark| self.position.value(mark))
+    }
+}
+
+fn worth(snapshot: &Snapshot) -> Option<Price> {
+    let seen = snapshot.quote.map(|quote| quote.mid()).or(snapshot.trade.map(|trade| trade.price));
+    seen.and_then(|seen| Price::from_seen(seen).ok())
 }
 
 fn worst_price(order_type: OrderType, ask: Price) -> Price {

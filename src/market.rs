@@ -1,5 +1,7 @@
 //! What the market shows: quotes, trades, bars. Prices seen are `f64`.
 
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -80,6 +82,18 @@ pub struct Snapshot {
     pub trade: Option<Trade>,
     /// When we read it: a quiet market's quote may be old though it was read just now.
     pub read_at: Timestamp,
+}
+
+/// The latest prices of all symbols.
+pub trait Board {
+    /// What is known of `symbol` now.
+    fn snapshot(&self, symbol: Symbol) -> Option<Snapshot>;
+}
+
+impl<S: BuildHasher> Board for HashMap<Symbol, Snapshot, S> {
+    fn snapshot(&self, symbol: Symbol) -> Option<Snapshot> {
+        self.get(&symbol).copied()
+    }
 }
 
 /// Whether orders can be executed now, by the broker's own clock.

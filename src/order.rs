@@ -65,20 +65,31 @@ impl ClientOrderId {
         )
     }
 
+    /// # Errors
+    /// As its [`FromStr`].
+    pub fn shared(text: Arc<str>) -> Result<Self, ClientOrderIdError> {
+        let allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if text.is_empty() || text.len() > 48 || !allowed {
+            return Err(ClientOrderIdError(text.chars().take(60).collect()));
+        }
+        Ok(Self(text))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id as text that is shared.
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
 impl FromStr for ClientOrderId {
     type Err = ClientOrderIdError;
     fn from_str(text: &str) -> Result<Self, ClientOrderIdError> {
-        let allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if text.is_empty() || text.len() > 48 || !allowed {
-            return Err(ClientOrderIdError(text.chars().take(60).collect()));
-        }
-        Ok(Self(text.into()))
+        Self::shared(text.into())
     }
 }
 
@@ -102,6 +113,11 @@ impl OrderId {
     /// Whatever the broker calls it.
     pub fn new(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// The name that an in-process broker gives.
+    pub fn shared(text: Arc<str>) -> Self {
+        Self(text)
     }
 
     /// The id as text.

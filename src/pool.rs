@@ -186,7 +186,7 @@ fn step_until_done<V: Venue>(
 
 fn decide<V: Venue>(floor: &Floor<'_, V>, job: &Job, task: &mut OrderTask) {
     let snapshots = floor.prices.snapshots();
-    let market = MarketView { snapshots: &snapshots, session: floor.prices.session() };
+    let market = MarketView { board: &*snapshots, session: floor.prices.session() };
     let now = floor.clock.now();
     task.decided(floor.desk.decide(&job.signal, &job.client_order_id, market, now), now);
 }

@@ -32,7 +32,7 @@ impl Position {
             return;
         }
         // The part that closes realises profit; what goes beyond opens the other way at the fill's price.
-        let closed = signed.abs().get().min(self.quantity.abs().get());
+        let closed = signed.abs().min(self.quantity.abs());
         let closed_cost = share(self.cost, closed, self.quantity.abs());
         let closed_paid = share(paid, closed, signed.abs());
         self.realised -= closed_cost + closed_paid;
@@ -72,11 +72,9 @@ impl Position {
     }
 }
 
-fn share(whole: Money, part: rust_decimal::Decimal, of: Quantity) -> Money {
-    if part == of.get() {
-        return whole; // Exactly, with no division to round.
-    }
-    Money::new(whole.get() * part / of.get())
+fn share(whole: Money, part: Quantity, of: Quantity) -> Money {
+    // Exactly, with no division to round.
+    if part == of { whole } else { whole.share(part, of) }
 }
 
 #[cfg(test)]

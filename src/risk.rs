@@ -24,6 +24,8 @@ pub struct Limits {
     pub spread_max: BasisPoints,
     /// Whether shares may be sold that are not held.
     pub short: bool,
+    /// Whether one order may turn a long position short or a short one long: Alpaca refuses such orders.
+    pub flip_in_one: bool,
     /// Shares per order.
     pub order_quantity_max: Option<Quantity>,
     /// Dollars per order.
@@ -41,6 +43,7 @@ impl Default for Limits {
             quote_age_max: Duration::from_secs(5),
             spread_max: BasisPoints::whole(100),
             short: false,
+            flip_in_one: false,
             order_quantity_max: None,
             order_notional_max: None,
             position_notional_max: None,
@@ -280,10 +283,12 @@ pub fn judge(plan: Plan, standing: &Standing, limits: &Limits) -> Result<Approve
         return Err(Refusal::InsufficientShares { was: quantity, available: standing.available_shares });
     }
     // A short sale's worth is set aside too, so that N workers cannot sell short N times the account.
-    if notional > standing.available_cash {
-        return Err(Refusal::InsufficientCash { cost: notional, available: standing.available_cash });
+    let shares = if side == Side::Sell { standing.available_shares } else { Quantity::ZERO };
+    let cost = price * (quantity - shares);
+    if cost > standing.available_cash {
+        return Err(Refusal::InsufficientCash { cost, available: standing.available_cash });
     }
-    Ok(approve(plan, notional, Quantity::ZERO))
+    Ok(approve(plan, cost, shares))
 }
 
 fn approve(plan: Plan, reserved_cash: Money, reserved_shares: Quantity) -> Approved {
@@ -328,7 +333,7 @@ fn check_position(plan: &Plan, price: Price, standing: &Standing, limits: &Limit
     let turns = !before.is_zero()
         && !after_number.is_zero()
         && before.is_sign_negative() != after_number.is_sign_negative();
-    if turns && !sells_beyond_short {
+    if turns && !sells_beyond_short && !limits.flip_in_one {
         return Err(Refusal::ZeroCrossing { held: standing.held, was: quantity });
     }
     let grows = after.abs() > standing.held.abs();

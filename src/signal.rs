@@ -22,6 +22,11 @@ impl EntryId {
         Self(text.into())
     }
 
+    /// Takes the id of an in-process source.
+    pub fn shared(text: Arc<str>) -> Self {
+        Self(text)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,12 +1,11 @@
 //! From a strategy's wish to the shares of one signal: its own position, what is under way, and where it wants to be. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
 use crate::order::Side;
-use crate::outcome::Outcome;
 use crate::signal::EntryId;
 use crate::sizing::SizeRule;
 use crate::strategy::Strength;
@@ -40,40 +39,61 @@ pub enum Ask {
 /// One strategy's own positions since the run began.
 #[derive(Debug, Default)]
 pub struct Targets {
-    held: HashMap<Symbol, Quantity>,
-    /// Signed shares of signals that are not settled.
-    under_way: HashMap<EntryId, (Symbol, Quantity)>,
+    symbols: BTreeMap<Symbol, Target>,
+    /// Signals that are not settled, few at any time: whose, which, and the signed shares they ask for.
+    under_way: Vec<(EntryId, Symbol, Quantity)>,
+    flip_in_one: bool,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    held: Quantity,
+    /// The sum of what is under way.
+    under_way: Quantity,
     /// Where it wants to be, until it is there.
-    wanted: HashMap<Symbol, Quantity>,
+    wanted: Option<Quantity>,
 }
 
 impl Targets {
+    /// Turns a position round in one order, for brokers that take one.
+    #[must_use]
+    pub fn flipping_in_one(self, flip_in_one: bool) -> Self {
+        Self { flip_in_one, ..self }
+    }
+
     /// What a signal of `strength` asks for at `price`.
     pub fn ask(&mut self, sizing: &Sizing, symbol: Symbol, strength: Strength, price: f64) -> Ask {
         let side = if strength.get() > 0.0 { Side::Buy } else { Side::Sell };
-        let Some(full) = full_size(sizing, price) else { return Ask::DeskSized(side) };
-        if !sizing.is_target {
-            let shares = if strength.get() == 0.0 { self.held(symbol).abs() } else { full };
-            return if shares.is_positive() { Ask::Shares(side, shares) } else { Ask::Nothing };
+        if sizing.is_target {
+            return match target(sizing, strength, price) {
+                Some(wanted) => self.want(symbol, wanted),
+                None => Ask::DeskSized(side),
+            };
         }
-        let exact = Decimal::from_f64(strength.get()).unwrap_or_default();
-        let target = Quantity::new(full.get().saturating_mul(exact)).whole();
-        let floor = if sizing.short { target } else { target.max(Quantity::ZERO) };
-        self.wanted.insert(symbol, floor);
+        let Some(full) = full_size(sizing, price) else { return Ask::DeskSized(side) };
+        let shares = if strength.get() == 0.0 { self.held(symbol).abs() } else { full };
+        if shares.is_positive() { Ask::Shares(side, shares) } else { Ask::Nothing }
+    }
+
+    /// The next step to a position of `shares`, negative for short.
+    pub fn want(&mut self, symbol: Symbol, shares: Quantity) -> Ask {
+        self.symbols.entry(symbol).or_default().wanted = Some(shares);
         self.step(symbol)
     }
 
-    /// The next step to where it wants to be. A flip is two steps, the second after the first is final.
+    /// The next step to where it wants to be. A flip is two steps, the second after the first is final, unless the
+    /// broker takes one.
     pub fn step(&mut self, symbol: Symbol) -> Ask {
-        let Some(wanted) = self.wanted.get(&symbol).copied() else { return Ask::Nothing };
-        let under_way: Quantity =
-            self.under_way.values().filter(|(other, _)| *other == symbol).map(|(_, shares)| *shares).sum();
-        let expected = self.held(symbol) + under_way;
-        let crosses = expected.get() * wanted.get() < Decimal::ZERO;
+        let Some(target) = self.symbols.get_mut(&symbol) else { return Ask::Nothing };
+        let Some(wanted) = target.wanted else { return Ask::Nothing };
+        let expected = target.held + target.under_way;
+        let crosses =
+            !self.flip_in_one && expected.is_positive() != wanted.is_positive() && !expected.is_zero();
+        let crosses = crosses && !wanted.is_zero();
         let missing = if crosses { -expected } else { wanted - expected };
         if missing.is_zero() {
-            if !crosses && under_way.is_zero() {
-                self.wanted.remove(&symbol);
+            if !crosses && target.under_way.is_zero() {
+                target.wanted = None;
             }
             return Ask::Nothing;
         }
@@ -83,26 +103,41 @@ impl Targets {
 
     /// A signal was sent.
     pub fn sent(&mut self, id: EntryId, symbol: Symbol, side: Side, shares: Quantity) {
-        self.under_way.insert(id, (symbol, signed(side, shares)));
+        let shares = signed(side, shares);
+        self.symbols.entry(symbol).or_default().under_way += shares;
+        self.under_way.push((id, symbol, shares));
     }
 
-    /// A signal is settled; true when the whole of it was filled, so that a second step may follow.
-    pub fn settled(&mut self, outcome: &Outcome) -> bool {
+    /// A signal is settled with so many shares filled; true when that was the whole of it, so that a second step may follow.
+    pub fn settled(&mut self, signal: &EntryId, filled: Quantity) -> bool {
         // Signals of an earlier process and repeats of one that was sent twice are not ours to count.
-        let Some((symbol, asked)) = self.under_way.remove(&outcome.signal) else { return false };
-        let filled = outcome.filled.unwrap_or_default();
+        let Some(place) = self.under_way.iter().position(|(id, ..)| id == signal) else { return false };
+        let (_, symbol, asked) = self.under_way.swap_remove(place);
         let filled = if asked.is_positive() { filled } else { -filled };
-        *self.held.entry(symbol).or_default() += filled;
+        let target = self.symbols.entry(symbol).or_default();
+        target.under_way -= asked;
+        target.held += filled;
         let whole = asked == filled;
         if !whole {
-            self.wanted.remove(&symbol); // What the market or the desk refused is not asked for again by itself.
+            target.wanted = None; // What the market or the desk refused is not asked for again by itself.
         }
         whole
     }
 
     fn held(&self, symbol: Symbol) -> Quantity {
-        self.held.get(&symbol).copied().unwrap_or_default()
+        self.symbols.get(&symbol).map_or(Quantity::ZERO, |target| target.held)
     }
+}
+
+/// The position that a signal of `strength` stands for at `price`; `None` where only the desk can tell.
+pub fn target(sizing: &Sizing, strength: Strength, price: f64) -> Option<Quantity> {
+    let full = full_size(sizing, price)?;
+    let target = match strength.get() {
+        1.0 => full,
+        -1.0 => -full,
+        part => Quantity::new(full.get().saturating_mul(Decimal::from_f64(part).unwrap_or_default())).whole(),
+    };
+    Some(if sizing.short { target } else { target.max(Quantity::ZERO) })
 }
 
 /// Whole shares of full strength; `None` where only the desk can tell, because no capital is named.
@@ -129,7 +164,6 @@ fn signed(side: Side, shares: Quantity) -> Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::OutcomeKind;
 
     fn nvda() -> Symbol {
         "NVDA".parse().unwrap()
@@ -157,12 +191,7 @@ mod tests {
                 let id = EntryId::new(&format!("{number}-{step}"));
                 targets.sent(id.clone(), nvda(), side, shares);
                 let part = Quantity::new(shares.get() * Decimal::from_f64(filled).unwrap()).whole();
-                let whole = targets.settled(&Outcome {
-                    symbol: Some(nvda()),
-                    side: Some(side),
-                    filled: Some(part),
-                    ..Outcome::without_order(id, OutcomeKind::Filled, "")
-                });
+                let whole = targets.settled(&id, part);
                 ask = if whole { targets.step(nvda()) } else { Ask::Nothing };
             }
             if let Ask::DeskSized(side) = ask {

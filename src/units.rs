@@ -1,12 +1,16 @@
 //! Numbers with a unit: money owed is exact, market data seen is `f64`, and [`Price::from_seen`] is the border.
 
+mod exact;
+
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
+use rust_decimal::prelude::FromPrimitive;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,8 +29,11 @@ impl UnitError {
     }
 }
 
+/// Below it every whole number is an `f64`.
+const MILLIONTHS_MAX: f64 = 4_503_599_627_370_496.0;
+
 /// US dollars per share, above 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "Decimal", into = "Decimal")]
 pub struct Price(Decimal);
 
@@ -39,7 +46,11 @@ impl Price {
     /// # Errors
     /// Zero and negative prices are refused.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
-        if value > Decimal::ZERO { Ok(Self(value)) } else { Err(UnitError::new("price", "above 0", value)) }
+        if value.is_sign_positive() && !value.is_zero() {
+            Ok(Self(value))
+        } else {
+            Err(UnitError::new("price", "above 0", value))
+        }
     }
 
     /// The border between market data seen (`f64`) and money owed: at most 6 decimals are kept.
@@ -49,6 +60,15 @@ impl Price {
     pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
         if !seen.is_finite() || seen <= 0.0 {
             return Err(UnitError::new("price", "a finite number above 0", seen));
+        }
+        // Market prices have few decimals: a whole number of millionths is exact, and found without a detour.
+        let millionths = seen * 1e6 + 0.5;
+        if millionths < MILLIONTHS_MAX {
+            #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
+            let millionths = millionths as i64;
+            let is_cents = millionths % 10_000 == 0;
+            let (units, decimals) = if is_cents { (millionths / 10_000, 2) } else { (millionths, 6) };
+            return Self::new(Decimal::new(units, decimals));
         }
         let exact = Decimal::from_f64(seen).ok_or_else(|| UnitError::new("price", "below 7.9e28", seen))?;
         Self::new(exact.round_dp(6))
@@ -61,19 +81,19 @@ impl Price {
 
     /// The nearest `f64`, for market data and statistics only.
     pub fn to_seen(self) -> f64 {
-        self.0.to_f64().unwrap_or(f64::NAN)
+        exact::seen(self.0)
     }
 }
 
 impl Mul<Quantity> for Price {
     type Output = Money;
     fn mul(self, quantity: Quantity) -> Money {
-        Money(self.0.saturating_mul(quantity.0))
+        Money(exact::mul(self.0, quantity.0))
     }
 }
 
 /// Shares, with up to 9 decimals; negative for a short position.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Quantity(Decimal);
 
@@ -87,12 +107,12 @@ impl Quantity {
     /// Whole shares, rounded towards zero.
     #[must_use]
     pub fn whole(self) -> Self {
-        Self(self.0.trunc())
+        Self(exact::trunc(self.0))
     }
 }
 
 /// US dollars, exact; negative when owed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Money(Decimal);
 
@@ -112,6 +132,12 @@ impl Money {
     /// A constant number of dollars.
     pub const fn whole(dollars: u32) -> Self {
         Self(Decimal::from_parts(dollars, 0, 0, false, 0))
+    }
+
+    /// The part of it that `part` is of `of`; nothing of nothing.
+    #[must_use]
+    pub fn share(self, part: Quantity, of: Quantity) -> Self {
+        Self(exact::share(self.0, part.0, of.0))
     }
 
     /// Rounded to cents, half to even, as a statement prints it.
@@ -177,14 +203,14 @@ impl FromStr for Weight {
 impl Mul<Weight> for Money {
     type Output = Money;
     fn mul(self, weight: Weight) -> Money {
-        Money(self.0.saturating_mul(weight.0))
+        Money(exact::mul(self.0, weight.0))
     }
 }
 
 impl Mul<Weight> for Quantity {
     type Output = Quantity;
     fn mul(self, weight: Weight) -> Quantity {
-        Quantity(self.0.saturating_mul(weight.0))
+        Quantity(exact::mul(self.0, weight.0))
     }
 }
 
@@ -209,14 +235,19 @@ impl BasisPoints {
         Self(Decimal::from_parts(points as u32, 0, 0, false, 0))
     }
 
+    /// True at 0.
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
     /// The same as a fraction of 1.
     pub fn fraction(self) -> Decimal {
-        self.0 / Decimal::from(10_000)
+        exact::mul(self.0, Decimal::from_parts(1, 0, 0, false, 4))
     }
 
     /// The nearest `f64` number of basis points.
     pub fn to_seen(self) -> f64 {
-        self.0.to_f64().unwrap_or(f64::NAN)
+        exact::seen(self.0)
     }
 }
 
@@ -261,12 +292,12 @@ macro_rules! signed_unit {
 
             /// The nearest `f64`, for statistics only.
             pub fn to_seen(self) -> f64 {
-                self.0.to_f64().unwrap_or(f64::NAN)
+                exact::seen(self.0)
             }
 
             /// True above 0.
             pub fn is_positive(self) -> bool {
-                self.0 > Decimal::ZERO
+                self.0.is_sign_positive() && !self.0.is_zero()
             }
 
             /// True at 0.
@@ -277,13 +308,13 @@ macro_rules! signed_unit {
         impl Add for $unit {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(self.0.saturating_add(other.0))
+                Self(exact::add(self.0, other.0))
             }
         }
         impl Sub for $unit {
             type Output = Self;
             fn sub(self, other: Self) -> Self {
-                Self(self.0.saturating_sub(other.0))
+                Self(exact::sub(self.0, other.0))
             }
         }
         impl AddAssign for $unit {
@@ -310,6 +341,33 @@ macro_rules! signed_unit {
     };
 }
 
+macro_rules! ordered_unit {
+    ($($unit:ident),*) => {$(
+        impl PartialEq for $unit {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other) == Ordering::Equal
+            }
+        }
+        impl Eq for $unit {}
+        impl PartialOrd for $unit {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $unit {
+            fn cmp(&self, other: &Self) -> Ordering {
+                exact::cmp(self.0, other.0)
+            }
+        }
+        impl Hash for $unit {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+    )*};
+}
+
+ordered_unit!(Price, Quantity, Money);
 signed_unit!(Quantity);
 signed_unit!(Money);
 decimal_unit!(Price, "price", Price::new, "a decimal number above 0");

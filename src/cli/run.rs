@@ -274,16 +274,11 @@ fn redis_config(args: &Args, manifest: &Manifest, state: &StateDir) -> RedisConf
 }
 
 fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> Config {
-    let (pool, risk, portfolio) = (&manifest.pool, &manifest.risk, &manifest.portfolio);
+    let (pool, portfolio) = (&manifest.pool, &manifest.portfolio);
     let limits = Limits {
         signal_age_max: args.signal_age_max.or(pool.signal_age_max).unwrap_or(defaults::SIGNAL_AGE_MAX),
         quote_age_max: args.quote_age_max.or(pool.quote_age_max).unwrap_or(defaults::QUOTE_AGE_MAX),
-        spread_max: risk.spread_bps_max.unwrap_or(defaults::SPREAD_BPS_MAX),
-        short: risk.short.unwrap_or(defaults::SHORT),
-        order_quantity_max: risk.order_qty_max,
-        order_notional_max: risk.order_notional_max,
-        position_notional_max: risk.position_notional_max,
-        orders_per_minute_max: risk.orders_per_minute_max,
+        ..manifest.risk.limits()
     };
     let sell = match args.sell_rule {
         SellWhen::Always => SellRule::Always,

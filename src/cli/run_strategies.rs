@@ -11,10 +11,8 @@ use crate::host::{Host, Outbox, Status};
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::RedisConfig;
 use crate::live::{Config, Stop};
-use crate::manifest::strategy::SizeMode;
 use crate::manifest::{Manifest, defaults};
 use crate::strategy::Runner;
-use crate::target::Sizing;
 
 /// How long strategies may take to end after the run.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -49,12 +47,7 @@ impl Strategies {
             if !section.active.unwrap_or(defaults::ACTIVE) {
                 runner.stop();
             }
-            let sizing = Sizing {
-                rule: section.size_rule.unwrap_or(defaults::SIZE_RULE),
-                is_target: section.size_mode.unwrap_or(defaults::SIZE_MODE) == SizeMode::Target,
-                capital: section.capital,
-                short: config.rules.limits.short,
-            };
+            let sizing = section.sizing(config.rules.limits.short);
             made.push((runner, sizing));
         }
         let control = Control::open(state)?;

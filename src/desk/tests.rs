@@ -1,5 +1,7 @@
 //! The desk's promises.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +58,7 @@ fn signal(number: usize, side: Side) -> Signal {
 
 fn decide(desk: &mut Desk, signal: &Signal) -> Result<Approved, Refusal> {
     let id = format!("bot-{}", signal.id).parse().unwrap();
-    desk.decide(signal, &id, MarketView { snapshots: &quotes(99.9, 100.0), session: open() }, NOW)
+    desk.decide(signal, &id, MarketView { board: &quotes(99.9, 100.0), session: open() }, NOW)
 }
 
 fn report(approved: &Approved, filled: &str, price: &str, status: OrderStatus) -> OrderReport {
@@ -215,7 +217,7 @@ proptest! {
             }
             prop_assert!(desk.cash >= Money::ZERO);
             prop_assert!(desk.held(nvda()) >= Quantity::ZERO);
-            prop_assert!(desk.available_cash() >= Money::ZERO);
+            prop_assert!(desk.available_cash(&desk.committed(nvda())) >= Money::ZERO);
         }
     }
 }

@@ -98,7 +98,7 @@ impl Booth {
     /// What became of a signal: the position moves, a flip takes its second step, the strategy hears of its fill.
     fn tell(&mut self, outcome: &Outcome) {
         lock(&self.status).settled += 1;
-        let goes_on = self.targets.settled(outcome);
+        let goes_on = self.targets.settled(&outcome.signal, outcome.filled.unwrap_or_default());
         let now = self.clock.now();
         let (symbol, side, filled) =
             (outcome.symbol, outcome.side, outcome.filled.filter(|filled| filled.is_positive()));

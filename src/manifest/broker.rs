@@ -1,10 +1,14 @@
-//! `[broker]`: where orders go.
+//! `[broker]`: where orders go, and on what terms a simulated broker fills them.
 
 use std::fmt;
+use std::time::Duration;
 
+use super::value::{self, Value};
 use super::written::Written;
-use super::{Line, Section, defaults, value};
-use crate::units::Money;
+use super::{Line, Section, defaults};
+use crate::broker::simulated::{Fees, FillModel, Terms};
+use crate::duration;
+use crate::units::{BasisPoints, Money, Weight};
 
 /// The kinds of broker there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -15,17 +19,33 @@ pub enum BrokerKind {
     Simulated,
 }
 
-/// Where orders go.
+/// Where orders go. All but the kind belong to a simulated broker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BrokerSection {
     /// Which broker.
     pub kind: Option<BrokerKind>,
     /// What a simulated broker starts with.
     pub cash: Option<Money>,
+    /// At which price an order fills over history.
+    pub fill: Option<FillModel>,
+    /// What the broker takes.
+    pub fees: Option<Fees>,
+    /// How much worse than the market each fill is.
+    pub slippage_bps: Option<BasisPoints>,
+    /// How long an order is on its way.
+    pub latency: Option<Duration>,
+    /// The share of a bar's volume that an order may fill at the most.
+    pub volume_share: Option<Weight>,
 }
 
 const KINDS: [(&str, BrokerKind); 2] =
     [(BrokerKind::Alpaca.name(), BrokerKind::Alpaca), (BrokerKind::Simulated.name(), BrokerKind::Simulated)];
+const FILLS: [(&str, FillModel); 3] = [
+    (FillModel::NextOpen.name(), FillModel::NextOpen),
+    (FillModel::SameClose.name(), FillModel::SameClose),
+    (FillModel::Quote.name(), FillModel::Quote),
+];
+const SIMULATED_KEYS: [&str; 6] = ["cash", "fill", "fees", "slippage_bps", "latency", "volume_share"];
 
 impl BrokerKind {
     /// The name in manifests and flags.
@@ -43,29 +63,98 @@ impl fmt::Display for BrokerKind {
     }
 }
 
+impl BrokerSection {
+    /// On what terms orders fill over history. Alpaca's stand-in takes Alpaca's fees.
+    pub fn terms(&self) -> Terms {
+        let of_kind = match self.kind.unwrap_or(defaults::BROKER) {
+            BrokerKind::Alpaca => Fees::Alpaca,
+            BrokerKind::Simulated => Fees::default(),
+        };
+        let usual = Terms::default();
+        Terms {
+            fill: self.fill.unwrap_or(usual.fill),
+            fees: self.fees.unwrap_or(of_kind),
+            slippage: self.slippage_bps.unwrap_or(usual.slippage),
+            latency: self.latency.unwrap_or(usual.latency),
+            volume_share: self.volume_share.or(usual.volume_share),
+        }
+    }
+
+    /// What a simulated broker starts with.
+    pub fn cash(&self) -> Money {
+        self.cash.unwrap_or(defaults::CASH)
+    }
+}
+
 impl Section for BrokerSection {
     const NAME: &'static str = "broker";
 
     fn read(written: &mut Written<'_, '_>) -> Self {
-        let kind_at = written.value("kind").map(|kind| kind.span);
+        let is_kind_written = written.value("kind").is_some();
         let kind = written.take("kind", |value| value::choice(&KINDS, value));
-        let cash_at = written.value("cash").map(|cash| cash.span);
-        let cash = written.take("cash", value::money);
         // A kind that is written and wrong is one fault, not two.
-        let simulated = kind.map_or(kind_at.is_some(), |kind| kind == BrokerKind::Simulated);
-        if let (Some(at), false) = (cash_at, simulated) {
-            let kind = kind.unwrap_or(defaults::BROKER);
-            let message = format!("is allowed with kind = \"simulated\" only, was kind = \"{kind}\"");
-            written.fault_at(&at, &["cash"], message);
+        let is_simulated = kind.map_or(is_kind_written, |kind| kind == BrokerKind::Simulated);
+        for key in SIMULATED_KEYS {
+            if let (Some(value), false) = (written.value(key), is_simulated) {
+                let kind = kind.unwrap_or(defaults::BROKER);
+                let message = format!("is allowed with kind = \"simulated\" only, was kind = \"{kind}\"");
+                written.fault_at(&value.span, &[key], message);
+            }
         }
-        Self { kind, cash }
+        Self {
+            kind,
+            cash: written.take("cash", value::money),
+            fill: written.take("fill", |value| value::choice(&FILLS, value)),
+            fees: fees(written),
+            slippage_bps: written.take("slippage_bps", value::basis_points),
+            latency: written.take("latency", latency),
+            volume_share: written.take("volume_share", volume_share),
+        }
     }
 
     fn describe(&self) -> Vec<Line> {
         let mut lines = vec![Line::new("kind", self.kind, defaults::BROKER)];
         if self.kind == Some(BrokerKind::Simulated) {
-            lines.push(Line::new("cash", self.cash, defaults::CASH));
+            let usual = Terms::default();
+            lines.extend([
+                Line::new("cash", self.cash, defaults::CASH),
+                Line::new("fill", self.fill, usual.fill),
+                Line::new("fees", self.fees, usual.fees),
+                Line::new("slippage_bps", self.slippage_bps, usual.slippage),
+                Line::new("latency", self.latency.map(duration::format), duration::format(usual.latency)),
+                Line::new("volume_share", self.volume_share.map(value::percent), "off"),
+            ]);
         }
         lines
     }
+}
+
+fn fees(written: &mut Written<'_, '_>) -> Option<Fees> {
+    let value = written.value("fees")?;
+    let shape = "\"none\", \"alpaca\" or a table such as { bps = 5 }";
+    match value.str() {
+        Some("none") => Some(Fees::None),
+        Some("alpaca") => Some(Fees::Alpaca),
+        None if value.kind.is_table() => written.table("fees", shape, |fees| {
+            if fees.value("bps").is_none() {
+                fees.fault_at(&value.span, &["bps"], "must be written, was missing".to_owned());
+            }
+            fees.take("bps", value::basis_points).map(Fees::Bps)
+        })?,
+        Some(_) | None => {
+            written.fault_at(&value.span, &["fees"], value.breaks(&format!("must be {shape}")));
+            None
+        }
+    }
+}
+
+fn latency(value: &Value<'_>) -> Result<Duration, String> {
+    let text = value.str().ok_or_else(|| value.breaks("must be a string such as \"0ms\" or \"250ms\""))?;
+    duration::parse(text)
+}
+
+fn volume_share(value: &Value<'_>) -> Result<Weight, String> {
+    value::fraction(value)
+        .filter(|share| *share > Weight::ZERO)
+        .ok_or_else(|| value.breaks("must be above 0 to 1, as a fraction such as 0.1 or \"10%\""))
 }

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::{BrokerKind, SizeMode, Weights};
+use chrono_tz::Tz;
+
+use super::{BrokerKind, Combine, EventKind, SizeMode, Weights};
 use crate::sizing::SizeRule;
 use crate::strategy::Every;
 use crate::units::{BasisPoints, Money, Weight};
@@ -30,6 +32,42 @@ pub const BROKER: BrokerKind = BrokerKind::Alpaca;
 /// `[broker] cash`, of a simulated broker
 pub const CASH: Money = Money::whole(100_000);
 
+/// `[data.NAME] event`
+pub const EVENT: EventKind = EventKind::Bar;
+/// `[data.NAME] timeframe`
+pub const TIMEFRAME: Duration = Duration::from_mins(1);
+/// `[data.NAME] timezone`
+pub const TIMEZONE: Tz = Tz::America__New_York;
+/// `[data.NAME] header`
+pub const HEADER: bool = true;
+/// `[data.NAME] cache`, beside the manifest
+pub const CACHE: &str = "data";
+/// `[data.NAME] feed`
+pub const HISTORY_FEED: &str = "sip";
+/// `[data.NAME] adjustment`
+pub const ADJUSTMENT: &str = "split";
+/// `[data.NAME] rows`
+pub const ROWS: u64 = 100_000;
+/// `[data.NAME] start`
+pub const START: &str = "2024-01-02";
+/// `[data.NAME] price`
+pub const PRICE: f64 = 100.0;
+/// `[data.NAME] volatility`, of a year
+pub const VOLATILITY: f64 = 0.3;
+/// `[data.NAME] drift`, of a year
+pub const DRIFT: f64 = 0.0;
+/// `[data.NAME] sessions`
+pub const IN_SESSIONS: bool = true;
+/// `[data.NAME] seed` and `[statistics] seed`
+pub const SEED: u64 = 1;
+
+/// `[statistics] periods_per_year`
+pub const PERIODS_PER_YEAR: u32 = 252;
+/// `[statistics] bootstrap`
+pub const BOOTSTRAP: u32 = 1_000;
+
+/// `[portfolio] combine`
+pub const COMBINE: Combine = Combine::Separate;
 /// `[portfolio] weights`
 pub const WEIGHTS: Weights = Weights::Equal;
 /// `[portfolio] cash_buffer`

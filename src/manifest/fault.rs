@@ -7,11 +7,11 @@ use serde::Serialize;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// The file, as it was named by the caller.
+    /// The file, as it was named by the caller, or the override, as `--set key=value`.
     pub file: String,
-    /// From 1.
+    /// From 1; 0 for an override.
     pub line: usize,
-    /// From 1, in characters.
+    /// From 1, in characters; 0 for an override.
     pub column: usize,
     /// The dotted key; empty where the text is no TOML.
     pub key: String,
@@ -36,7 +36,10 @@ impl Fault {
 impl fmt::Display for Fault {
     /// `file:line:column: key: message`, as editors jump to it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.line {
+            0 => write!(f, "{}: ", self.file)?,
+            line => write!(f, "{}:{line}:{}: ", self.file, self.column)?,
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -46,24 +49,27 @@ impl fmt::Display for Fault {
 
 /// Everything that is wrong, in the order of the text; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    file: String,
+    all: Vec<Fault>,
+}
 
 impl Faults {
     /// The value when nothing is wrong with it.
-    pub(super) fn unless_none<T>(value: T, mut faults: Vec<Fault>) -> Result<T, Self> {
-        faults.sort_by_key(|fault| (fault.line, fault.column));
-        if faults.is_empty() { Ok(value) } else { Err(Self(faults)) }
+    pub(super) fn unless_none<T>(file: &str, value: T, mut all: Vec<Fault>) -> Result<T, Self> {
+        all.sort_by_key(|fault| (fault.line, fault.column));
+        if all.is_empty() { Ok(value) } else { Err(Self { file: file.to_owned(), all }) }
     }
 
     /// Each of them.
     pub fn as_slice(&self) -> &[Fault] {
-        &self.0
+        &self.all
     }
 
     /// How many, and where: `3 faults in run.toml`.
     pub fn headline(&self) -> String {
-        let file = self.0.first().map_or("", |fault| fault.file.as_str());
-        match self.0.len() {
+        let file = &self.file;
+        match self.all.len() {
             1 => format!("1 fault in {file}"),
             count => format!("{count} faults in {file}"),
         }
@@ -73,7 +79,7 @@ impl Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
-        self.0.iter().try_for_each(|fault| write!(f, "\n{fault}"))
+        self.all.iter().try_for_each(|fault| write!(f, "\n{fault}"))
     }
 }
 
@@ -84,6 +90,7 @@ pub(super) fn decode<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Faults>
     std::str::from_utf8(bytes).map_err(|error| {
         let (before, rest) = bytes.split_at(error.valid_up_to());
         let message = format!("must be UTF-8, was the byte \"{:#04x}\"", rest.first().copied().unwrap_or(0));
-        Faults(vec![Fault::after(std::str::from_utf8(before).unwrap_or(""), file, String::new(), message)])
+        let fault = Fault::after(std::str::from_utf8(before).unwrap_or(""), file, String::new(), message);
+        Faults { file: file.to_owned(), all: vec![fault] }
     })
 }

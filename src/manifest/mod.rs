@@ -3,33 +3,47 @@
 //! A section is one file here that implements `Section`, and one line each in `Manifest`, `read_from` and `describe`.
 
 pub mod broker;
+pub mod data;
 pub mod defaults;
+mod document;
 pub mod fault;
+mod moment;
+mod needs;
+pub mod overrides;
 pub mod pool;
 pub mod portfolio;
 pub mod redis;
 pub mod risk;
+pub mod statistics;
 pub mod strategy;
 pub mod summary;
+pub mod sweep;
+mod text;
 mod value;
 mod written;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use rust_decimal::Decimal;
 use thiserror::Error;
 
 pub use broker::{BrokerKind, BrokerSection};
+pub use data::{DataKind, DataSection, EventKind};
+pub use document::{Document, Purpose};
 pub use fault::{Fault, Faults};
 pub use pool::PoolSection;
-pub use portfolio::{PortfolioSection, Weights};
+pub use portfolio::{Combine, PortfolioSection, Weights};
 pub use redis::RedisSection;
 pub use risk::RiskSection;
+pub use statistics::{Period, StatisticsSection};
 pub use strategy::{SizeMode, StrategySection, StrategySource};
 pub use summary::{Line, Part};
+pub use sweep::{Axis, Stretch, SweepSection, WalkForward};
 
 use written::Written;
+
+use crate::units::Weight;
 
 /// A manifest above this many bytes is no manifest.
 pub const BYTES_MAX: u64 = 1 << 20;
@@ -50,6 +64,12 @@ pub struct Manifest {
     pub portfolio: PortfolioSection,
     /// `[risk]`
     pub risk: RiskSection,
+    /// `[data.NAME]`, in the order of the text; names are unique.
+    pub data: Vec<DataSection>,
+    /// `[statistics]`
+    pub statistics: StatisticsSection,
+    /// `[sweep]`
+    pub sweep: SweepSection,
     /// `[[strategy]]`, in the order of the text; names are unique.
     pub strategies: Vec<StrategySection>,
 }
@@ -79,17 +99,15 @@ impl Manifest {
     /// # Errors
     /// A missing file is told apart from a wrong one; a wrong one comes with all of its faults.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let bytes = read_bytes(path).map_err(|source| {
-            if source.kind() == io::ErrorKind::NotFound {
-                ManifestError::NotFound(path.to_owned())
-            } else {
-                ManifestError::Unreadable { path: path.to_owned(), source }
-            }
-        })?;
-        let file = path.display().to_string();
-        let text = fault::decode(&file, &bytes)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Ok(written::parse(&file, text, Some(folder), Self::read_from)?)
+        Self::read_with(path, &[])
+    }
+
+    /// The same, once the `overrides` are in: see [`Document::read`].
+    ///
+    /// # Errors
+    /// The same; faults of an override name it instead of a line.
+    pub fn read_with(path: &Path, overrides: &[(String, String)]) -> Result<Self, ManifestError> {
+        Ok(Document::open(path)?.read(overrides, Purpose::Any)?)
     }
 
     /// Checks `text`; `file` is the name that its faults carry. Scripts that it names are not looked at.
@@ -97,33 +115,56 @@ impl Manifest {
     /// # Errors
     /// All faults of the text, in its order.
     pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
-        written::parse(file, text, None, Self::read_from)
+        written::parse(file, text, None, &[], |_| (), Self::read_from)
     }
 
     /// What was understood, part by part, defaults marked. Holds no secret.
     pub fn describe(&self) -> Vec<Part> {
         let mut parts = vec![
-            Part { name: "", lines: vec![Line::new("name", self.name.as_ref(), "none")] },
+            Part { name: "".into(), lines: vec![Line::new("name", self.name.as_ref(), "none")] },
             part(&self.redis),
             part(&self.pool),
             part(&self.broker),
             part(&self.portfolio),
             part(&self.risk),
         ];
+        parts.extend(self.data.iter().map(DataSection::describe));
+        parts.push(Part { name: statistics::NAME.into(), lines: self.statistics.describe() });
         parts.extend(self.strategies.iter().map(StrategySection::describe));
+        if !self.sweep.is_empty() {
+            parts.push(Part { name: sweep::NAME.into(), lines: self.sweep.describe() });
+        }
         parts
     }
 
+    /// The sources that `strategy` looks at, its main one first: by default the first of the manifest.
+    pub fn sources_of(&self, strategy: &StrategySection) -> Vec<&DataSection> {
+        let named = |name: &String| self.data.iter().find(|data| data.name == *name);
+        let main = strategy.data.as_ref().map_or(self.data.first(), named);
+        main.into_iter().chain(strategy.also.iter().filter_map(named)).collect()
+    }
+
+    /// Each strategy's share of the net signal, in order: as written, the rest spread evenly over the others.
+    pub fn net_weights(&self) -> Vec<Weight> {
+        let written: Decimal = self.strategies.iter().filter_map(|one| one.weight).map(Weight::get).sum();
+        let others = self.strategies.iter().filter(|one| one.weight.is_none()).count();
+        let each = Weight::new((Decimal::ONE - written) / Decimal::from(others.max(1)));
+        let each = each.unwrap_or(Weight::ZERO);
+        self.strategies.iter().map(|one| one.weight.unwrap_or(each)).collect()
+    }
+
     fn read_from(root: &mut Written<'_, '_>) -> Self {
-        Self {
-            name: root.take("name", value::text),
-            redis: root.section(),
-            pool: root.section(),
-            broker: root.section(),
-            portfolio: root.section(),
-            risk: root.section(),
-            strategies: strategy::read_all(root),
-        }
+        let name = root.take("name", value::text);
+        let (redis, pool, broker) = (root.section(), root.section(), root.section());
+        let (data, names) = data::read_all(root);
+        let portfolio: PortfolioSection = root.section();
+        let risk = root.section();
+        let strategies = strategy::read_all(root, &names, portfolio.combine());
+        let statistics =
+            root.section_by(statistics::NAME, |written| StatisticsSection::read(written, &names));
+        let sweep = root.section_by(sweep::NAME, SweepSection::read);
+        sweep::check(root, &sweep, |written| drop(Self::read_from(written)));
+        Self { name, redis, pool, broker, portfolio, risk, data, statistics, sweep, strategies }
     }
 }
 
@@ -140,14 +181,5 @@ trait Section: Default {
 }
 
 fn part<S: Section>(section: &S) -> Part {
-    Part { name: S::NAME, lines: section.describe() }
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a manifest must be at most 1 MiB"));
-    }
-    Ok(bytes)
+    Part { name: S::NAME.into(), lines: section.describe() }
 }

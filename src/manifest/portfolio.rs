@@ -1,13 +1,14 @@
 //! `[portfolio]`: how the money is spread over symbols.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
-use super::value::Value;
+use super::value::{self, Value, fraction, percent};
 use super::written::Written;
 use super::{Line, Section, defaults};
 use crate::symbol::Symbol;
@@ -15,24 +16,64 @@ use crate::units::Weight;
 
 pub use crate::sizing::WeightRule as Weights;
 
+/// How the strategies' wishes come together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Combine {
+    /// Each strategy has a book and orders of its own.
+    #[default]
+    Separate,
+    /// The weighted sum of their signals is one signal for each symbol.
+    Net,
+}
+
+const COMBINES: [(&str, Combine); 2] =
+    [(Combine::Separate.name(), Combine::Separate), (Combine::Net.name(), Combine::Net)];
+
+impl Combine {
+    /// The name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Separate => "separate",
+            Self::Net => "net",
+        }
+    }
+}
+
+impl fmt::Display for Combine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// How the money is spread over symbols.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PortfolioSection {
+    /// How the strategies' wishes come together.
+    pub combine: Option<Combine>,
     /// Each symbol's target share.
     pub weights: Option<Weights>,
     /// The fraction of the equity that is never spent, below 1.
     pub cash_buffer: Option<Weight>,
 }
 
+impl PortfolioSection {
+    /// How the strategies' wishes come together.
+    pub fn combine(&self) -> Combine {
+        self.combine.unwrap_or(defaults::COMBINE)
+    }
+}
+
 impl Section for PortfolioSection {
     const NAME: &'static str = "portfolio";
 
     fn read(written: &mut Written<'_, '_>) -> Self {
-        Self { weights: weights(written), cash_buffer: written.take("cash_buffer", cash_buffer) }
+        let combine = written.take("combine", |value| value::choice(&COMBINES, value));
+        Self { combine, weights: weights(written), cash_buffer: written.take("cash_buffer", cash_buffer) }
     }
 
     fn describe(&self) -> Vec<Line> {
         vec![
+            Line::new("combine", self.combine, defaults::COMBINE),
             Line::new("weights", self.weights.as_ref(), defaults::WEIGHTS),
             Line::new("cash_buffer", self.cash_buffer.map(percent), percent(defaults::CASH_BUFFER)),
         ]
@@ -85,16 +126,4 @@ fn cash_buffer(value: &Value<'_>) -> Result<Weight, String> {
     fraction(value)
         .filter(|buffer| *buffer < Weight::ONE)
         .ok_or_else(|| value.breaks("must be 0 to below 1, as a fraction such as 0.02 or \"2%\""))
-}
-
-/// Reads `0.25`, `"0.25"` and `"25%"`.
-fn fraction(value: &Value<'_>) -> Option<Weight> {
-    match value.str() {
-        Some(text) => Weight::from_str(text).ok(),
-        None => Weight::new(value.decimal()?).ok(),
-    }
-}
-
-fn percent(weight: Weight) -> String {
-    format!("{}%", (weight.get() * Decimal::ONE_HUNDRED).normalize())
 }

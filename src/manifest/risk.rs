@@ -3,6 +3,7 @@
 use super::value::{self, Value};
 use super::written::Written;
 use super::{Line, Section, defaults};
+use crate::risk::Limits;
 use crate::units::{BasisPoints, Money, Quantity};
 
 /// Limits that hold for every order.
@@ -20,6 +21,21 @@ pub struct RiskSection {
     pub orders_per_minute_max: Option<u32>,
     /// Ask over bid; a wider quote prices nothing.
     pub spread_bps_max: Option<BasisPoints>,
+}
+
+impl RiskSection {
+    /// The limits with their defaults; ages are the pool's.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            spread_max: self.spread_bps_max.unwrap_or(defaults::SPREAD_BPS_MAX),
+            short: self.short.unwrap_or(defaults::SHORT),
+            order_quantity_max: self.order_qty_max,
+            order_notional_max: self.order_notional_max,
+            position_notional_max: self.position_notional_max,
+            orders_per_minute_max: self.orders_per_minute_max,
+            ..Limits::default()
+        }
+    }
 }
 
 impl Section for RiskSection {

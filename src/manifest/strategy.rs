@@ -5,17 +5,19 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rust_decimal::Decimal;
 use toml::de::DeValue;
 
 use super::value::Value;
 use super::written::Written;
-use super::{Line, Part, defaults, value};
+use super::{Combine, Line, Manifest, Part, defaults, value};
 use crate::sizing::SizeRule;
 use crate::strategy::registry::is_name;
 use crate::strategy::script::{BYTES_MAX, FILE_SUFFIX, ScriptFault};
 use crate::strategy::{self, Every, MakeError, Script, Strategy, WrittenParams};
 use crate::symbol::Symbol;
-use crate::units::Money;
+use crate::target::Sizing;
+use crate::units::{Money, Weight};
 
 /// Where a strategy's code is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,12 @@ pub struct StrategySection {
     pub source: StrategySource,
     /// What it watches; empty for all symbols of the run.
     pub symbols: Vec<Symbol>,
+    /// The data source that it trades on, as written; by default the first one.
+    pub data: Option<String>,
+    /// Other data sources that it may look at.
+    pub also: Vec<String>,
+    /// Its share of the net signal.
+    pub weight: Option<Weight>,
     /// What it may invest; none for no limit of its own.
     pub capital: Option<Money>,
     /// Whether it is started with the run.
@@ -55,8 +63,17 @@ pub struct StrategySection {
     pub size_rule: Option<SizeRule>,
     /// What a signal sizes.
     pub size_mode: Option<SizeMode>,
+    /// Limits of its own.
+    pub risk: StrategyRisk,
     /// As written; they were checked when the strategy could be made.
     pub params: WrittenParams,
+}
+
+/// Limits of one strategy, beside those that hold for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StrategyRisk {
+    /// Dollars in one symbol's position of its book.
+    pub position_max: Option<Money>,
 }
 
 /// Where scripts are found by the name of their strategy.
@@ -99,6 +116,34 @@ impl StrategySection {
         self.every.unwrap_or(defaults::EVERY)
     }
 
+    /// How its signals are sized; `short` is whether the desk sells what is not held.
+    pub fn sizing(&self, short: bool) -> Sizing {
+        let bounds = [self.capital, self.risk.position_max];
+        Sizing {
+            rule: self.size_rule.unwrap_or(defaults::SIZE_RULE),
+            is_target: self.size_mode.unwrap_or(defaults::SIZE_MODE) == SizeMode::Target,
+            capital: bounds.into_iter().flatten().min(),
+            short,
+        }
+    }
+
+    /// Of what it trades: the symbols that it names, or those of its data sources that tell prices; empty for all
+    /// symbols of the run.
+    pub fn symbols_of(&self, manifest: &Manifest) -> Vec<Symbol> {
+        if !self.symbols.is_empty() {
+            return self.symbols.clone();
+        }
+        let mut symbols = Vec::new();
+        for source in manifest.sources_of(self).into_iter().filter(|source| source.is_priced()) {
+            for symbol in &source.symbols {
+                if !symbols.contains(symbol) {
+                    symbols.push(*symbol);
+                }
+            }
+        }
+        symbols
+    }
+
     pub(super) fn describe(&self) -> Part {
         let (key, source) = match &self.source {
             StrategySource::Kind(kind) => ("kind", kind.clone()),
@@ -112,14 +157,18 @@ impl StrategySection {
             Line::new("name", Some(&self.name), ""),
             Line::new(key, Some(source), ""),
             Line::new("symbols", (!symbols.is_empty()).then(|| symbols.join(", ")), "all"),
+            Line::new("data", self.data.as_ref(), "the first"),
+            Line::new("also", some(self.also.clone()), "none"),
+            Line::new("weight", self.weight.map(value::percent), "equal"),
             Line::new("capital", self.capital, "off"),
             Line::new("active", self.active, defaults::ACTIVE),
             Line::new("every", self.every, defaults::EVERY),
             Line::new("size.rule", self.size_rule, defaults::SIZE_RULE),
             Line::new("size.mode", self.size_mode, defaults::SIZE_MODE),
+            Line::new("risk.position_max", self.risk.position_max, "off"),
             Line::new("params", some(params), "its own"),
         ];
-        Part { name: "[strategy]", lines }
+        Part { name: "[strategy]".into(), lines }
     }
 }
 
@@ -138,10 +187,17 @@ pub fn read_script(path: &Path) -> Result<Script, ScriptFault> {
     Script::compile(&file, &source)
 }
 
-pub(super) fn read_all(root: &mut Written<'_, '_>) -> Vec<StrategySection> {
+/// All strategies, which may look at the sections named `data`.
+pub(super) fn read_all(
+    root: &mut Written<'_, '_>,
+    data: &[String],
+    combine: Combine,
+) -> Vec<StrategySection> {
+    let mut weights = Decimal::ZERO;
     let mut names: Vec<String> = Vec::new();
     let sections = root.tables("strategy", |written, at| {
-        let section = read(written, at);
+        let section = read(written, at, data);
+        check_weight(written, combine, &mut weights);
         if let Some(section) = &section {
             if names.contains(&section.name) {
                 let span = written.value("name").map_or(at.clone(), |name| name.span);
@@ -157,13 +213,15 @@ pub(super) fn read_all(root: &mut Written<'_, '_>) -> Vec<StrategySection> {
 }
 
 /// None when it has no name or no code, which is a fault.
-fn read(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySection> {
+fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Option<StrategySection> {
     if written.value("name").is_none() {
         written.fault_at(at, &["name"], "must be written, was missing".to_owned());
     }
     let name = written.take("name", name);
     let source = source(written, at, name.as_deref());
-    let symbols = symbols(written);
+    let symbols = value::symbols(written, "symbols");
+    let (main, also) = sources(written, data);
+    let weight = written.take("weight", weight);
     let capital = written.take("capital", value::money);
     let active = written.take("active", value::truth);
     let every = every(written);
@@ -171,20 +229,68 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>) -> Option<StrategySect
         (size.take("rule", size_rule), size.take("mode", |value| value::choice(&MODES, value)))
     });
     let (size_rule, size_mode) = size.unwrap_or_default();
+    let risk = written.table("risk", "a table such as { position_max = \"100000\" }", |risk| StrategyRisk {
+        position_max: risk.take("position_max", value::money),
+    });
     let params = params(written);
     let section = StrategySection {
         name: name?,
         source: source?,
         symbols,
+        data: main,
+        also,
+        weight,
         capital,
         active,
         every,
         size_rule,
         size_mode,
+        risk: risk.unwrap_or_default(),
         params,
     };
     check_make(written, &section);
     Some(section)
+}
+
+/// The main data source and the others, as written.
+fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Option<String>, Vec<String>) {
+    let is_written = written.value("data").is_some();
+    let main = written.take("data", |value| value::data_name(value, data));
+    let Some(value) = written.value("also") else { return (main, Vec::new()) };
+    let Some(items) = value.kind.as_array() else {
+        written.fault_at(&value.span, &["also"], value.breaks("must be a list of data sections' names"));
+        return (main, Vec::new());
+    };
+    let main_or_first = main.clone().or_else(|| data.first().filter(|_| !is_written).cloned());
+    let mut also: Vec<String> = Vec::new();
+    for item in items.iter().filter_map(Value::of) {
+        match value::data_name(&item, data) {
+            Ok(name) if also.contains(&name) || main_or_first.as_ref() == Some(&name) => {
+                let message = format!("data section must be named once, was \"{name}\" before");
+                written.fault_at(&item.span, &["also"], message);
+            }
+            Ok(name) => also.push(name),
+            Err(message) => written.fault_at(&item.span, &["also"], message),
+        }
+    }
+    (main, also)
+}
+
+fn weight(value: &Value<'_>) -> Result<Weight, String> {
+    value::fraction(value).ok_or_else(|| value.breaks("must be a weight from 0 to 1, such as 0.6 or \"60%\""))
+}
+
+fn check_weight(written: &mut Written<'_, '_>, combine: Combine, sum: &mut Decimal) {
+    let Some(value) = written.value("weight") else { return };
+    if combine != Combine::Net {
+        let message = format!("is allowed with portfolio.combine = \"net\" only, was \"{combine}\"");
+        written.fault_at(&value.span, &["weight"], message);
+    }
+    *sum += value::fraction(&value).unwrap_or(Weight::ZERO).get();
+    if *sum > Decimal::ONE {
+        let message = format!("weights must sum to at most 1, was \"{}\" up to here", sum.normalize());
+        written.fault_at(&value.span, &["weight"], message);
+    }
 }
 
 /// A strategy is made and thrown away: that is what finds all that is wrong with its parameters and its script.
@@ -257,31 +363,6 @@ fn script(value: &Value<'_>) -> Result<PathBuf, String> {
         .filter(|path| path.ends_with(FILE_SUFFIX) && !path.contains(char::is_control))
         .map(PathBuf::from)
         .ok_or_else(|| value.breaks(&format!("must be a file that ends in {FILE_SUFFIX}")))
-}
-
-fn symbols(written: &mut Written<'_, '_>) -> Vec<Symbol> {
-    let Some(value) = written.value("symbols") else { return Vec::new() };
-    let rule = "must be a list of symbols such as [\"NVDA\", \"SPY\"]";
-    let DeValue::Array(items) = value.kind else {
-        written.fault_at(&value.span, &["symbols"], value.breaks(rule));
-        return Vec::new();
-    };
-    if items.is_empty() {
-        written.fault_at(&value.span, &["symbols"], format!("{rule}, was empty"));
-    }
-    let mut symbols = Vec::new();
-    for item in items.iter().filter_map(Value::of) {
-        let read = item.str().ok_or_else(|| item.breaks(rule));
-        match read.and_then(|text| text.parse::<Symbol>().map_err(|error| error.to_string())) {
-            Ok(symbol) if symbols.contains(&symbol) => {
-                let message = format!("symbol must be written once, was \"{symbol}\" before");
-                written.fault_at(&item.span, &["symbols"], message);
-            }
-            Ok(symbol) => symbols.push(symbol),
-            Err(message) => written.fault_at(&item.span, &["symbols"], message),
-        }
-    }
-    symbols
 }
 
 fn every(written: &mut Written<'_, '_>) -> Option<Every> {

@@ -1,12 +1,13 @@
 //! What was understood, as lines for people.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// One section of a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The section's name, empty for what stands above all sections.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its keys.
     pub lines: Vec<Line>,
 }

@@ -6,11 +6,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::written::{Written, did_you_mean};
 use crate::duration;
-use crate::units::{Money, Quantity};
+use crate::symbol::Symbol;
+use crate::units::{BasisPoints, Money, Quantity, Weight};
 
 const SHOWN_LEN_MAX: usize = 40;
 
@@ -139,4 +142,79 @@ pub(super) fn choice<T: Copy>(names: &[(&str, T)], value: &Value<'_>) -> Result<
         let allowed: Vec<String> = names.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         value.breaks(&format!("must be one of {}", allowed.join(", ")))
     })
+}
+
+/// A finite number that passes `is_allowed`; `what` names the allowed ones.
+pub(super) fn number(
+    what: &str,
+    is_allowed: impl Fn(f64) -> bool,
+) -> impl FnOnce(&Value<'_>) -> Result<f64, String> {
+    move |value| {
+        let number = value.decimal().and_then(|number| number.to_f64());
+        number.filter(|number| is_allowed(*number)).ok_or_else(|| value.breaks(&format!("must be {what}")))
+    }
+}
+
+/// Basis points, 0 or more.
+pub(super) fn basis_points(value: &Value<'_>) -> Result<BasisPoints, String> {
+    value
+        .decimal()
+        .and_then(|number| BasisPoints::new(number).ok())
+        .ok_or_else(|| value.breaks("must be a number of basis points, 0 or more"))
+}
+
+/// Reads `0.25`, `"0.25"` and `"25%"`.
+pub(super) fn fraction(value: &Value<'_>) -> Option<Weight> {
+    match value.str() {
+        Some(text) => Weight::from_str(text).ok(),
+        None => Weight::new(value.decimal()?).ok(),
+    }
+}
+
+/// A fraction as percent, for people.
+pub(super) fn percent(weight: Weight) -> String {
+    format!("{}%", (weight.get() * Decimal::ONE_HUNDRED).normalize())
+}
+
+/// One symbol.
+pub(super) fn symbol(value: &Value<'_>) -> Result<Symbol, String> {
+    let text = value.str().ok_or_else(|| value.breaks("must be a symbol such as \"NVDA\""))?;
+    text.parse::<Symbol>().map_err(|error| error.to_string())
+}
+
+/// The list of symbols `key`, each once; empty when it is not written.
+pub(super) fn symbols(written: &mut Written<'_, '_>, key: &'static str) -> Vec<Symbol> {
+    let Some(value) = written.value(key) else { return Vec::new() };
+    let rule = "must be a list of symbols such as [\"NVDA\", \"SPY\"]";
+    let DeValue::Array(items) = value.kind else {
+        written.fault_at(&value.span, &[key], value.breaks(rule));
+        return Vec::new();
+    };
+    if items.is_empty() {
+        written.fault_at(&value.span, &[key], format!("{rule}, was empty"));
+    }
+    let mut symbols = Vec::new();
+    for item in items.iter().filter_map(Value::of) {
+        let read = item.str().ok_or_else(|| item.breaks(rule));
+        match read.and_then(|text| text.parse::<Symbol>().map_err(|error| error.to_string())) {
+            Ok(symbol) if symbols.contains(&symbol) => {
+                let message = format!("symbol must be written once, was \"{symbol}\" before");
+                written.fault_at(&item.span, &[key], message);
+            }
+            Ok(symbol) => symbols.push(symbol),
+            Err(message) => written.fault_at(&item.span, &[key], message),
+        }
+    }
+    symbols
+}
+
+/// One of `names`, which are those of the data sections.
+pub(super) fn data_name(value: &Value<'_>, names: &[String]) -> Result<String, String> {
+    const RULE: &str = "must be the name of a data section";
+    let name = value.str().ok_or_else(|| value.breaks(RULE))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    if names.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("{}, {}", value.breaks(RULE), did_you_mean(name, &names)))
 }

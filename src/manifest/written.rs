@@ -8,50 +8,90 @@ use toml::de::{DeTable, DeValue};
 
 use super::Section;
 use super::fault::{Fault, Faults};
+use super::overrides;
 use super::value::Value;
 
-/// Parses `text`, lets `read` take what it knows from the root table, and reports all that is wrong with either.
+/// Parses `text`, puts the `overrides` in, lets `edit` change and `read` take what they know of the root table, and
+/// reports all that is wrong.
 pub(super) fn parse<T>(
     file: &str,
     text: &str,
     folder: Option<&Path>,
+    overrides: &[(String, String)],
+    edit: impl FnOnce(&mut DeTable<'_>),
     read: impl FnOnce(&mut Written<'_, '_>) -> T,
 ) -> Result<T, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut source = Source { file, text, folder, faults: Vec::new() };
+    let mut root = root.into_inner();
+    let labels: Vec<String> = overrides.iter().map(label).collect();
+    let mut source = Source { file, text, folder, labels: &labels, faults: Vec::new() };
     for error in errors {
         source.fault(&error.span().unwrap_or_default(), String::new(), error.message().to_owned());
     }
     let syntax = source.faults.len();
-    let mut written = Written::new(&mut source, String::new(), Some(root.get_ref()));
+    for (index, (key, value)) in overrides.iter().enumerate() {
+        let at = source.override_at(index);
+        let value = overrides::value(value, &at);
+        if let Err(message) = overrides::set(&mut root, key, &at, value) {
+            source.fault(&at, key.clone(), message);
+        }
+    }
+    edit(&mut root);
+    let mut written = Written::new(&mut source, String::new(), Some(&root));
     let value = read(&mut written);
     written.finish();
-    Faults::unless_none(value, without_aftermath(source.faults, syntax))
+    let faults = without_aftermath(source.faults, syntax);
+    Faults::unless_none(file, value, faults.into_iter().map(|(_, fault)| fault).collect())
+}
+
+/// An override as its faults name it; a URL may hold a password.
+fn label((key, value): &(String, String)) -> String {
+    if key.trim_start().starts_with("redis") {
+        format!("--set {key}")
+    } else {
+        format!("--set {key}={value}")
+    }
 }
 
 /// On a line that is no TOML the parser guesses what was meant; what is wrong with its guess is nobody's fault.
-fn without_aftermath(mut faults: Vec<Fault>, syntax: usize) -> Vec<Fault> {
-    let broken: Vec<usize> = faults[..syntax].iter().map(|fault| fault.line).collect();
+fn without_aftermath(mut faults: Vec<Placed>, syntax: usize) -> Vec<Placed> {
+    let broken: Vec<usize> = faults[..syntax].iter().map(|(_, fault)| fault.line).collect();
     let mut index = 0;
-    faults.retain(|fault| {
+    faults.retain(|(_, fault)| {
         index += 1;
         index <= syntax || !broken.contains(&fault.line)
     });
     faults
 }
 
+/// A fault with its place in the text, in bytes.
+pub(super) type Placed = (usize, Fault);
+
 /// The text and what was found wrong with it so far.
 struct Source<'t> {
     file: &'t str,
     text: &'t str,
     folder: Option<&'t Path>,
-    faults: Vec<Fault>,
+    /// The overrides, as their faults name them; each has one byte of its own after the text.
+    labels: &'t [String],
+    faults: Vec<Placed>,
 }
 
 impl Source<'_> {
     fn fault(&mut self, at: &Range<usize>, key: String, message: String) {
-        let before = self.text.get(..at.start).unwrap_or(self.text);
-        self.faults.push(Fault::after(before, self.file, key, message));
+        let label = at.start.checked_sub(self.override_at(0).start).and_then(|index| self.labels.get(index));
+        let fault = if let Some(label) = label {
+            Fault { file: label.clone(), line: 0, column: 0, key, message }
+        } else {
+            let before = self.text.get(..at.start).unwrap_or(self.text);
+            Fault::after(before, self.file, key, message)
+        };
+        self.faults.push((at.start, fault));
+    }
+
+    fn override_at(&self, index: usize) -> Range<usize> {
+        let start = self.text.len() + 1 + index;
+        start..start + 1
     }
 }
 
@@ -60,7 +100,7 @@ pub(super) struct Written<'s, 't> {
     source: &'s mut Source<'t>,
     path: String,
     table: Option<&'s DeTable<'s>>,
-    known: Vec<&'static str>,
+    known: Vec<&'s str>,
 }
 
 impl<'s, 't> Written<'s, 't> {
@@ -94,17 +134,26 @@ impl<'s, 't> Written<'s, 't> {
 
     /// The section `S`, as written or empty.
     pub(super) fn section<S: Section>(&mut self) -> S {
-        let table = match self.value(S::NAME) {
+        self.section_by(S::NAME, S::read)
+    }
+
+    /// What `read` makes of the table `[name]`, as written or empty.
+    pub(super) fn section_by<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> T {
+        let table = match self.value(name) {
             None => None,
             Some(Value { kind: DeValue::Table(table), .. }) => Some(table),
             Some(value) => {
-                let rule = format!("must be one table, written as [{}]", S::NAME);
-                self.fault_at(&value.span, &[S::NAME], value.breaks(&rule));
+                let rule = format!("must be one table, written as [{name}]");
+                self.fault_at(&value.span, &[name], value.breaks(&rule));
                 None
             }
         };
-        let mut written = Written::new(self.source, join(&self.path, S::NAME), table);
-        let section = S::read(&mut written);
+        let mut written = Written::new(self.source, join(&self.path, name), table);
+        let section = read(&mut written);
         written.finish();
         section
     }
@@ -122,6 +171,29 @@ impl<'s, 't> Written<'s, 't> {
             return None;
         };
         Some(self.inside(join(&self.path, key), table, read))
+    }
+
+    /// Every key that was not asked for yet, in the order of the text, each with its place; now they are known.
+    pub(super) fn others(&mut self) -> Vec<(&'s str, Range<usize>, Option<Value<'s>>)> {
+        let Some(table) = self.table else { return Vec::new() };
+        let mut others: Vec<_> = table
+            .iter()
+            .map(|(key, value)| (&**key.get_ref(), key.span(), Value::of(value)))
+            .filter(|(key, ..)| !self.known.contains(key))
+            .collect();
+        others.sort_by_key(|(_, at, _)| at.start);
+        self.known.extend(others.iter().map(|(key, ..)| *key));
+        others
+    }
+
+    /// What `read` makes of the table `key`, which is `table`.
+    pub(super) fn table_of<T>(
+        &mut self,
+        key: &str,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Written<'_, 't>) -> T,
+    ) -> T {
+        self.inside(join(&self.path, key), table, read)
     }
 
     /// What `read` makes of each table `[[key]]`. In faults a table goes by its `name`, or by its number from 1.
@@ -149,6 +221,65 @@ impl<'s, 't> Written<'s, 't> {
             taken.push(self.inside(path, table, |written| read(written, &value.span)));
         }
         taken
+    }
+
+    /// What `read` makes of each table `[key.NAME]`, in the order of the text; it gets the name and its place.
+    pub(super) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Written<'_, 't>, &str, &Range<usize>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let rule = format!("must be tables, each written as [{key}.NAME]");
+        if !value.kind.is_table() {
+            self.fault_at(&value.span, &[key], value.breaks(&rule));
+        }
+        let mut entries = value.entries();
+        entries.sort_by_key(|(_, at, _)| at.start);
+        let mut taken = Vec::new();
+        for (name, at, value) in entries {
+            let Some(value) = value else { continue };
+            let DeValue::Table(table) = value.kind else {
+                self.fault_at(&value.span, &[key, name], value.breaks(&rule));
+                continue;
+            };
+            let path = join(&join(&self.path, key), name);
+            taken.push(self.inside(path, table, |written| read(written, name, &at)));
+        }
+        taken
+    }
+
+    /// The value that `keys` lead to, with its place.
+    pub(super) fn at(&self, keys: &[&str]) -> Option<Value<'s>> {
+        let (last, way) = keys.split_last()?;
+        let table = way.iter().try_fold(self.table?, |table, key| table.get(*key)?.get_ref().as_table())?;
+        Value::of(table.get(*last)?)
+    }
+
+    /// The table itself, to be tried with other values.
+    pub(super) fn copy(&self) -> DeTable<'s> {
+        self.table.cloned().unwrap_or_default()
+    }
+
+    /// What `read` finds wrong with `table` in the place of this one.
+    pub(super) fn faults_of(
+        &self,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Written<'_, 't>),
+    ) -> Vec<Placed> {
+        let Source { file, text, folder, labels, .. } = *self.source;
+        let mut source = Source { file, text, folder, labels, faults: Vec::new() };
+        let mut written = Written::new(&mut source, String::new(), Some(table));
+        read(&mut written);
+        written.finish();
+        source.faults
+    }
+
+    /// Reports a fault that was found elsewhere.
+    pub(super) fn report(&mut self, fault: Placed) {
+        if !self.source.faults.contains(&fault) {
+            self.source.faults.push(fault);
+        }
     }
 
     /// Where the manifest lies; none when it is a text only.
@@ -198,10 +329,15 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
-    let allowed = known.join(", ");
+    format!("unknown key, {}", did_you_mean(name, known))
+}
+
+/// The nearest of the known names, where there is one near, and all of them.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     match nearest(name, known) {
-        Some(near) => format!("unknown key, did you mean \"{near}\"? allowed are {allowed}"),
-        None => format!("unknown key, allowed are {allowed}"),
+        Some(near) => format!("did you mean \"{near}\"? allowed are {allowed}"),
+        None => format!("allowed are {allowed}"),
     }
 }
 

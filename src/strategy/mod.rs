@@ -3,12 +3,15 @@
 mod built_in;
 mod every;
 mod indicators;
+mod per_symbol;
 pub mod params;
 pub mod registry;
 pub mod runner;
 pub mod script;
+pub mod view;
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -23,6 +26,7 @@ pub use params::{Param, ParamFault, Params, Value, WrittenParams};
 pub use registry::{Kind, MakeError, Registry, register, registry};
 pub use runner::{Runner, RunnerFailure};
 pub use script::Script;
+pub use view::{Past, View};
 
 /// How sure a strategy is, -1 (as short as allowed) to 1 (as long as allowed); 0 is flat.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -139,17 +143,32 @@ impl StrategyError {
 
 /// A trading strategy. Time comes with the events; a strategy has no clock, no I/O and no randomness but a seeded one.
 pub trait Strategy: Send {
-    /// Something happened in the market.
+    /// How far back it looks into the ticks of its [`View`]; none: no ticks are kept for it. Asked once, at its start.
+    fn horizon(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Something happened in the market; `view` holds all that has happened until then, the event included.
     ///
     /// # Errors
     /// The strategy cannot go on; what becomes of it is its runner's policy.
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError>;
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        view: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError>;
 
     /// The interval that it asked for in its manifest has passed.
     ///
     /// # Errors
     /// As [`Strategy::on_event`].
-    fn on_timer(&mut self, _now: Timestamp, _wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_timer(
+        &mut self,
+        _now: Timestamp,
+        _view: &View<'_>,
+        _wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         Ok(())
     }
 
@@ -157,7 +176,7 @@ pub trait Strategy: Send {
     ///
     /// # Errors
     /// As [`Strategy::on_event`].
-    fn on_fill(&mut self, _fill: &Fill, _wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_fill(&mut self, _fill: &Fill, _view: &View<'_>, _wishes: &mut Wishes) -> Result<(), StrategyError> {
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! One strategy at work, safely: its rhythm, its failures, its panics. What it does wrong hurts only itself.
+//! One strategy at work, safely: what it may see, its rhythm, its failures, its panics. What it does wrong hurts only itself.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Every, Fill, Strategy, StrategyError, Wish, Wishes, usable_price};
+use super::{Every, Fill, Past, Strategy, StrategyError, View, Wish, Wishes};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::symbol::Symbol;
@@ -19,6 +19,7 @@ pub struct Runner {
     name: String,
     symbols: Vec<Symbol>,
     strategy: Box<dyn Strategy>,
+    past: Past,
     every: Every,
     failures_max: u32,
     failures: u32,
@@ -53,6 +54,7 @@ impl Runner {
         Self {
             name: name.to_owned(),
             symbols: symbols.to_vec(),
+            past: Past::new(strategy.horizon()),
             strategy,
             every,
             failures_max: FAILURES_MAX,
@@ -88,7 +90,7 @@ impl Runner {
         self.failures
     }
 
-    /// Asks it again from the next event on; it has not seen what came between.
+    /// Asks it again from the next event on. It was not asked in between, but its view has no hole.
     ///
     /// # Errors
     /// It was stopped for its failures.
@@ -105,9 +107,22 @@ impl Runner {
         self.is_active = false;
     }
 
-    /// Shows it an event, when its rhythm says so, and takes its wishes.
+    /// What it would see now.
+    pub fn view(&self) -> View<'_> {
+        self.past.view()
+    }
+
+    /// Puts an event into its view without asking it: data that it may look at beside its own.
+    pub fn see(&mut self, event: &MarketEvent) {
+        if !self.is_broken {
+            self.past.see(event);
+        }
+    }
+
+    /// Puts an event into its view, shows it, when its rhythm says so, and takes its wishes.
     ///
-    /// Events of other symbols and without a usable price are not shown and not counted.
+    /// Prices of other symbols and events without a usable price are neither put in nor shown nor counted; a number is
+    /// always shown.
     ///
     /// # Errors
     /// It failed, and all that it wished for on this event is dropped.
@@ -115,10 +130,12 @@ impl Runner {
         &mut self,
         event: &MarketEvent,
     ) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
-        if self.is_active() && self.listens_to(event.symbol()) && usable_price(event).is_some() {
+        let is_meant = matches!(event, MarketEvent::Number { .. }) || self.listens_to(event.symbol());
+        if is_meant && !self.is_broken && self.past.see(event) && self.is_active {
             self.seen += 1;
             if self.is_due(event.known_at()) {
-                self.guarded(|strategy, wishes| strategy.on_event(event, wishes))?;
+                let now = self.past.now();
+                self.guarded(now, |strategy, view, wishes| strategy.on_event(event, view, wishes))?;
             }
         }
         Ok(self.wishes.drain())
@@ -139,7 +156,7 @@ impl Runner {
         if let (true, Every::Span(span)) = (self.is_active(), self.every) {
             let was_started = self.timer_due.is_some();
             if step(&mut self.timer_due, span, now) && was_started {
-                self.guarded(|strategy, wishes| strategy.on_timer(now, wishes))?;
+                self.guarded(now, |strategy, view, wishes| strategy.on_timer(now, view, wishes))?;
             }
         }
         Ok(self.wishes.drain())
@@ -151,7 +168,7 @@ impl Runner {
     /// As [`Runner::on_event`].
     pub fn ring(&mut self, now: Timestamp) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
         if self.is_active() {
-            self.guarded(|strategy, wishes| strategy.on_timer(now, wishes))?;
+            self.guarded(now, |strategy, view, wishes| strategy.on_timer(now, view, wishes))?;
         }
         Ok(self.wishes.drain())
     }
@@ -162,7 +179,7 @@ impl Runner {
     /// As [`Runner::on_event`].
     pub fn on_fill(&mut self, fill: &Fill) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
         if self.is_active() {
-            self.guarded(|strategy, wishes| strategy.on_fill(fill, wishes))?;
+            self.guarded(fill.at, |strategy, view, wishes| strategy.on_fill(fill, view, wishes))?;
         }
         Ok(self.wishes.drain())
     }
@@ -180,12 +197,13 @@ impl Runner {
 
     fn guarded(
         &mut self,
-        ask: impl FnOnce(&mut dyn Strategy, &mut Wishes) -> Result<(), StrategyError>,
+        now: Timestamp,
+        ask: impl FnOnce(&mut dyn Strategy, &View<'_>, &mut Wishes) -> Result<(), StrategyError>,
     ) -> Result<(), RunnerFailure> {
         self.wishes.0.clear(); // A caller that did not take them all has lost them.
-        let (strategy, wishes) = (&mut *self.strategy, &mut self.wishes);
+        let (strategy, wishes, view) = (&mut *self.strategy, &mut self.wishes, self.past.view_at(now));
         // After a panic the strategy is never called again, so nobody sees what it left half done.
-        let ended = catch_unwind(AssertUnwindSafe(|| ask(strategy, wishes)));
+        let ended = catch_unwind(AssertUnwindSafe(|| ask(strategy, &view, wishes)));
         let error = match ended {
             Ok(Ok(())) => match self.unwanted() {
                 None => return Ok(()),

@@ -1,10 +1,16 @@
 //! What a manifest may say, and what is said of one that is wrong.
 
+mod broken;
+mod history;
+mod overrides;
+
 use std::fmt::Write as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use bot::manifest::{BrokerKind, Manifest, Weights, defaults};
+use bot::broker::simulated::{Fees, FillModel};
+use bot::manifest::{BrokerKind, Combine, Manifest, Period, Weights, defaults};
+use bot::units::{BasisPoints, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -25,8 +31,14 @@ quote_age_max = "250ms"
 [broker]
 kind = "simulated"
 cash = "1000000"
+fill = "same_close"
+fees = { bps = 0.5 }
+slippage_bps = 1
+latency = "20ms"
+volume_share = "10%"
 
 [portfolio]
+combine = "net"
 weights = { NVDA = 0.6, "BRK.B" = "30%" }
 cash_buffer = "2.5%"
 
@@ -37,6 +49,17 @@ order_notional_max = "250000.50"
 position_notional_max = "5000000"
 orders_per_minute_max = 600
 spread_bps_max = 12.5
+
+[data.nvda]
+kind = "generator"
+
+[statistics]
+benchmark = "nvda"
+period = "1h"
+periods_per_year = 1638
+risk_free = "3%"
+bootstrap = 0
+seed = 7
 "#;
 
 fn faults(text: &str) -> String {
@@ -80,7 +103,18 @@ fn every_key_that_is_written_is_understood() {
     assert_eq!(manifest.risk.position_notional_max, Some("5000000".parse().unwrap()));
     assert_eq!(manifest.risk.orders_per_minute_max, Some(600));
     assert_eq!(manifest.risk.spread_bps_max, Some("12.5".parse().unwrap()));
-    assert!(manifest.describe().iter().flat_map(|part| &part.lines).all(|line| !line.is_default));
+    let terms = manifest.broker.terms();
+    assert_eq!((terms.fill, terms.fees), (FillModel::SameClose, Fees::Bps("0.5".parse().unwrap())));
+    assert_eq!((terms.slippage, terms.latency), (BasisPoints::whole(1), Duration::from_millis(20)));
+    assert_eq!(terms.volume_share, Some(Weight::percent(10)));
+    assert_eq!(manifest.portfolio.combine, Some(Combine::Net));
+    assert_eq!(manifest.statistics.benchmark.as_deref(), Some("nvda"));
+    assert_eq!(manifest.statistics.period(), Period::Span(Duration::from_hours(1)));
+    assert_eq!((manifest.statistics.periods_per_year(), manifest.statistics.bootstrap()), (1_638, 0));
+    assert_eq!((manifest.statistics.risk_free(), manifest.statistics.seed()), (Weight::percent(3), 7));
+    let parts = manifest.describe();
+    let parts = parts.iter().filter(|part| !part.name.starts_with("data"));
+    assert!(parts.flat_map(|part| &part.lines).all(|line| !line.is_default));
 }
 
 #[test]
@@ -111,7 +145,7 @@ threads = 3
 [broker]
 kind = "luno"
 cash = 100000.5
-fill = "next_open"
+fil = "next_open"
 
 [portfolio]
 weights = { NVDA = 0.6, nvda = 0.1, SPY = 1.5, "N V" = 0.1, AMD = "x", "ünï" = true }
@@ -125,12 +159,12 @@ position_notional_max = "-5"
 orders_per_minute_max = 0
 spread_bps_max = 0x0
 
-[data.nvda]
+[dta.nvda]
 kind = "csv"
 "#), @r#"
 28 faults in run.toml
 run.toml:1:8: name: must be a string of 1 to 100 characters in one line, was ""
-run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, portfolio, risk, strategy
+run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
 run.toml:5:7: redis.url: redis url must be redis://HOST:PORT or rediss://HOST:PORT, with or without USER:PASSWORD@ and /DATABASE, was something else
 run.toml:6:10: redis.stream: name must be 1 to 200 bytes without spaces and braces, was "{nvda}"
 run.toml:7:9: redis.group: must be a string, was integer "5"
@@ -142,7 +176,7 @@ run.toml:14:17: pool.quote_age_max: must be a duration above 0, was "0s"
 run.toml:15:1: pool.threads: unknown key, allowed are workers, queue, signal_age_max, quote_age_max
 run.toml:18:8: broker.kind: must be one of "alpaca", "simulated", was "luno"
 run.toml:19:8: broker.cash: must be dollars above 0, written as a string such as "100000", was float "100000.5"
-run.toml:20:1: broker.fill: unknown key, allowed are kind, cash
+run.toml:20:1: broker.fil: unknown key, did you mean "fill"? allowed are kind, cash, fill, fees, slippage_bps, latency, volume_share
 run.toml:23:25: portfolio.weights.nvda: symbol must be written once, was "NVDA" before
 run.toml:23:43: portfolio.weights.SPY: must be a weight from 0 to 1, such as 0.6 or "60%", was float "1.5"
 run.toml:23:48: portfolio.weights."N V": symbol must be 1 to 15 letters, digits, dots, slashes or hyphens, starting with a letter, was "N V"
@@ -156,7 +190,7 @@ run.toml:29:22: risk.order_notional_max: must be dollars above 0, written as a s
 run.toml:30:25: risk.position_notional_max: must be dollars above 0, written as a string such as "100000", was "-5"
 run.toml:31:25: risk.orders_per_minute_max: must be a whole number from 1 to 1000000, was integer "0"
 run.toml:32:18: risk.spread_bps_max: must be a number of basis points above 0, was integer "0x0"
-run.toml:34:2: data: unknown key, allowed are name, redis, pool, broker, portfolio, risk, strategy
+run.toml:34:2: dta: unknown key, did you mean "data"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
 "#);
 }
 
@@ -274,8 +308,38 @@ fn the_documentation_names_every_key_with_its_default() {
         let row = format!("| `strategy.{}` | {default} |", line.key);
         assert!(page.contains(&row), "docs/manifest.md must have the row {row}");
     }
-    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    assert!(Manifest::parse("docs/manifest.md", example).is_ok());
+    for kind in ["csv", "parquet", "alpaca", "recorded", "generator", "redis"] {
+        let keys = match kind {
+            "csv" | "parquet" | "recorded" => "path = \"x\"",
+            "alpaca" => "from = 2024-01-02\nto = 2024-02-01",
+            _ => "",
+        };
+        let text = format!("[data.nvda]\nkind = \"{kind}\"\n{keys}");
+        let manifest = Manifest::parse("run.toml", &text).unwrap();
+        for line in manifest.describe().into_iter().find(|part| part.name == "data.nvda").unwrap().lines {
+            let default = match line.key {
+                "symbol" => "the name in upper case",
+                "kind" | "path" => "required",
+                _ if line.is_default => &line.value,
+                _ => continue,
+            };
+            let key = format!("| `data.NAME.{}` |", line.key);
+            let row = page.lines().find(|row| row.starts_with(&key));
+            let row = row.unwrap_or_else(|| panic!("docs/manifest.md must have a row {key}"));
+            assert!(row.contains(&format!(" | {default} | ")), "{row} must have the default {default}");
+        }
+    }
+    for line in Manifest::default().sweep.describe() {
+        let row = format!("| `sweep.{}` | {} |", line.key, line.value);
+        assert!(line.key == "combinations" || line.key == "keys" || page.contains(&row), "{row} is missing");
+    }
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in &examples[..2] {
+        Manifest::parse("docs/manifest.md", example).unwrap();
+    }
+    Manifest::parse("docs/manifest.md", &format!("{}{}", examples[0], examples[2])).unwrap();
 }
 
 #[test]
@@ -299,12 +363,18 @@ signal_age_max = 5s  (default)
 quote_age_max  = 5s  (default)
 
 [broker]
-kind = simulated
-cash = 100000     (default)
+kind         = simulated
+cash         = 100000     (default)
+fill         = next_open  (default)
+fees         = none       (default)
+slippage_bps = 0          (default)
+latency      = 0s         (default)
+volume_share = off        (default)
 
 [portfolio]
-weights     = equal  (default)
-cash_buffer = 2%     (default)
+combine     = separate  (default)
+weights     = equal     (default)
+cash_buffer = 2%        (default)
 
 [risk]
 short                 = false  (default)
@@ -313,6 +383,14 @@ order_notional_max    = off    (default)
 position_notional_max = off    (default)
 orders_per_minute_max = off    (default)
 spread_bps_max        = 100    (default)
+
+[statistics]
+benchmark        = none  (default)
+period           = day   (default)
+periods_per_year = 252   (default)
+risk_free        = 0%    (default)
+bootstrap        = 1000  (default)
+seed             = 1     (default)
 "#);
 }
 
@@ -338,6 +416,9 @@ run.toml:3:9: pool.queue: must be a whole number from 1 to 65536, was integer "0
 #[test]
 fn check_answers_machines_with_one_object() {
     let output = bot(&["check", "run.toml", "--json"], Some(GOOD));
+    assert_eq!(output.status.code(), Some(0));
+    assert_snapshot!(stdout(&output), @r#"{"ok":true,"faults":[],"backtest":[{"file":"run.toml","line":1,"column":1,"key":"strategy","message":"at least one [[strategy]] must be written for a backtest, was none"}]}"#);
+    let output = bot(&["check", "run.toml", "--json"], Some(""));
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "{\"ok\":true,\"faults\":[]}\n"));
 
     let output = bot(&["--json", "check", "run.toml"], Some("[pool]\nworkers = 0\n"));

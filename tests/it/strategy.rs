@@ -7,7 +7,7 @@ use std::time::Duration;
 use bot::clock::Timestamp;
 use bot::manifest::{Manifest, SizeMode, StrategySource};
 use bot::market::{Bar, MarketEvent, Quote, Trade};
-use bot::strategy::{Every, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
+use bot::strategy::{Every, Past, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
 use bot::symbol::Symbol;
 use insta::assert_snapshot;
 use rand::{RngExt, SeedableRng};
@@ -51,8 +51,10 @@ fn events(count: u32) -> Vec<MarketEvent> {
 fn wishes(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Wish)> {
     let mut wishes = Wishes::default();
     let mut all = Vec::new();
+    let mut past = Past::new(strategy.horizon());
     for (index, event) in events.iter().enumerate() {
-        strategy.on_event(event, &mut wishes).unwrap();
+        past.see(event);
+        strategy.on_event(event, &past.view(), &mut wishes).unwrap();
         all.extend(wishes.drain().map(|wish| (index, wish)));
     }
     all
@@ -364,7 +366,7 @@ run.toml:7:9: strategy.Cross.every: duration must be a number with its unit such
 run.toml:8:17: strategy.Cross.size.rule: size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000, was "many"
 run.toml:8:32: strategy.Cross.size.mode: must be one of "target", "order", was "all"
 run.toml:8:39: strategy.Cross.size.side: unknown key, allowed are rule, mode
-run.toml:9:1: strategy.Cross.interval: unknown key, allowed are name, kind, script, symbols, capital, active, every, size, params
+run.toml:9:1: strategy.Cross.interval: unknown key, allowed are name, kind, script, symbols, data, also, weight, capital, active, every, size, risk, params
 run.toml:11:1: strategy.2.name: must be written, was missing
 run.toml:13:10: strategy.2.script: is allowed without kind only, were both
 run.toml:18:19: strategy.a.every.count: must be a whole number from 1 to 1000000, was integer "0"

@@ -1,10 +1,10 @@
 //! With the move: long above the highest price of a period, short below the lowest.
 
-use super::per_symbol::PerSymbol;
 use super::{PERIOD_MAX, Said};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Channel;
-use crate::strategy::{Kind, Param, Strategy, StrategyError, Wishes, usable_price};
+use crate::strategy::per_symbol::PerSymbol;
+use crate::strategy::{Kind, Param, Strategy, StrategyError, View, Wishes, usable_price};
 
 pub(super) fn kind() -> Kind {
     Kind::new(
@@ -23,7 +23,12 @@ struct Breakout {
 }
 
 impl Strategy for Breakout {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let period = self.period;
         let (channel, said) = self.channels.of(event.symbol(), || (Channel::new(period), Said::default()));

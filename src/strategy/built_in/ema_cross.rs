@@ -1,10 +1,10 @@
 //! Long while a fast moving average stands above a slow one, short while below.
 
-use super::per_symbol::PerSymbol;
 use super::{PERIOD_MAX, Said};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Ema;
-use crate::strategy::{Kind, Param, Strategy, StrategyError, Wishes, usable_price};
+use crate::strategy::per_symbol::PerSymbol;
+use crate::strategy::{Kind, Param, Strategy, StrategyError, View, Wishes, usable_price};
 
 pub(super) fn kind() -> Kind {
     Kind::new(
@@ -49,7 +49,12 @@ struct Cross {
 }
 
 impl Strategy for EmaCross {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let Self { fast, slow, warmup, .. } = *self;
         let cross = self.crosses.of(event.symbol(), || Cross {

@@ -5,7 +5,6 @@ mod breakout;
 mod buy_and_hold;
 mod ema_cross;
 mod naive_test;
-mod per_symbol;
 mod random;
 mod rsi_reversion;
 

@@ -5,7 +5,7 @@ use rust_decimal::prelude::FromPrimitive;
 
 use crate::market::MarketEvent;
 use crate::order::{OrderType, Side, TimeInForce};
-use crate::strategy::{Kind, Param, ParamFault, Strategy, StrategyError, Wish, Wishes, usable_price};
+use crate::strategy::{Kind, Param, ParamFault, Strategy, StrategyError, View, Wish, Wishes, usable_price};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
 
@@ -48,7 +48,12 @@ impl NaiveTest {
 }
 
 impl Strategy for NaiveTest {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         self.tick += 1;
         if self.tick == BUY_AT {

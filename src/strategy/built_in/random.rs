@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::market::MarketEvent;
-use crate::strategy::{Kind, Param, Strategy, StrategyError, Wishes, usable_price};
+use crate::strategy::{Kind, Param, Strategy, StrategyError, View, Wishes, usable_price};
 
 pub(super) fn kind() -> Kind {
     Kind::new(
@@ -28,7 +28,12 @@ struct Random {
 }
 
 impl Strategy for Random {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         if usable_price(event).is_none() {
             return Ok(());
         }

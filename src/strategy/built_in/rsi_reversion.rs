@@ -1,10 +1,10 @@
 //! Against the move: long when the relative strength index is low, short when it is high, flat at its middle.
 
-use super::per_symbol::PerSymbol;
 use super::{PERIOD_MAX, Said};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Rsi;
-use crate::strategy::{Kind, Param, ParamFault, Strategy, StrategyError, Wishes, usable_price};
+use crate::strategy::per_symbol::PerSymbol;
+use crate::strategy::{Kind, Param, ParamFault, Strategy, StrategyError, View, Wishes, usable_price};
 
 /// Where a position is closed.
 const MIDDLE: f64 = 50.0;
@@ -47,7 +47,12 @@ struct State {
 }
 
 impl Strategy for RsiReversion {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let Some(state) = self.seen.of(event.symbol(), || None) else {
             let rsi = Rsi::new(self.period, price); // The first price is no change yet.

@@ -1,7 +1,7 @@
 //! What a runner promises: rhythm without drift, and failures that stay where they are.
 
 use super::*;
-use crate::market::{Bar, Quote, Trade};
+use crate::market::{Bar, Number, Quote, Trade};
 use crate::order::{OrderType, Side, TimeInForce};
 use crate::units::Quantity;
 
@@ -11,12 +11,12 @@ struct Told(Box<Does>, u32);
 type Does = dyn FnMut(u32, &mut Wishes) -> Result<(), StrategyError> + Send;
 
 impl Strategy for Told {
-    fn on_event(&mut self, _: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(&mut self, _: &MarketEvent, _: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
         self.1 += 1;
         self.0(self.1, wishes)
     }
 
-    fn on_timer(&mut self, _: Timestamp, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_timer(&mut self, _: Timestamp, _: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
         wishes.signal(nvda(), 0.5)
     }
 }
@@ -166,4 +166,54 @@ fn prices_that_are_none_and_other_symbols_are_not_shown() {
         assert_eq!(runner.on_event(&event).unwrap().count(), 0, "{event:?}");
     }
     assert_eq!(runner.on_event(&quote(99.0, 100.0)).unwrap().count(), 1);
+}
+
+/// Says the mean of its window of NVDA in hundredths, and nothing without one.
+struct Mean;
+
+impl Strategy for Mean {
+    fn horizon(&self) -> Option<Duration> {
+        Some(Duration::from_secs(10))
+    }
+
+    fn on_event(
+        &mut self,
+        _: &MarketEvent,
+        view: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
+        let mean = view.window(nvda()).and_then(|span| span.mean());
+        mean.map_or(Ok(()), |mean| wishes.signal(nvda(), mean / 100.0))
+    }
+}
+
+#[test]
+fn it_sees_what_has_happened_and_is_asked_only_on_its_own_data() {
+    let spy: Symbol = "SPY".parse().unwrap();
+    let trade = |symbol, second, price| {
+        let at = Timestamp::from_secs(second);
+        MarketEvent::Trade { symbol, trade: Trade { at, price, size: 1.0 } }
+    };
+    let number = Number { at: Timestamp::from_secs(3), value: -0.5 };
+    let news = MarketEvent::Number { symbol: "NEWS".parse().unwrap(), number };
+    let mut runner = Runner::new("mean", Box::new(Mean), &[nvda()], Every::Event);
+    let mut said = |event: &MarketEvent, is_own: bool| {
+        if !is_own {
+            runner.see(event);
+            return None;
+        }
+        let wish = runner.on_event(event).unwrap().next()?;
+        let Wish::Signal { strength, .. } = wish else { panic!("{wish:?}") };
+        Some(strength.get())
+    };
+    assert_eq!(said(&trade(nvda(), 1, 10.0), true), Some(0.1));
+    assert_eq!(said(&trade(spy, 2, 99.0), true), None, "a stranger's price is not its own data");
+    assert_eq!(said(&trade(nvda(), 2, 30.0), false), None);
+    assert_eq!(said(&news, true), Some(0.2), "a number is shown");
+    assert_eq!(said(&trade(spy, 12, 50.0), false), None);
+    assert_eq!(said(&trade(nvda(), 12, 40.0), true), Some(0.35), "what is too old has left");
+    assert_eq!(runner.view().latest(spy), Some(&trade(spy, 12, 50.0)));
+    runner.stop();
+    assert_eq!(runner.on_event(&trade(nvda(), 13, 50.0)).unwrap().count(), 0);
+    assert_eq!(runner.view().window(nvda()).unwrap().len(), 2, "stopped, it misses nothing");
 }

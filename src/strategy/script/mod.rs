@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Position, Scope};
 
 use super::params::{Param, Params, Value, WrittenParams};
-use super::{Fill, MakeError, Strategy, StrategyError, Wishes};
+use super::{Fill, MakeError, Strategy, StrategyError, View, Wishes};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::symbol::Symbol;
@@ -242,21 +242,31 @@ impl Running {
 }
 
 impl Strategy for Running {
-    fn on_event(&mut self, event: &MarketEvent, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        _view: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnEvent) {
             return Ok(());
         }
         self.step(Entry::OnEvent, (views::EventView(*event),), wishes)
     }
 
-    fn on_timer(&mut self, now: Timestamp, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_timer(
+        &mut self,
+        now: Timestamp,
+        _view: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnTimer) {
             return Ok(());
         }
         self.step(Entry::OnTimer, (now.millis(),), wishes)
     }
 
-    fn on_fill(&mut self, fill: &Fill, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_fill(&mut self, fill: &Fill, _view: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnFill) {
             return Ok(());
         }

@@ -24,6 +24,16 @@ impl<T> PerSymbol<T> {
         &mut self.states[self.last].1
     }
 
+    /// The state of `symbol`, where there is one.
+    #[inline]
+    pub(super) fn get(&self, symbol: Symbol) -> Option<&T> {
+        if let Some((_, state)) = self.states.get(self.last).filter(|(known, _)| *known == symbol) {
+            return Some(state);
+        }
+        let place = self.states.binary_search_by_key(&symbol, |(known, _)| *known).ok()?;
+        Some(&self.states[place].1)
+    }
+
     #[cold]
     fn place_of(&mut self, symbol: Symbol, new: impl FnOnce() -> T) -> usize {
         self.states.binary_search_by_key(&symbol, |(known, _)| *known).unwrap_or_else(|place| {
@@ -45,5 +55,9 @@ mod tests {
         }
         let count = |counts: &mut PerSymbol<i32>, name: &str| *counts.of(name.parse().unwrap(), || 0);
         assert_eq!(["F", "NVDA", "SPY"].map(|name| count(&mut counts, name)), [1, 3, 3]);
+        assert_eq!(
+            ["F", "SPY", "GE"].map(|name| counts.get(name.parse().unwrap()).copied()),
+            [Some(1), Some(3), None]
+        );
     }
 }

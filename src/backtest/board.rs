@@ -1,0 +1,98 @@
+//! The latest prices in an array, one slot a symbol: what an event costs does not grow with the symbols.
+
+use crate::clock::Timestamp;
+use crate::market::{Board, MarketEvent, Quote, Snapshot};
+use crate::symbol::Symbol;
+
+/// The place of one symbol in every array of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(pub usize);
+
+/// The latest prices of a run.
+#[derive(Debug, Default)]
+pub struct Prices {
+    shown: Vec<Shown>,
+    /// By symbol.
+    slots: Vec<(Symbol, Slot)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    at: Timestamp,
+    bid: f64,
+    ask: f64,
+    price: f64,
+}
+
+impl Prices {
+    /// The symbol's slot, where it has one.
+    pub fn slot(&self, symbol: Symbol) -> Option<Slot> {
+        self.slots.binary_search_by_key(&symbol, |(known, _)| *known).ok().map(|place| self.slots[place].1)
+    }
+
+    /// Gives a symbol without a slot the next one.
+    pub fn list(&mut self, symbol: Symbol) -> Slot {
+        match self.slots.binary_search_by_key(&symbol, |(known, _)| *known) {
+            Ok(place) => self.slots[place].1,
+            Err(place) => {
+                let slot = Slot(self.shown.len());
+                self.slots.insert(place, (symbol, slot));
+                let (at, none) = (Timestamp::from_nanos(i64::MIN), f64::NAN);
+                self.shown.push(Shown { at, bid: none, ask: none, price: none });
+                slot
+            }
+        }
+    }
+
+    /// All slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.shown.len()).map(Slot)
+    }
+
+    /// All symbols, in the order of their slots.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols = self.slots.clone();
+        symbols.sort_unstable_by_key(|(_, slot)| slot.0);
+        symbols.into_iter().map(|(symbol, _)| symbol).collect()
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// True while there are none.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// The last price; NaN before the first.
+    pub fn price(&self, slot: Slot) -> f64 {
+        self.shown[slot.0].price
+    }
+
+    /// What one share costs a buyer (an `ask`) or brings a seller; NaN before the first price.
+    pub fn side(&self, slot: Slot, ask: bool) -> f64 {
+        if ask { self.shown[slot.0].ask } else { self.shown[slot.0].bid }
+    }
+
+    /// Notes an event; `price` is its usable price, and `at` when it was known.
+    #[inline]
+    pub fn note(&mut self, slot: Slot, event: &MarketEvent, price: f64, at: Timestamp) {
+        let (bid, ask) = match event {
+            MarketEvent::Quote { quote, .. } => (quote.bid, quote.ask),
+            MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => {
+                (price, price)
+            }
+        };
+        self.shown[slot.0] = Shown { at, bid, ask, price };
+    }
+}
+
+impl Board for Prices {
+    fn snapshot(&self, symbol: Symbol) -> Option<Snapshot> {
+        let Shown { at, bid, ask, price } = self.shown[self.slot(symbol)?.0];
+        let quote = Quote { at, bid, bid_size: 0.0, ask, ask_size: 0.0 };
+        (!price.is_nan()).then_some(Snapshot { symbol, quote: Some(quote), trade: None, read_at: at })
+    }
+}

@@ -1,0 +1,218 @@
+//! The account at the ends of periods, and its highs and lows in between. What the books say is held against what the broker says.
+
+use std::time::Duration;
+
+use chrono::{Days, NaiveTime, TimeZone};
+use chrono_tz::America::New_York;
+
+use super::board::Slot;
+use super::portfolio::Portfolio;
+use super::record::{Extremes, Mark, Record};
+use crate::clock::Timestamp;
+use crate::manifest::Period;
+use crate::units::{Money, Price};
+
+#[derive(Debug)]
+pub(super) struct Marks {
+    period: Period,
+    /// An event later than this is of the next period; the first event's period is not known yet.
+    boundary: Option<Timestamp>,
+    last_at: Timestamp,
+    start_cash: Money,
+    benchmark: Option<usize>,
+    benchmark_price: f64,
+    live: Live,
+    taken: Vec<Mark>,
+    /// By slot.
+    prices: Vec<Vec<f64>>,
+    breaches: Vec<String>,
+}
+
+/// The account from event to event, in `f64`: for extremes only.
+#[derive(Debug)]
+struct Live {
+    cash: f64,
+    /// Worth of all positions.
+    value: f64,
+    /// By slot: shares and last price.
+    held: Vec<(f64, f64)>,
+    high: f64,
+    extremes: Extremes,
+}
+
+/// So many breaches are told in words; one is too many already.
+const BREACHES_MAX: usize = 20;
+/// A mark at midnight belongs to the day before, also for those who read its date only.
+const BEFORE_MIDNIGHT: Duration = Duration::from_secs(1);
+
+impl Marks {
+    pub(super) fn new(period: Period, start_cash: Money, benchmark: Option<usize>) -> Self {
+        let cash = start_cash.to_seen();
+        let extremes = Extremes { equity_high: cash, equity_low: cash, drawdown: 0.0 };
+        Self {
+            period,
+            boundary: None,
+            last_at: Timestamp::default(),
+            start_cash,
+            benchmark,
+            benchmark_price: f64::NAN,
+            live: Live { cash, value: 0.0, held: Vec::new(), high: cash, extremes },
+            taken: Vec::new(),
+            prices: Vec::new(),
+            breaches: Vec::new(),
+        }
+    }
+
+    /// Makes room for so many symbols.
+    pub(super) fn list(&mut self, slots: usize) {
+        self.live.held.resize(slots, (0.0, f64::NAN));
+        self.prices.resize(slots, vec![f64::NAN; self.taken.len()]);
+    }
+
+    /// The last event's time.
+    pub(super) fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// An event at `at` is about to happen.
+    #[inline]
+    pub(super) fn begin(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+        if self.boundary.is_none_or(|boundary| at > boundary) {
+            self.cross(at, portfolio);
+        }
+        self.last_at = at;
+    }
+
+    /// A price moved.
+    #[inline]
+    pub(super) fn moved(&mut self, slot: Slot, price: f64, source: usize) {
+        let (shares, last) = &mut self.live.held[slot.0];
+        if *shares != 0.0 {
+            self.live.value += *shares * (price - *last);
+        }
+        *last = price;
+        if self.benchmark == Some(source) {
+            self.benchmark_price = price;
+        }
+    }
+
+    /// The event's fills are booked.
+    #[inline]
+    pub(super) fn end(&mut self, portfolio: &mut Portfolio) {
+        let live = &mut self.live;
+        if std::mem::take(&mut portfolio.moved) {
+            live.read(portfolio);
+        }
+        let equity = live.cash + live.value;
+        if equity > live.high {
+            live.high = equity;
+        } else if equity < live.extremes.equity_low {
+            live.extremes.equity_low = equity;
+        }
+        // The deepest fall so far, without a division for every event.
+        if equity - live.high < live.extremes.drawdown * live.high {
+            live.extremes.drawdown = equity / live.high - 1.0;
+        }
+    }
+
+    /// The data have ended.
+    pub(super) fn finish(&mut self, portfolio: &mut Portfolio) {
+        self.live.extremes.equity_high = self.live.high;
+        if !self.taken.is_empty() {
+            self.mark(self.last_at, portfolio);
+        }
+    }
+
+    pub(super) fn take_breaches(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.breaches)
+    }
+
+    pub(super) fn write(self, record: Record) -> Record {
+        Record { marks: self.taken, prices: self.prices, extremes: self.live.extremes, ..record }
+    }
+
+    #[cold]
+    fn cross(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+        match self.boundary {
+            None => self.mark(at, portfolio),
+            Some(boundary) => self.mark(self.last_at.min(boundary - BEFORE_MIDNIGHT), portfolio),
+        }
+        self.boundary = Some(end_of(self.period, at));
+    }
+
+    fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+        let statement = portfolio.statement();
+        let (mut net, mut gross) = (0.0, 0.0);
+        for (symbol, position) in &statement.positions {
+            let price = portfolio.prices.slot(*symbol).map_or(f64::NAN, |slot| portfolio.prices.price(slot));
+            let value = position.quantity().to_seen() * price;
+            net += value;
+            gross += value.abs();
+        }
+        let (equity, cash) = (statement.equity.to_seen(), statement.cash.to_seen());
+        self.taken.push(Mark { at, equity, cash, net, gross, benchmark: self.benchmark_price });
+        for (list, (_, price)) in self.prices.iter_mut().zip(&self.live.held) {
+            list.push(*price);
+        }
+        portfolio.mark_books();
+        if self.breaches.len() < BREACHES_MAX {
+            self.check(at, statement.cash, statement.equity, portfolio);
+        }
+    }
+
+    /// Equity must be cash plus positions, and what was earned: by the desk's books and by the broker's.
+    fn check(&mut self, at: Timestamp, cash: Money, equity: Money, portfolio: &Portfolio) {
+        let account = portfolio.connector.account();
+        self.breaches
+            .extend(portfolio.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
+        let mut worth = cash;
+        let mut earned = self.start_cash - portfolio.connector.fees();
+        for slot in portfolio.prices.slots() {
+            let position = portfolio.connector.position(slot);
+            earned += position.realised();
+            if !position.quantity().is_zero()
+                && let Ok(price) = Price::from_seen(portfolio.prices.price(slot))
+            {
+                worth += position.value(price);
+                earned += position.open_profit(price);
+            }
+        }
+        for (what, sum) in
+            [("cash plus positions", worth), ("cash at the start plus profit less fees", earned)]
+        {
+            if sum.cents() != equity.cents() {
+                self.breaches.push(format!("{at}: equity is {}, {what} {}", equity.cents(), sum.cents()));
+            }
+        }
+    }
+}
+
+impl Live {
+    fn read(&mut self, portfolio: &Portfolio) {
+        self.cash = portfolio.connector.cash().to_seen();
+        self.value = 0.0;
+        for (place, (shares, last)) in self.held.iter_mut().enumerate() {
+            *shares = portfolio.connector.position(Slot(place)).quantity().to_seen();
+            if *shares != 0.0 {
+                self.value += *shares * *last;
+            }
+        }
+    }
+}
+
+/// The last instant of the period that `at` belongs to: an event at midnight belongs to the day before.
+fn end_of(period: Period, at: Timestamp) -> Timestamp {
+    match period {
+        Period::Day => {
+            let day = (at - Duration::from_nanos(1)).to_new_york().date_naive();
+            let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
+            let midnight = New_York.from_local_datetime(&next).earliest();
+            midnight.map_or_else(|| Timestamp::from(next.and_utc()), Timestamp::from)
+        }
+        Period::Span(span) => {
+            let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let into = (at.nanos() - 1).rem_euclid(span);
+            Timestamp::from_nanos((at.nanos() - 1 - into).saturating_add(span))
+        }
+    }
+}

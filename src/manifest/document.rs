@@ -1,0 +1,172 @@
+//! A manifest's text before it is checked: read once, understood as often as there are overrides to try.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::written::{self, Written};
+use super::{
+    BYTES_MAX, DataSection, Faults, Manifest, ManifestError, StrategySource, fault, needs, overrides, sweep,
+    text,
+};
+use crate::data::spec::Origin;
+
+/// The text of a manifest and where it lies.
+#[derive(Debug, Clone)]
+pub struct Document {
+    file: String,
+    text: String,
+    folder: PathBuf,
+}
+
+/// What a manifest is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To know what it says, or to run live.
+    Any,
+    /// For a backtest, which needs data and strategies.
+    Backtest,
+    /// For one combination of a sweep: a backtest without the sweep itself, whose keys were tried before.
+    Trial,
+}
+
+impl Document {
+    /// Reads the file at `path`; what it says is looked at later.
+    ///
+    /// # Errors
+    /// A missing file is told apart from a wrong one.
+    pub fn open(path: &Path) -> Result<Self, ManifestError> {
+        let bytes = read_bytes(path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                ManifestError::NotFound(path.to_owned())
+            } else {
+                ManifestError::Unreadable { path: path.to_owned(), source }
+            }
+        })?;
+        let file = path.display().to_string();
+        let text = fault::decode(&file, &bytes)?.to_owned();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { file, text, folder })
+    }
+
+    /// What it says once the `overrides` are in: dotted keys, each with a value in TOML or, failing that, a bare string.
+    ///
+    /// # Errors
+    /// All faults at once; those of an override name it instead of a line.
+    pub fn read(&self, overrides: &[(String, String)], purpose: Purpose) -> Result<Manifest, Faults> {
+        let edit = |root: &mut DeTable<'_>| {
+            if purpose == Purpose::Trial {
+                root.remove(sweep::NAME);
+            }
+        };
+        let read = |root: &mut Written<'_, '_>| {
+            let manifest = Manifest::read_from(root);
+            if purpose != Purpose::Any {
+                needs::check(&manifest, root);
+            }
+            manifest
+        };
+        written::parse(&self.file, &self.text, Some(&self.folder), overrides, edit, read)
+    }
+
+    /// The text with the `overrides` in it, to be kept in the folder `into`: it means the same there, for relative paths
+    /// are written as seen from that folder. A Redis URL with a password is left out.
+    ///
+    /// # Errors
+    /// The faults that [`Self::read`] finds.
+    pub fn resolved(&self, overrides: &[(String, String)], into: &Path) -> Result<String, Faults> {
+        let manifest = self.read(overrides, Purpose::Any)?;
+        let mut resolved = String::new();
+        let edit = |root: &mut DeTable<'_>| {
+            forget_password(root);
+            for source in &manifest.data {
+                move_paths(root, source, into);
+            }
+            for strategy in &manifest.strategies {
+                if let StrategySource::Script(path) = &strategy.source {
+                    put(root, &format!("strategy.{}.script", strategy.name), path_value(path, into));
+                }
+            }
+            resolved = text::document(root);
+        };
+        let read = |root: &mut Written<'_, '_>| drop(root.others()); // They were checked above.
+        written::parse(&self.file, &self.text, Some(&self.folder), overrides, edit, read)?;
+        Ok(resolved)
+    }
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a manifest must be at most 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Whoever keeps a run's manifest shall not keep a password with it.
+fn forget_password(root: &mut DeTable<'_>) {
+    let Some(DeValue::Table(redis)) = root.get_mut("redis").map(Spanned::get_mut) else { return };
+    let has_password =
+        redis.get("url").is_some_and(|url| url.get_ref().as_str().is_some_and(|url| url.contains('@')));
+    if has_password {
+        redis.remove("url");
+    }
+}
+
+fn move_paths(root: &mut DeTable<'_>, source: &DataSection, into: &Path) {
+    let Some(spec) = &source.spec else { return };
+    let key = |name: &str| format!("data.{}.{name}", source.name);
+    match &spec.origin {
+        Origin::Csv { paths, .. } | Origin::Parquet { paths, .. } => {
+            let value = match paths.as_slice() {
+                [path] => path_value(path, into),
+                paths => DeValue::Array(paths.iter().map(|path| nowhere(path_value(path, into))).collect()),
+            };
+            put(root, &key("path"), value);
+        }
+        Origin::Recorded { path, .. } => put(root, &key("path"), path_value(path, into)),
+        Origin::Alpaca { cache, .. } => put(root, &key("cache"), path_value(cache, into)),
+        Origin::Generator(_) => {}
+    }
+    if let Some(save) = &spec.save {
+        put(root, &key("save"), path_value(save, into));
+    }
+}
+
+/// The key is one that was read before, so that it leads somewhere.
+fn put<'i>(root: &mut DeTable<'i>, key: &str, value: DeValue<'i>) {
+    let value = nowhere(value);
+    let _ = overrides::set(root, key, &value.span(), value);
+}
+
+fn nowhere(value: DeValue<'_>) -> Spanned<DeValue<'_>> {
+    Spanned::new(usize::MAX - 1..usize::MAX, value)
+}
+
+fn path_value(path: &Path, into: &Path) -> DeValue<'static> {
+    DeValue::String(Cow::Owned(relative(path, into).display().to_string()))
+}
+
+/// `path` as seen from the folder `into`.
+fn relative(path: &Path, into: &Path) -> PathBuf {
+    let (Some(path), Some(into)) = (full(path), full(into)) else { return path.to_owned() };
+    let (mut to, mut from) = (path.components().peekable(), into.components().peekable());
+    while to.peek().is_some() && to.peek() == from.peek() {
+        to.next();
+        from.next();
+    }
+    from.map(|_| Component::ParentDir).chain(to).collect()
+}
+
+/// From the root, links followed as far as it exists.
+fn full(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let there = absolute.ancestors().find_map(|there| Some((there.to_owned(), there.canonicalize().ok()?)));
+    let (there, real) = there?;
+    Some(real.join(absolute.strip_prefix(there).ok()?))
+}

@@ -1,0 +1,168 @@
+//! The files of a run: `stats.json`, `trades.csv`, `orders.csv`, `equity.csv`. Equal runs give equal bytes.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, Write};
+
+use super::number::finite;
+use super::table::{Statistics, Trade};
+use crate::backtest::record::{Record, Transaction};
+use crate::order::Side;
+use crate::units::Money;
+
+/// `stats.json`: all statistics but the returns and the round trips, which `equity.csv` and `trades.csv` have.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_stats_json(statistics: &Statistics, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, statistics)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// `trades.csv`: one row for each round trip.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_trades_csv(statistics: &Statistics, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    writeln!(
+        out,
+        "strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state"
+    )?;
+    for trade in &statistics.trades {
+        trade_row(statistics, trade, &mut out)?;
+    }
+    out.flush()
+}
+
+fn trade_row(statistics: &Statistics, trade: &Trade, out: &mut impl Write) -> io::Result<()> {
+    let strategy = statistics.strategies.get(usize::from(trade.strategy)).map_or("", |row| row.name.as_str());
+    writeln!(
+        out,
+        "{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        text(strategy),
+        trade.symbol,
+        match trade.side {
+            Side::Buy => "long",
+            Side::Sell => "short",
+        },
+        trade.quantity,
+        trade.entry_at,
+        trade.entry_price,
+        trade.exit_at,
+        trade.exit_price,
+        trade.profit,
+        trade.fees,
+        seen(trade.gain),
+        trade.held().as_secs_f64(),
+        if trade.open { "open" } else { "closed" },
+    )
+}
+
+/// `orders.csv`: one row for each signal that asked for an order. `amount` is in shares filled, `total` the money for them,
+/// `price` their mean; `buy` and `sell` say what came and what went.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_orders_csv(record: &Record, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    writeln!(
+        out,
+        "time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,\
+         asked,limit,price_seen"
+    )?;
+    for transaction in &record.transactions {
+        order_row(record, transaction, &mut out)?;
+    }
+    out.flush()
+}
+
+fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::Result<()> {
+    let strategy = record.strategies.get(usize::from(order.strategy)).map_or("", |strategy| &strategy.name);
+    let symbol = order.symbol.as_str();
+    let (buy, sell) = match order.side {
+        Side::Buy => (symbol, "USD"),
+        Side::Sell => ("USD", symbol),
+    };
+    let price = order.total.get().checked_div(order.filled.get()).map(Money::new);
+    writeln!(
+        out,
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        order.at,
+        text(strategy),
+        symbol,
+        order.signal.map_or_else(String::new, seen),
+        order.filled,
+        order.total,
+        maybe(price),
+        buy,
+        sell,
+        if order.limit.is_some() { "limit" } else { "market" },
+        order.outcome.as_str(),
+        text(&order.reason),
+        order.fees,
+        order.final_at,
+        order.quantity,
+        maybe(order.limit),
+        seen(order.price_seen),
+    )
+}
+
+/// `equity.csv`: one row for each mark, then each strategy's equity in a column of its name.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_equity_csv(record: &Record, statistics: &Statistics, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    write!(out, "time,equity,cash,net,gross,return,drawdown,benchmark")?;
+    for strategy in &record.strategies {
+        write!(out, ",{}", text(&strategy.name))?;
+    }
+    writeln!(out)?;
+    let returns: Vec<f64> = statistics.returns.iter().map(|period| period.value).collect();
+    let underwater = super::drawdown::underwater(&returns);
+    for (place, mark) in record.marks.iter().enumerate() {
+        let period = place.checked_sub(1); // The first mark begins the first return.
+        let value =
+            |list: &[f64]| period.and_then(|place| list.get(place).copied()).map_or_else(String::new, seen);
+        write!(
+            out,
+            "{},{},{},{},{},{},{},{}",
+            mark.at,
+            seen(mark.equity),
+            seen(mark.cash),
+            seen(mark.net),
+            seen(mark.gross),
+            value(&returns),
+            if place == 0 { "0".to_owned() } else { value(&underwater) },
+            seen(mark.benchmark),
+        )?;
+        for strategy in &record.strategies {
+            write!(out, ",{}", strategy.equity.get(place).copied().map_or_else(String::new, seen))?;
+        }
+        writeln!(out)?;
+    }
+    out.flush()
+}
+
+/// The shortest text that reads back as the same number; empty for what is no number.
+fn seen(value: f64) -> String {
+    let near = |value: f64| value == 0.0 || (1e-7..1e16).contains(&value.abs());
+    finite(value).map_or_else(String::new, |value| {
+        if near(value) { value.to_string() } else { format!("{value:e}") } // Not hundreds of zeros.
+    })
+}
+
+fn maybe(value: Option<impl Display>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// Quoted where it must be (RFC 4180).
+fn text(value: &str) -> String {
+    if value.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", value.replace('"', "\"\""))
+    } else {
+        value.to_owned()
+    }
+}

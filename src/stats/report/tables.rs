@@ -1,0 +1,498 @@
+//! The tables below the charts.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::explain::explain;
+use super::html::{
+    Cell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural,
+    rounded_dollars, signed, table,
+};
+use crate::backtest::record::Record;
+use crate::order::Side;
+use crate::stats::{Execution, Group, Ratio, Reason, Statistics, Trade};
+
+/// So many trades are listed.
+const TRADES_MAX: usize = 500;
+/// So many rows of any other table.
+const ROWS_MAX: usize = 200;
+
+/// All tables that have rows.
+pub(super) fn all(record: &Record, statistics: &Statistics) -> String {
+    let mut html = String::new();
+    let mut add = |title: &str, body: String| {
+        if !body.is_empty() {
+            let _ = write!(html, "<section>\n<h2>{title}</h2>\n{body}</section>\n");
+        }
+    };
+    add("Ratios", ratios(statistics));
+    add("Drawdowns", drawdowns(statistics));
+    add("Years and months", months(statistics));
+    add("Strategies", strategies(statistics));
+    add("Symbols", symbols(statistics));
+    add("Execution", execution(&statistics.execution));
+    add("Trades", trades(statistics));
+    add("Data", sources(record));
+    html
+}
+
+/// Names in a row; those beyond `names_max` are counted.
+pub(super) fn listed(names: impl ExactSizeIterator<Item = String>, names_max: usize) -> String {
+    let left_out = names.len().saturating_sub(names_max);
+    let shown = names.take(names_max).collect::<Vec<_>>().join(", ");
+    if left_out > 0 { format!("{shown} and {left_out} more") } else { shown }
+}
+
+fn ratios(statistics: &Statistics) -> String {
+    if statistics.returns.is_empty() && statistics.trades.is_empty() {
+        return "<p class=\"note\">There are none: ratios are made of the returns between marks, and there was no return.</p>\n"
+            .to_owned();
+    }
+    let has_benchmark = statistics.ratios.iter().any(|ratio| ratio.benchmark.is_some());
+    let benchmark = statistics.headline.benchmark.as_deref().unwrap_or("Benchmark");
+    let mut html = String::new();
+    for group in Group::ALL {
+        let of_group: Vec<&Ratio> = statistics.ratios.iter().filter(|ratio| ratio.group == group).collect();
+        if of_group.is_empty() {
+            continue;
+        }
+        let has_interval = of_group.iter().any(|ratio| ratio.interval.is_some());
+        let has_benchmark = has_benchmark && of_group.iter().any(|ratio| ratio.benchmark.is_some());
+        let mut heads = vec!["Ratio", ">This run"];
+        heads.extend(has_interval.then_some(">95% interval"));
+        let head = format!(">{benchmark}");
+        heads.extend(has_benchmark.then_some(head.as_str()));
+        let rows: Vec<Vec<Cell>> = of_group
+            .iter()
+            .map(|ratio| {
+                let value = ratio.value.unwrap_or(f64::NAN);
+                let mut row = vec![
+                    Cell::words(&ratio.label).hint(explain(ratio.stem())),
+                    Cell::number(in_unit(ratio.value, ratio.unit), value),
+                ];
+                row.extend(has_interval.then(|| interval(ratio)));
+                let other = ratio.benchmark;
+                row.extend(has_benchmark.then(|| match other {
+                    Some(other) => Cell::number(in_unit(Some(other), ratio.unit), other),
+                    None => Cell::number("", f64::NAN),
+                }));
+                row
+            })
+            .collect();
+        let _ = writeln!(
+            html,
+            "<div class=\"card\"><h3>{}</h3>{}</div>",
+            escape(group.title()),
+            table(&heads, &rows)
+        );
+    }
+    if html.is_empty() { html } else { format!("<div class=\"cards\">{html}</div>\n") }
+}
+
+fn interval(ratio: &Ratio) -> Cell {
+    match ratio.interval {
+        Some((low, high)) => {
+            let [low_text, high_text] = [low, high].map(|end| in_unit(Some(end), ratio.unit));
+            Cell::number(format!("{low_text} to {high_text}"), low)
+        }
+        None => Cell::number("", f64::NAN),
+    }
+}
+
+fn drawdowns(statistics: &Statistics) -> String {
+    if statistics.drawdowns.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<Cell>> = statistics
+        .drawdowns
+        .iter()
+        .map(|fall| {
+            vec![
+                Cell::gain(percent(fall.depth), fall.depth),
+                Cell::words(day(fall.start)),
+                Cell::words(day(fall.valley)),
+                Cell::words(fall.end.map_or("not yet".to_owned(), day)),
+                Cell::count(fall.days.unsigned_abs()),
+            ]
+        })
+        .collect();
+    table(&[">Depth", "First below the high", "Lowest", "Last below the high", ">Days"], &rows)
+}
+
+fn months(statistics: &Statistics) -> String {
+    if statistics.months.is_empty() {
+        return String::new();
+    }
+    let has_benchmark = statistics.years.iter().any(|year| year.benchmark.is_some());
+    let mut heads = vec![
+        "Year", ">Jan", ">Feb", ">Mar", ">Apr", ">May", ">Jun", ">Jul", ">Aug", ">Sep", ">Oct", ">Nov",
+        ">Dec", ">Year",
+    ];
+    let head = format!(">{}", statistics.headline.benchmark.as_deref().unwrap_or("Benchmark"));
+    heads.extend(has_benchmark.then_some(head.as_str()));
+    let cell = |value: Option<f64>| match value {
+        Some(value) => Cell::gain(percent(value), value),
+        None => Cell::number("", f64::NAN),
+    };
+    let rows: Vec<Vec<Cell>> = statistics
+        .months
+        .iter()
+        .rev()
+        .take(ROWS_MAX)
+        .map(|row| {
+            let benchmark =
+                statistics.years.iter().find(|year| year.year == row.year).and_then(|year| year.benchmark);
+            let mut cells = vec![Cell::words(row.year)];
+            cells.extend(row.months.iter().copied().map(cell));
+            cells.push(cell(row.total));
+            cells.extend(has_benchmark.then(|| cell(benchmark)));
+            cells
+        })
+        .collect();
+    table(&heads, &rows)
+}
+
+fn money(value: Option<f64>) -> Cell {
+    let value = value.unwrap_or(f64::NAN);
+    Cell::gain(signed(value, &dollars(value)), value)
+}
+
+fn share(value: Option<f64>) -> Cell {
+    let value = value.unwrap_or(f64::NAN);
+    Cell::number(percent(value), value)
+}
+
+fn strategies(statistics: &Statistics) -> String {
+    let all = &statistics.strategies;
+    let rows: Vec<Vec<Cell>> = all
+        .iter()
+        .take(ROWS_MAX)
+        .map(|row| {
+            let sharpe = row.sharpe.unwrap_or(f64::NAN);
+            let failures =
+                Cell::count(u64::from(row.failures)).hint(row.last_failure.as_deref().unwrap_or(""));
+            vec![
+                Cell::words(&row.name),
+                Cell::number(rounded_dollars(row.capital.to_seen()), row.capital.to_seen()),
+                money(row.profit),
+                share(row.total_return),
+                Cell::number(number(sharpe, 2), sharpe),
+                share(row.max_drawdown),
+                Cell::count(row.trades),
+                share(row.win_rate),
+                Cell::count(row.orders),
+                Cell::number(dollars(row.fees.to_seen()), row.fees.to_seen()),
+                Cell::count(row.signals),
+                failures,
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let sharpe = format!(">Sharpe ({})", statistics.headline.periods_per_year);
+    let heads = [
+        "Strategy",
+        ">Capital",
+        ">Profit",
+        ">Return",
+        &sharpe,
+        ">Max drawdown",
+        ">Trades",
+        ">Win rate",
+        ">Orders",
+        ">Fees",
+        ">Signals",
+        ">Failures",
+    ];
+    let mut html = table(&heads, &rows);
+    for row in all.iter().take(ROWS_MAX) {
+        if let Some(failure) = &row.last_failure {
+            let (name, failure) = (escape(&row.name), escape(failure));
+            let _ = writeln!(
+                html,
+                "<p class=\"note\"><b>{name}</b> failed {}, last with: {failure}</p>",
+                plural(u64::from(row.failures), "time")
+            );
+        }
+    }
+    html + cut(rows.len(), all.len(), "strategies", "stats.json").as_str()
+}
+
+fn symbols(statistics: &Statistics) -> String {
+    let mut all: Vec<_> = statistics.symbols.iter().collect();
+    let total = all.len();
+    if total > ROWS_MAX {
+        all.sort_by_key(|row| std::cmp::Reverse(row.fills));
+    }
+    let rows: Vec<Vec<Cell>> = all
+        .into_iter()
+        .take(ROWS_MAX)
+        .map(|row| {
+            vec![
+                Cell::words(row.symbol),
+                money(Some(row.profit.to_seen())),
+                Cell::count(row.trades),
+                share(row.win_rate),
+                Cell::count(row.orders),
+                Cell::count(row.fills),
+                Cell::number(quantity(row.shares.to_seen()), row.shares.to_seen()),
+                Cell::number(dollars(row.volume.to_seen()), row.volume.to_seen()),
+                Cell::number(dollars(row.fees.to_seen()), row.fees.to_seen()),
+                Cell::number(quantity(row.position.to_seen()), row.position.to_seen()),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heads = [
+        "Symbol",
+        ">Profit",
+        ">Trades",
+        ">Win rate",
+        ">Orders",
+        ">Fills",
+        ">Shares",
+        ">Turnover",
+        ">Fees",
+        ">Held at the end",
+    ];
+    table(&heads, &rows)
+        + cut(rows.len(), total, "symbols, those with the most fills,", "stats.json").as_str()
+}
+
+/// Whole shares without decimals.
+fn quantity(shares: f64) -> String {
+    let text = number(shares, 9);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// What is said when rows were left out.
+fn cut(shown: usize, all: usize, what: &str, file: &str) -> String {
+    if shown >= all {
+        return String::new();
+    }
+    let [shown, all, rest] =
+        [shown, all, all - shown].map(|count| counted(u64::try_from(count).unwrap_or(0)));
+    format!("<p class=\"note\">{shown} of {all} {what} are shown; the other {rest} are in {file}.</p>\n")
+}
+
+fn execution(execution: &Execution) -> String {
+    let funnel = &execution.funnel;
+    if funnel.events == 0 && funnel.signals == 0 && funnel.transactions == 0 {
+        return String::new();
+    }
+    let stopped: u64 = funnel.stopped.iter().map(|reason| reason.count).sum();
+    let steps = [
+        ("Signals of strategies", funnel.signals, 0, ""),
+        ("needed no order", funnel.idle, 1, "rest"),
+        ("asked for an order", funnel.transactions, 1, ""),
+        ("stopped before the broker", stopped, 2, "lost"),
+        ("Orders at the broker", funnel.orders, 2, ""),
+        ("filled whole", funnel.filled, 3, "good"),
+        ("filled in part", funnel.partly_filled, 3, "good"),
+        ("not filled", funnel.unfilled, 3, "lost"),
+        ("refused by the broker", funnel.rejected, 3, "lost"),
+        ("other ends", funnel.other, 3, "lost"),
+    ];
+    let widest = funnel.signals.max(funnel.transactions).max(funnel.orders).max(1);
+    let mut html = format!(
+        "<p class=\"lead\">{} were shown to the strategies.</p>\n<div class=\"funnel\" role=\"list\">\n",
+        plural(funnel.events, "event")
+    );
+    for (name, how_many, depth, class) in steps {
+        if how_many == 0 && (class == "lost" || class == "rest" || name == "filled in part") {
+            continue;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a width on the screen")]
+        let width = how_many as f64 / widest as f64 * 100.0;
+        let _ = writeln!(
+            html,
+            "<div role=\"listitem\" class=\"d{depth} {class}\"><span>{name}</span><b>{}</b><i><i style=\"width:{width:.2}%\"></i></i></div>",
+            counted(how_many)
+        );
+    }
+    html.push_str("</div>\n");
+    html.push_str(&reasons("Why signals became no order", &funnel.stopped));
+    html.push_str(&reasons("Why orders were not filled whole", &funnel.reasons));
+    html + quality(execution).as_str()
+}
+
+fn reasons(title: &str, reasons: &[Reason]) -> String {
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<Cell>> = reasons
+        .iter()
+        .take(20)
+        .map(|reason| {
+            let code = if reason.code.is_empty() { "none given" } else { &reason.code };
+            vec![
+                Cell::words(reason.outcome.as_str().replace('_', " ")),
+                Cell::words(code),
+                Cell::count(reason.count),
+            ]
+        })
+        .collect();
+    let more = cut(rows.len(), reasons.len(), "reasons", "stats.json");
+    format!("<h3>{title}</h3>\n{}{more}", table(&["End", "Reason", ">How many"], &rows))
+}
+
+fn quality(execution: &Execution) -> String {
+    let (slippage, latency) = (&execution.slippage, &execution.latency);
+    let bps = |value: Option<f64>| {
+        let value = value.unwrap_or(f64::NAN);
+        let text =
+            if value.is_finite() { format!("{} bps", number(value, 2)) } else { NOT_DEFINED.to_owned() };
+        Cell::number(text, value)
+    };
+    let time = |value: Option<u64>| {
+        Cell::number(value.map_or(NOT_DEFINED.to_owned(), |us| span(Duration::from_micros(us))), f64::NAN)
+    };
+    let row = |name: &str, cell: Cell| vec![Cell::words(name), cell];
+    let cost = slippage.money.unwrap_or(f64::NAN);
+    let fills = [
+        row("Shares filled of those ordered", share(execution.fill_ratio)),
+        row("Price paid against price seen, mean", bps(slippage.mean_bps)),
+        row("Half of the orders paid at most", bps(slippage.p50_bps)),
+        row("95 of 100 paid at most", bps(slippage.p95_bps)),
+        row("What it cost in all", Cell::number(dollars(cost), cost)),
+    ];
+    let times = [
+        row("Half of the orders within", time(latency.p50_us)),
+        row("90 of 100 within", time(latency.p90_us)),
+        row("99 of 100 within", time(latency.p99_us)),
+        row("The longest", time(latency.max_us)),
+    ];
+    format!(
+        "<div class=\"cards\"><div class=\"card\"><h3>Fills and their price</h3>{}</div><div class=\"card\"><h3>From decided to final</h3>{}</div></div>\n",
+        table(&["Measure", ">Value"], &fills),
+        table(&["Measure", ">Value"], &times)
+    )
+}
+
+/// `3 d 4 h`, `2 h 5 min`, `35 s`, `12.3 ms`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match seconds {
+        0 if time.subsec_millis() == 0 => format!("{} \u{b5}s", time.subsec_micros()),
+        0 => format!("{} ms", number(time.as_secs_f64() * 1e3, 1)),
+        1..60 => format!("{} s", number(time.as_secs_f64(), usize::from(time.subsec_millis() > 0))),
+        60..3_600 => format!("{minutes} min {} s", seconds % 60),
+        3_600..86_400 => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+fn trades(statistics: &Statistics) -> String {
+    let all = &statistics.trades;
+    if all.is_empty() {
+        return "<p class=\"note\">There were no trades.</p>\n".to_owned();
+    }
+    let are_several = statistics.strategies.len() > 1;
+    let rows: Vec<Vec<Cell>> =
+        all.iter().take(TRADES_MAX).map(|trade| trade_row(trade, statistics, are_several)).collect();
+    let mut heads = vec!["Entry", "Exit"];
+    heads.extend(are_several.then_some("Strategy"));
+    heads.extend([
+        "Symbol",
+        "Side",
+        ">Shares",
+        ">Entry price",
+        ">Exit price",
+        ">Profit",
+        ">Return",
+        ">Fees",
+        ">Held",
+    ]);
+    let body = table(&heads, &rows).replacen("class=\"scroll\"", "class=\"scroll tall\"", 1);
+    let more = cut(rows.len(), all.len(), "round trips", "trades.csv");
+    format!(
+        "<p class=\"lead\">Round trips, first in, first out; profits are after fees.</p>\n{body}{more}<p class=\"note print-only\">The first 40 rows are printed.</p>\n"
+    )
+}
+
+fn trade_row(trade: &Trade, statistics: &Statistics, are_several: bool) -> Vec<Cell> {
+    let profit = trade.profit.to_seen();
+    let exit = if trade.open { "open".to_owned() } else { moment(trade.exit_at) };
+    let mut row = vec![Cell::words(moment(trade.entry_at)), Cell::words(exit)];
+    let name = statistics.strategies.get(usize::from(trade.strategy)).map_or("", |strategy| &strategy.name);
+    row.extend(are_several.then(|| Cell::words(name)));
+    let side = match trade.side {
+        Side::Buy => "long",
+        Side::Sell => "short",
+    };
+    row.extend([
+        Cell::words(trade.symbol),
+        Cell::words(side),
+        Cell::number(quantity(trade.quantity.to_seen()), trade.quantity.to_seen()),
+        Cell::number(price(trade.entry_price.to_seen()), trade.entry_price.to_seen()),
+        Cell::number(price(trade.exit_price.to_seen()), trade.exit_price.to_seen()),
+        Cell::gain(signed(profit, &dollars(profit)), profit),
+        Cell::gain(signed(trade.gain, &percent(trade.gain)), trade.gain),
+        Cell::number(dollars(trade.fees.to_seen()), trade.fees.to_seen()),
+        Cell::number(span(trade.held()), trade.held().as_secs_f64()),
+    ]);
+    row
+}
+
+/// Cents, and what is below them where there is something.
+fn price(dollars: f64) -> String {
+    let fine = number(dollars, 4);
+    fine.strip_suffix("00").map_or_else(|| fine.clone(), str::to_owned)
+}
+
+fn sources(record: &Record) -> String {
+    if record.sources.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<Cell>> = record
+        .sources
+        .iter()
+        .take(ROWS_MAX)
+        .map(|(name, account)| {
+            let time = |at: Option<_>| Cell::words(at.map_or(NOT_DEFINED.to_owned(), moment));
+            vec![
+                Cell::words(name),
+                Cell::count(account.events),
+                time(account.first),
+                time(account.last),
+                Cell::count(account.skipped),
+                Cell::count(account.missing),
+                Cell::count(account.filled),
+            ]
+        })
+        .collect();
+    let heads = ["Source", ">Events", "First", "Last", ">Rows left out", ">Bars missing", ">Bars filled in"];
+    table(&heads, &rows) + cut(rows.len(), record.sources.len(), "sources", "stats.json").as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Unit;
+
+    #[test]
+    fn spans_are_written_in_two_units_at_most() {
+        for (micros, text) in [
+            (250, "250 µs"),
+            (12_300, "12.3 ms"),
+            (35_000_000, "35 s"),
+            (125_000_000, "2 min 5 s"),
+            (7_500_000_000, "2 h 5 min"),
+            (273_600_000_000, "3 d 4 h"),
+        ] {
+            assert_eq!(span(Duration::from_micros(micros)), text);
+        }
+    }
+
+    #[test]
+    fn money_and_ratios_keep_their_kind() {
+        assert_eq!(in_unit(Some(0.1234), Unit::Percent), "12.34%");
+        assert_eq!(in_unit(Some(f64::NAN), Unit::Money), "n/a");
+        assert_eq!((price(180.5), price(180.1234)), ("180.50".to_owned(), "180.1234".to_owned()));
+        assert_eq!((quantity(100.0), quantity(0.25)), ("100".to_owned(), "0.25".to_owned()));
+    }
+}
