@@ -103,7 +103,16 @@ impl Batches {
             .enumerate()
             .filter(|(_, (role, _))| *role != Role::Other)
             .map(|(place, (role, column))| Column::new(place, role, column))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        for group in file.metadata().row_groups() {
+            for stored in columns.iter().filter_map(|column| group.columns().get(column.place)) {
+                let codec = stored.compression_codec();
+                if !matches!(codec, CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY) {
+                    let rule = format!("compression must be none or snappy, was {codec:?}").to_lowercase();
+                    return Err(rule + " (pandas: to_parquet(compression=\"snappy\"))");
+                }
+            }
+        }
         let (rows, faults) = (Vec::with_capacity(CHUNK_ROWS), Vec::new());
         Ok(Self { file, shape, columns, group: 0, row: 0, rows, faults })
     }
@@ -163,11 +172,6 @@ impl Batches {
     fn begin_group(&mut self) -> Result<(), ParquetError> {
         let group = self.file.get_row_group(self.group)?;
         for column in &mut self.columns {
-            let codec = group.metadata().column(column.place).compression_codec();
-            if !matches!(codec, CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY) {
-                let rule = format!("compression must be none or snappy, was {codec:?}").to_lowercase();
-                return Err(ParquetError::General(rule));
-            }
             column.reader = Some(group.get_column_reader(column.place)?);
         }
         self.group += 1;
