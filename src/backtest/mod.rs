@@ -8,6 +8,7 @@ mod portfolio;
 pub mod queue;
 pub mod record;
 pub mod run;
+pub mod watched;
 pub mod wiring;
 
 pub use run::{Progress, Setup, StrategySetup, run};

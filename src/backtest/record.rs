@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
 use crate::clock::Timestamp;
 use crate::data;
 use crate::order::Side;
@@ -40,6 +43,27 @@ pub struct Record {
     pub benchmark: Option<String>,
     /// True when the run was interrupted before the end of the data.
     pub interrupted: bool,
+}
+
+impl Record {
+    /// SHA-256 of all orders and fills in order, in 64 hexadecimal digits: equal runs have equal ones.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for order in self.transactions.iter().filter(|transaction| transaction.is_order) {
+            hash.update(order.symbol.as_str());
+            hash.update([0, u8::from(order.side == Side::Buy)]);
+            hash.update(order.at.nanos().to_le_bytes());
+            hash.update(order.quantity.get().normalize().serialize());
+            hash.update(order.limit.map_or([0; 16], |limit| limit.get().normalize().serialize()));
+        }
+        for fill in &self.fills {
+            hash.update(fill.transaction.to_le_bytes());
+            hash.update(fill.at.nanos().to_le_bytes());
+            hash.update(fill.quantity.get().normalize().serialize());
+            hash.update(fill.price.get().normalize().serialize());
+        }
+        HEXLOWER.encode(&hash.finalize())
+    }
 }
 
 /// One strategy's part in it.

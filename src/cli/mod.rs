@@ -1,5 +1,6 @@
 //! The command line: one file per command; here they are told apart and their ends become exit codes.
 
+pub mod backtest;
 pub mod calendar;
 pub mod check;
 pub mod data;
@@ -8,6 +9,7 @@ pub mod exchange;
 pub mod exit;
 pub mod interrupt;
 pub mod rate_limit;
+pub mod progress;
 pub mod run;
 mod run_strategies;
 pub mod send;
@@ -15,6 +17,7 @@ pub mod signals;
 pub mod strategy;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -74,6 +77,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Backtest(backtest::Args),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
     start_logging(&cli.global);
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
+        Command::Backtest(args) => backtest::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),
@@ -141,6 +146,16 @@ fn names_a_command(arguments: &[OsString], command: &clap::Command) -> bool {
     false
 }
 
+/// How many columns the terminal has; 100 where the answer goes elsewhere.
+fn terminal_width() -> u16 {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| size.ws_col.max(40))
+}
+
+/// Whether the answer may be coloured.
+fn has_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 fn start_logging(global: &Global) {
     let default = match (global.quiet, global.verbose) {
         (true, _) => "warn",
@@ -153,8 +168,7 @@ fn start_logging(global: &Global) {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match global.log_format {
         LogFormat::Text => {
-            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
-                && std::env::var_os("NO_COLOR").is_none();
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             builder.with_ansi(colour).init();
         }
         LogFormat::Json => builder.json().flatten_event(true).init(),

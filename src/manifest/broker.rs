@@ -64,11 +64,11 @@ impl fmt::Display for BrokerKind {
 }
 
 impl BrokerSection {
-    /// On what terms orders fill over history. Alpaca's stand-in takes Alpaca's fees.
+    /// On what terms orders fill over history. Where Alpaca is written, its stand-in takes Alpaca's fees.
     pub fn terms(&self) -> Terms {
-        let of_kind = match self.kind.unwrap_or(defaults::BROKER) {
-            BrokerKind::Alpaca => Fees::Alpaca,
-            BrokerKind::Simulated => Fees::default(),
+        let of_kind = match self.kind {
+            Some(BrokerKind::Alpaca) => Fees::Alpaca,
+            Some(BrokerKind::Simulated) | None => Fees::default(),
         };
         let usual = Terms::default();
         Terms {

@@ -3,19 +3,46 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 
+use serde::{Serialize, Serializer};
+
 use super::number::finite;
 use super::table::{Statistics, Trade};
 use crate::backtest::record::{Record, Transaction};
 use crate::order::Side;
 use crate::units::Money;
 
+/// How a run was made: what it takes to make it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// The program's name and version.
+    pub version: String,
+    /// Of everything random in the statistics.
+    pub seed: u64,
+    /// What was read, by name, with the hash of its events.
+    #[serde(serialize_with = "as_map")]
+    pub data: Vec<(String, String)>,
+    /// Of orders and fills, in order.
+    pub hash: String,
+}
+
+#[derive(Serialize)]
+struct Both<'a> {
+    made: &'a Made,
+    #[serde(flatten)]
+    statistics: &'a Statistics,
+}
+
+fn as_map<S: Serializer>(data: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(data.iter().map(|(name, hash)| (name, hash)))
+}
+
 /// `stats.json`: all statistics but the returns and the round trips, which `equity.csv` and `trades.csv` have.
 ///
 /// # Errors
 /// What `out` says.
-pub fn write_stats_json(statistics: &Statistics, out: impl Write) -> io::Result<()> {
+pub fn write_stats_json(statistics: &Statistics, made: &Made, out: impl Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
-    serde_json::to_writer_pretty(&mut out, statistics)?;
+    serde_json::to_writer_pretty(&mut out, &Both { made, statistics })?;
     out.write_all(b"\n")?;
     out.flush()
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::sample::Run;
 use super::{
-    Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
+    Made, Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
 };
 use crate::backtest::record::{Extremes, Record};
 use crate::outcome::OutcomeKind;
@@ -61,7 +61,7 @@ fn whole() -> Record {
 
 fn json(record: &Record, options: &Options) -> String {
     let mut bytes = Vec::new();
-    write_stats_json(&compute(record, options), &mut bytes).unwrap();
+    write_stats_json(&compute(record, options), &Made::default(), &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

@@ -10,6 +10,7 @@
 
 mod alpaca;
 mod data;
+mod download;
 mod engine;
 mod exchange;
 mod feed;
@@ -22,4 +23,5 @@ mod pool;
 mod redis_server;
 mod run_strategies;
 mod signals;
+mod stats;
 mod strategy;
