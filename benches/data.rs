@@ -45,14 +45,6 @@ fn measure(directory: &Path) -> Outcome<String> {
     let mut text = format!("{ROWS} bars of a minute in sessions, best of {ROUNDS} rounds.\n\n");
     let mut line = |name: &str, bytes: u64, seconds: f64| {
         let (speed, rows) = (bytes as f64 / 1e6 / seconds, ROWS as f64 / 1e6 / seconds);
-        let nanos = 1e3 / rows;
-        let cells = [
-            format!("{name:34}"),
-            format!("{speed:8.0} MB/s"),
-            format!("{rows:8.1} million rows/s"),
-            format!("{nanos:8.1} ns a row\n"),
-        ];
-        text.push_str(&cells.join(" "));
         let _ = writeln!(
             text,
             "{name:34} {speed:8.0} MB/s {rows:8.1} million rows/s {:8.1} ns a row",
