@@ -24,4 +24,5 @@ mod pool;
 mod redis_server;
 mod run_strategies;
 mod signals;
+mod stats;
 mod strategy;
