@@ -1,9 +1,14 @@
 //! What a backtest promises, over tiny histories made by hand.
 
+mod binary;
+mod examples;
+mod hard_input;
 mod invariants;
 mod look_ahead;
+mod manifests;
 mod portfolios;
 mod runs;
+mod same_bytes;
 mod strategies;
 
 use std::path::{Path, PathBuf};
