@@ -302,7 +302,6 @@ impl Listing {
     }
 }
 
-<<<<<<< HEAD
 fn reaches(order: &Working, price: Price) -> bool {
     match (order.order_type, order.side) {
         (OrderType::Market, _) => true,
@@ -311,12 +310,6 @@ fn reaches(order: &Working, price: Price) -> bool {
     }
 }
 
-fn is_short(position: &Position) -> bool {
-    position.quantity() < Quantity::ZERO
-}
-
-=======
->>>>>>> main
 fn is_same_way(before: Quantity, after: Quantity) -> bool {
     after.is_zero() || before.is_positive() == after.is_positive()
 }

@@ -28,7 +28,7 @@ fn the_answer_in_json_has_all_that_was_promised() {
     let output = folder.bot(&["backtest", "run.toml", "--json"]);
     crate::house::exits(&output, 0);
     assert_eq!(said(&output), "", "nothing but the answer is said");
-    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
     let answer = crate::house::summary(&output);
     for field in ["orders", "fills", "events"] {
         assert!(answer[field].is_u64(), "{field} in {answer}");
