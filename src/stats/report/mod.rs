@@ -6,6 +6,7 @@ mod charts;
 mod explain;
 mod html;
 mod page;
+pub mod sheet;
 mod tables;
 mod thin;
 
