@@ -130,6 +130,7 @@ fn sweep(args: &Args, plan: &Plan, crew: &Crew<'_>, watch: &Watch<'_>) -> Result
     let indices = shard.indices(plan.sweep().combinations());
     let wanted = indices.len() as u64;
     watch.expect(wanted * (1 + folds.len() as u64));
+    tracing::debug!(combinations = wanted, folds = folds.len(), "data are loaded, the sweep starts");
     let trials = crew.run(plan, &indices);
     let choices =
         if (trials.len() as u64) < wanted { Vec::new() } else { sweep::choose(plan, crew, &folds, &indices) };

@@ -1,5 +1,7 @@
 //! `sweep.html`: the grid as a heat map or a line, the best combinations, how much of it may be luck, walk-forward.
 
+use std::time::Duration;
+
 use super::plan::Plan;
 use super::ranking::{Deflated, best, influence};
 use super::table::plain;
@@ -7,7 +9,7 @@ use super::top::{self, Shown, named, short_names};
 use super::trial::Trial;
 use super::walk::{Proof, chosen};
 use crate::backtest::record::Record;
-use crate::stats::report::sheet::{self, Caption, Grid};
+use crate::stats::report::sheet::{self, Caption, Grid, Tone};
 use crate::stats::text::number;
 use crate::stats::{self, Unit};
 
@@ -46,12 +48,14 @@ pub fn page(story: &Story<'_>) -> String {
     if done < combinations {
         let says =
             format!("Interrupted: {} of {} combinations were run.", number(done), number(combinations));
-        body += &sheet::notice(&says, true);
+        body += &sheet::notice(&says, Tone::Warning);
     }
     if let Some(deflated) = &story.deflated {
-        body += &sheet::notice(&top::luck(deflated), false);
+        let tone = if deflated.is_convincing() { Tone::Good } else { Tone::Warning };
+        body += &sheet::notice(&top::luck(deflated), tone);
     }
-    body += &charts(story);
+    body += &sheet::charts(&[grid(story), out_of_sample(story)].concat());
+    body += &folds(story);
     let (heads, rows) = top::top(plan, trials, TOP_MAX);
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let says = format!(
@@ -61,7 +65,6 @@ pub fn page(story: &Story<'_>) -> String {
     );
     body +=
         &sheet::section("The best combinations", &[sheet::note(&says), sheet::table(&heads, &rows)].concat());
-    body += &walk_forward(story);
     if failed > 0 {
         body += &failures(plan, trials, failed);
     }
@@ -97,7 +100,7 @@ fn tiles(story: &Story<'_>) -> String {
     sheet::tiles(&tiles)
 }
 
-fn charts(story: &Story<'_>) -> String {
+fn grid(story: &Story<'_>) -> String {
     let Story { plan, trials, .. } = story;
     let axes = &plan.sweep().axes;
     let names = short_names(plan);
@@ -115,7 +118,7 @@ fn charts(story: &Story<'_>) -> String {
     }
     let best =
         best(plan, trials).map_or(String::new(), |best| format!("The best is {}.", named(plan, best.index)));
-    let drawing = if let [_] = axes.as_slice() {
+    if let [_] = axes.as_slice() {
         let values: Vec<Option<f64>> = means(plan, trials, 0, 0).into_iter().map(|row| row[0]).collect();
         sheet::line(&caption(best), &names[0], &labels(0), &values, column.unit)
     } else {
@@ -140,8 +143,7 @@ fn charts(story: &Story<'_>) -> String {
         };
         let names = format!("{} and {}", names[down], names[across]);
         sheet::heat_map(&Caption { title: format!("{} over {names}", column.label), ..caption(says) }, &grid)
-    };
-    sheet::charts(&drawing)
+    }
 }
 
 /// The mean objective for each pair of values of two axes; with the same axis twice, of one.
@@ -165,7 +167,7 @@ fn means(plan: &Plan, trials: &[Trial], down: usize, across: usize) -> Vec<Vec<O
     sums.iter().map(|row| row.iter().map(mean).collect()).collect()
 }
 
-fn walk_forward(story: &Story<'_>) -> String {
+fn out_of_sample(story: &Story<'_>) -> String {
     let (plan, proofs) = (story.plan, story.proofs);
     let Some(record) = story.out_of_sample else { return String::new() };
     let statistics = stats::compute(record, plan.options());
@@ -190,6 +192,14 @@ fn walk_forward(story: &Story<'_>) -> String {
             .to_owned(),
     };
     let points: Vec<_> = record.marks.iter().map(|mark| (mark.at, mark.equity)).collect();
+    sheet::over_time(&caption, &points)
+}
+
+fn folds(story: &Story<'_>) -> String {
+    let (plan, proofs) = (story.plan, story.proofs);
+    if proofs.is_empty() {
+        return String::new();
+    }
     let objective = plan.objective().column;
     let label = &plan.objective_column().label;
     let heads = [
@@ -208,10 +218,11 @@ fn walk_forward(story: &Story<'_>) -> String {
             (plan.ratios()[column].unit.text(value), Some(value.unwrap_or(f64::NAN)))
         };
         let of = |column: usize| ratio(trial.and_then(|trial| trial.ratio(column)), column);
+        let until = proof.fold.test.until - Duration::from_nanos(1);
         let trades = trial.and_then(|trial| Some(trial.ended.as_ref().ok()?.trades)).unwrap_or(0);
         vec![
             (fold.to_string(), Some(f64::from(fold))),
-            (format!("{} to {}", day(proof.fold.test.after), day(proof.fold.test.until)), None),
+            (format!("{} to {}", day(proof.fold.test.after), day(until)), None),
             (
                 proof.choice.as_ref().map_or_else(|| "none".to_owned(), |choice| named(plan, choice.index)),
                 None,
@@ -219,11 +230,10 @@ fn walk_forward(story: &Story<'_>) -> String {
             ratio(proof.choice.as_ref().map(|choice| choice.objective), objective),
             of(objective),
             of(Plan::column("total_return").unwrap_or(0)),
-            (number(trades), None),
+            top::count(trades),
         ]
     });
-    let table = sheet::table(&heads, &rows.collect::<Vec<_>>());
-    [sheet::charts(&sheet::over_time(&caption, &points)), sheet::section("Walk-forward", &table)].concat()
+    sheet::section("Walk-forward", &sheet::table(&heads, &rows.collect::<Vec<_>>()))
 }
 
 fn failures(plan: &Plan, trials: &[Trial], failed: u64) -> String {

@@ -19,6 +19,13 @@ pub struct Deflated {
     pub trials: u64,
 }
 
+impl Deflated {
+    /// Whether luck is an unlikely reason, as is commonly asked for.
+    pub fn is_convincing(&self) -> bool {
+        self.probability >= 0.95
+    }
+}
+
 /// The combinations that have the objective, best first; of equals the first one of the grid.
 pub fn ranked<'t>(plan: &Plan, trials: &'t [Trial]) -> Vec<&'t Trial> {
     let column = plan.objective().column;

@@ -19,7 +19,10 @@ pub fn top(plan: &Plan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<
     let mut columns = vec![objective];
     columns.extend(SHOWN.iter().filter_map(|stem| Plan::column(stem)).filter(|column| *column != objective));
     let mut heads = vec![">#".to_owned()];
-    heads.extend(names.iter().map(|name| format!(">{name}")));
+    for (name, axis) in names.iter().zip(&plan.sweep().axes) {
+        let is_number = axis.values.iter().all(|value| plain(value).parse::<f64>().is_ok());
+        heads.push(if is_number { format!(">{name}") } else { name.clone() });
+    }
     heads.extend(columns.iter().map(|column| format!(">{}", plan.ratios()[*column].label)));
     heads.extend([">Profit", ">Fees", ">Trades", ">Orders"].map(str::to_owned));
     let rows = ranked(plan, trials).into_iter().take(most).zip(1_u64..).map(|(trial, place)| {
@@ -92,6 +95,6 @@ pub fn luck(deflated: &Deflated) -> String {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-fn count(value: u64) -> Shown {
+pub(super) fn count(value: u64) -> Shown {
     (crate::stats::text::number(value), Some(value as f64))
 }

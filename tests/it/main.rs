@@ -22,3 +22,4 @@ mod redis_server;
 mod run_strategies;
 mod signals;
 mod strategy;
+mod sweep;

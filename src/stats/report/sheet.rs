@@ -29,6 +29,15 @@ pub struct Grid<'a> {
     pub is_lower_better: bool,
 }
 
+/// How a notice looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// Something is to be minded.
+    Warning,
+}
+
 /// What stands above a drawing.
 #[derive(Debug, Clone, Default)]
 pub struct Caption {
@@ -76,9 +85,13 @@ pub fn note(text: &str) -> String {
     format!("<p class=\"note\">{}</p>\n", escape(text))
 }
 
-/// A sentence or two in a box; a warning stands out.
-pub fn notice(text: &str, is_warning: bool) -> String {
-    format!("<p class=\"notice{}\">{}</p>\n", if is_warning { " warn" } else { "" }, escape(text))
+/// A sentence or two in a box.
+pub fn notice(text: &str, tone: Tone) -> String {
+    let class = match tone {
+        Tone::Good => "ok",
+        Tone::Warning => "warn",
+    };
+    format!("<p class=\"notice {class}\">{}</p>\n", escape(text))
 }
 
 /// A table of words and numbers; heads of numbers start with `>`, and each number has what it is sorted by.
