@@ -1,11 +1,17 @@
 //! A trader and its engine, live and in time travel: `cargo run --example walnut`.
+//!
+//! With `REDIS_URL` set, the live orders go to a `bot run` that reads the same Redis and trades the symbol, such as NVDA
+//! with `cargo run --example walnut -- NVDA`; without it they are printed like those of time travel.
 
 use std::error::Error;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bot::clock::Timestamp;
-use bot::engine::{Engine, TestEngine, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
+use bot::clock::{SystemClock, Timestamp};
+use bot::engine::{Engine, Outlet, TestEngine, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
+use bot::host::outbox::to_stream;
+use bot::inbox::redis_stream::RedisUrl;
 use bot::symbol::Symbol;
 use bot::ticks::{Tick, Window};
 
@@ -33,11 +39,23 @@ fn print(order: TradeOrder) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
+/// The way into the pool: each order becomes one signal on the stream `nvda`, however often it is sent.
+fn pool() -> Option<Outlet> {
+    let url = RedisUrl::new(&std::env::var("REDIS_URL").ok()?);
+    Some(Outlet::new("walnut", None, Arc::new(SystemClock), to_stream(&url, "nvda")))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let test: Symbol = "TEST".parse()?;
+    let test: Symbol = std::env::args().nth(1).as_deref().unwrap_or("TEST").parse()?;
 
     // An engine which keeps ticks for up to 1 hour.
-    let engine = Engine::new(Duration::from_hours(1), new_trader);
+    let pool = pool();
+    let engine = Engine::new(Duration::from_hours(1), move |symbol| match &pool {
+        None => new_trader(symbol),
+        Some(pool) => {
+            TraderSetup::new(DummyTrader { symbol }, Duration::from_secs(5), pool.callback()).name("dummy")
+        }
+    });
     engine.tick(Tick::new(test, 1.3))?;
     // Evaluated at once, and then every 5 seconds.
     engine.start(test)?;

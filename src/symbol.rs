@@ -1,6 +1,8 @@
 //! A ticker symbol, small enough to copy.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +11,11 @@ use thiserror::Error;
 const LEN_MAX: usize = 15;
 
 /// A ticker: 1 to 15 of `A-Z`, `0-9`, `.`, `/`, `-`, upper case (`F`, `GOOGL`, `BRK.B`, `BTC/USD`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Symbol {
-    bytes: [u8; LEN_MAX],
-    len: u8,
+    /// The text, zeros, and in the last byte how long the text is: one number to compare.
+    bytes: [u8; LEN_MAX + 1],
 }
 
 /// A text that is no ticker.
@@ -26,7 +28,8 @@ pub struct SymbolError(String);
 impl Symbol {
     /// The ticker as text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+        let len = usize::from(self.bytes[LEN_MAX]);
+        std::str::from_utf8(&self.bytes[..len]).unwrap_or_default()
     }
 }
 
@@ -44,11 +47,42 @@ impl FromStr for Symbol {
         {
             return Err(bad());
         }
-        let mut bytes = [0; LEN_MAX];
+        let mut bytes = [0; LEN_MAX + 1];
         for (to, from) in bytes.iter_mut().zip(ticker.bytes()) {
             *to = from.to_ascii_uppercase();
         }
-        Ok(Self { bytes, len: u8::try_from(ticker.len()).map_err(|_| bad())? })
+        bytes[LEN_MAX] = u8::try_from(ticker.len()).map_err(|_| bad())?;
+        Ok(Self { bytes })
+    }
+}
+
+impl PartialEq for Symbol {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        u128::from_ne_bytes(self.bytes) == u128::from_ne_bytes(other.bytes)
+    }
+}
+
+impl Eq for Symbol {}
+
+impl Hash for Symbol {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl PartialOrd for Symbol {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Symbol {
+    /// By the alphabet.
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.bytes).cmp(&u128::from_be_bytes(other.bytes))
     }
 }
 
@@ -86,6 +120,15 @@ mod tests {
         for (text, ticker) in [(" nvda ", "NVDA"), ("F", "F"), ("brk.b", "BRK.B"), ("BTC/USD", "BTC/USD")] {
             assert_eq!(text.parse::<Symbol>().unwrap().as_str(), ticker);
         }
+    }
+
+    #[test]
+    fn symbols_are_in_the_order_of_the_alphabet() {
+        let mut symbols: Vec<Symbol> =
+            ["SPY", "F", "BRK.B", "BRK", "FA", "AAPL"].iter().map(|text| text.parse().unwrap()).collect();
+        symbols.sort_unstable();
+        assert_eq!(format!("{symbols:?}"), "[AAPL, BRK, BRK.B, F, FA, SPY]");
+        assert!(symbols[1] == "brk".parse().unwrap() && symbols[1] != symbols[2]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Price {
 
     /// # Errors
     /// Zero and negative prices are refused.
+    #[inline]
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
         if value.is_sign_positive() && !value.is_zero() {
             Ok(Self(value))
@@ -57,6 +58,7 @@ impl Price {
     ///
     /// # Errors
     /// Zero, negative, not-a-number and infinite prices are refused.
+    #[inline]
     pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
         if !seen.is_finite() || seen <= 0.0 {
             return Err(UnitError::new("price", "a finite number above 0", seen));
@@ -75,11 +77,13 @@ impl Price {
     }
 
     /// The exact number of dollars.
+    #[inline]
     pub fn get(self) -> Decimal {
         self.0
     }
 
     /// The nearest `f64`, for market data and statistics only.
+    #[inline]
     pub fn to_seen(self) -> f64 {
         exact::seen(self.0)
     }
@@ -87,6 +91,7 @@ impl Price {
 
 impl Mul<Quantity> for Price {
     type Output = Money;
+    #[inline]
     fn mul(self, quantity: Quantity) -> Money {
         Money(exact::mul(self.0, quantity.0))
     }
@@ -99,12 +104,14 @@ pub struct Quantity(Decimal);
 
 impl Quantity {
     /// The absolute number of shares.
+    #[inline]
     #[must_use]
     pub fn abs(self) -> Self {
         Self(self.0.abs())
     }
 
     /// Whole shares, rounded towards zero.
+    #[inline]
     #[must_use]
     pub fn whole(self) -> Self {
         Self(exact::trunc(self.0))
@@ -118,12 +125,14 @@ pub struct Money(Decimal);
 
 impl Money {
     /// How many shares this much money buys at `price`, unrounded.
+    #[inline]
     #[must_use]
     pub fn buys(self, price: Price) -> Quantity {
         Quantity(self.0.checked_div(price.0).unwrap_or_default())
     }
 
     /// Without its sign.
+    #[inline]
     #[must_use]
     pub fn abs(self) -> Self {
         Self(self.0.abs())
@@ -135,6 +144,7 @@ impl Money {
     }
 
     /// The part of it that `part` is of `of`; nothing of nothing.
+    #[inline]
     #[must_use]
     pub fn share(self, part: Quantity, of: Quantity) -> Self {
         Self(exact::share(self.0, part.0, of.0))
@@ -160,6 +170,7 @@ impl Weight {
 
     /// # Errors
     /// Fractions below 0 and above 1 are refused.
+    #[inline]
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
         if value >= Decimal::ZERO && value <= Decimal::ONE {
             Ok(Self(value))
@@ -169,6 +180,7 @@ impl Weight {
     }
 
     /// The exact fraction.
+    #[inline]
     pub fn get(self) -> Decimal {
         self.0
     }
@@ -202,6 +214,7 @@ impl FromStr for Weight {
 
 impl Mul<Weight> for Money {
     type Output = Money;
+    #[inline]
     fn mul(self, weight: Weight) -> Money {
         Money(exact::mul(self.0, weight.0))
     }
@@ -209,6 +222,7 @@ impl Mul<Weight> for Money {
 
 impl Mul<Weight> for Quantity {
     type Output = Quantity;
+    #[inline]
     fn mul(self, weight: Weight) -> Quantity {
         Quantity(exact::mul(self.0, weight.0))
     }
@@ -222,6 +236,7 @@ pub struct BasisPoints(Decimal);
 impl BasisPoints {
     /// # Errors
     /// Negative values are refused.
+    #[inline]
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
         if value >= Decimal::ZERO {
             Ok(Self(value))
@@ -236,6 +251,7 @@ impl BasisPoints {
     }
 
     /// True at 0.
+    #[inline]
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
@@ -246,6 +262,7 @@ impl BasisPoints {
     }
 
     /// The nearest `f64` number of basis points.
+    #[inline]
     pub fn to_seen(self) -> f64 {
         exact::seen(self.0)
     }
@@ -281,54 +298,70 @@ macro_rules! signed_unit {
             pub const ZERO: Self = Self(Decimal::ZERO);
 
             /// Any exact number.
+            #[inline]
             pub fn new(value: Decimal) -> Self {
                 Self(value)
             }
 
             /// The exact number.
+            #[inline]
             pub fn get(self) -> Decimal {
                 self.0
             }
 
             /// The nearest `f64`, for statistics only.
+            #[inline]
             pub fn to_seen(self) -> f64 {
                 exact::seen(self.0)
             }
 
             /// True above 0.
+            #[inline]
             pub fn is_positive(self) -> bool {
                 self.0.is_sign_positive() && !self.0.is_zero()
             }
 
+            /// True below 0.
+            #[inline]
+            pub fn is_negative(self) -> bool {
+                self.0.is_sign_negative() && !self.0.is_zero()
+            }
+
             /// True at 0.
+            #[inline]
             pub fn is_zero(self) -> bool {
                 self.0.is_zero()
             }
         }
         impl Add for $unit {
             type Output = Self;
+            #[inline]
             fn add(self, other: Self) -> Self {
                 Self(exact::add(self.0, other.0))
             }
         }
         impl Sub for $unit {
             type Output = Self;
+            #[inline]
             fn sub(self, other: Self) -> Self {
                 Self(exact::sub(self.0, other.0))
             }
         }
         impl AddAssign for $unit {
+            #[inline]
             fn add_assign(&mut self, other: Self) {
                 *self = *self + other;
             }
         }
         impl SubAssign for $unit {
+            #[inline]
             fn sub_assign(&mut self, other: Self) {
                 *self = *self - other;
             }
         }
         impl Neg for $unit {
             type Output = Self;
+            #[inline]
             fn neg(self) -> Self {
                 Self(-self.0)
             }
@@ -344,17 +377,20 @@ macro_rules! signed_unit {
 macro_rules! ordered_unit {
     ($($unit:ident),*) => {$(
         impl PartialEq for $unit {
+            #[inline]
             fn eq(&self, other: &Self) -> bool {
                 self.cmp(other) == Ordering::Equal
             }
         }
         impl Eq for $unit {}
         impl PartialOrd for $unit {
+            #[inline]
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
             }
         }
         impl Ord for $unit {
+            #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 exact::cmp(self.0, other.0)
             }

@@ -156,25 +156,23 @@ impl Marks {
         }
         portfolio.mark_books();
         if self.breaches.len() < BREACHES_MAX {
-            self.check(at, statement.cash, statement.equity, portfolio);
+            self.check(at, statement.equity, portfolio);
         }
     }
 
     /// Equity must be cash plus positions, and what was earned: by the desk's books and by the broker's.
-    fn check(&mut self, at: Timestamp, cash: Money, equity: Money, portfolio: &Portfolio) {
+    fn check(&mut self, at: Timestamp, equity: Money, portfolio: &Portfolio) {
         let account = portfolio.connector.account();
         self.breaches
             .extend(portfolio.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
-        let mut worth = cash;
-        let mut earned = self.start_cash - portfolio.connector.fees();
+        let earned = self.start_cash + portfolio.desk.earned() - portfolio.connector.fees();
+        let mut worth = portfolio.connector.cash();
         for slot in portfolio.prices.slots() {
-            let position = portfolio.connector.position(slot);
-            earned += position.realised();
-            if !position.quantity().is_zero()
+            let shares = portfolio.connector.shares(slot);
+            if !shares.is_zero()
                 && let Ok(price) = Price::from_seen(portfolio.prices.price(slot))
             {
-                worth += position.value(price);
-                earned += position.open_profit(price);
+                worth += price * shares;
             }
         }
         for (what, sum) in
@@ -192,7 +190,7 @@ impl Live {
         self.cash = portfolio.connector.cash().to_seen();
         self.value = 0.0;
         for (place, (shares, last)) in self.held.iter_mut().enumerate() {
-            *shares = portfolio.connector.position(Slot(place)).quantity().to_seen();
+            *shares = portfolio.connector.shares(Slot(place)).to_seen();
             if *shares != 0.0 {
                 self.value += *shares * *last;
             }

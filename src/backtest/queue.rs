@@ -175,7 +175,9 @@ mod tests {
             mut sources in prop::collection::vec(prop::collection::vec(0i64..20, 0..30), 0..6),
             size in 1usize..7,
         ) {
-            sources.iter_mut().for_each(|seconds| seconds.sort_unstable());
+            for seconds in &mut sources {
+                seconds.sort_unstable();
+            }
             let found = drain(sources.iter().map(|seconds| source(seconds, size)).collect());
             let mut expected: Vec<(i64, usize, f64)> = Vec::new();
             for (place, seconds) in sources.iter().enumerate() {

@@ -66,7 +66,7 @@ fn as_json(session: &Session) -> String {
         .to_string()
 }
 
-fn date(text: &str) -> Result<NaiveDate, String> {
+pub(super) fn date(text: &str) -> Result<NaiveDate, String> {
     // Before 1998 the rules were others; times end in 2262.
     let known = |date: &NaiveDate| (1998..=2200).contains(&date.year());
     text.trim()

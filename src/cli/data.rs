@@ -1,6 +1,7 @@
-//! `bot data`: files of bars and ticks, read, checked, turned into one another and made up.
+//! `bot data`: files of bars and ticks, downloaded, read, checked, turned into one another and made up.
 
 mod convert;
+mod download;
 mod generate;
 mod import;
 mod verify;
@@ -24,10 +25,11 @@ use crate::data::{
 use crate::duration;
 use crate::symbol::Symbol;
 
-/// Data files: imports, converts, makes up and verifies bars and ticks
+/// Data files: downloads, imports, converts, makes up and verifies bars and ticks
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot data import NVDA_1min.csv --out nvda.parquet\n  \
     bot data convert nvda.parquet nvda.csv\n  \
+    bot data download --symbol NVDA --from 2026-01-01 --to 2026-02-01\n  \
     bot data generate --out walk.csv --rows 1000000 --seed 7\n  \
     bot data verify nvda.parquet")]
 pub struct Args {
@@ -39,6 +41,7 @@ pub struct Args {
 enum Command {
     Import(import::Args),
     Convert(convert::Args),
+    Download(download::Args),
     Generate(generate::Args),
     Verify(verify::Args),
 }
@@ -48,6 +51,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.command {
         Command::Import(args) => import::run(&args, global),
         Command::Convert(args) => convert::run(&args, global),
+        Command::Download(args) => download::run(&args, global),
         Command::Generate(args) => generate::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
     }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::backtest::wiring::WiringError;
 use crate::broker::BrokerError;
+use crate::broker::alpaca::AlpacaConfigError;
 use crate::data::DataError;
+use crate::data::alpaca::DownloadError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
 use crate::manifest::ManifestError;
@@ -74,6 +76,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<BrokerError>() {
         return of_broker(error);
     }
+    if let Some(error) = error.downcast_ref::<DownloadError>() {
+        return of_download(error);
+    }
     if let Some(error) = error.downcast_ref::<InboxError>() {
         return of_inbox(error);
     }
@@ -118,12 +123,26 @@ fn of_broker(error: &BrokerError) -> Exit {
     }
 }
 
+fn of_download(error: &DownloadError) -> Exit {
+    match error {
+        DownloadError::Settings(_) | DownloadError::Row { .. } => Exit::Invalid,
+        DownloadError::Config(AlpacaConfigError::Credentials(_)) => Exit::Credentials,
+        DownloadError::Config(
+            AlpacaConfigError::Address { .. }
+            | AlpacaConfigError::Live { .. }
+            | AlpacaConfigError::Setting(_),
+        ) => Exit::Usage,
+        DownloadError::Broker(error) => of_broker(error),
+        DownloadError::Stopped => Exit::Success,
+        DownloadError::Disorder { .. } | DownloadError::Io { .. } => Exit::Unexpected,
+    }
+}
+
 fn of_data(error: &DataError) -> Exit {
     match error {
         DataError::NotFound { .. } => Exit::NotFound,
-        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) | DataError::Download(_) => {
-            Exit::Invalid
-        }
+        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) => Exit::Invalid,
+        DataError::Download(error) => of_download(error),
     }
 }
 

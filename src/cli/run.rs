@@ -125,7 +125,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// What recorded files are kept in: CSV, or Parquet, which CSV files are turned into when the run ends
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv")]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "record")]
     record_format: RecordAs,
     /// Where recorded market data comes from: the broker's stream (polled prices stand in for it), or polled prices alone
     #[arg(long, value_enum, value_name = "SOURCE", default_value = "stream")]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::exit::{Exit, Failure};
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::host::{Host, Outbox, Status};
-use crate::inbox::producer::Producer;
+use crate::host::outbox::to_stream;
+use crate::host::{Host, Status};
 use crate::inbox::redis_stream::RedisConfig;
 use crate::live::{Config, Stop};
 use crate::manifest::{Manifest, defaults};
@@ -51,7 +51,7 @@ impl Strategies {
             made.push((runner, sizing));
         }
         let control = Control::open(state)?;
-        let host = Host::start(made, &config.feed, clock, || outbox(redis))?;
+        let host = Host::start(made, &config.feed, clock, || to_stream(&redis.url, &redis.stream))?;
         config.outcome_listeners = host.listeners();
         Ok(Self(Some((host, control))))
     }
@@ -76,10 +76,4 @@ impl Strategies {
         }
         ended
     }
-}
-
-fn outbox(redis: &RedisConfig) -> Outbox {
-    let mut producer = Producer::new(redis.url.clone());
-    let stream = redis.stream.clone();
-    Box::new(move |fields| producer.send(&stream, fields).map_err(|error| error.to_string()))
 }

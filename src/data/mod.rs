@@ -2,6 +2,7 @@
 //!
 //! A source gives its rows in order of time, some thousand at a time, so that data of any length runs in bounded memory.
 
+pub mod alpaca;
 mod cells;
 mod columns;
 mod csv;
@@ -183,10 +184,7 @@ pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
             Box::new(Recorded::open(path, only, spec)?)
         }
         Origin::Generator(walk) => Box::new(Sieved::new(Generator::new(walk), spec)),
-        Origin::Alpaca { .. } => {
-            let text = "history of Alpaca must be downloaded first: bot data download --help";
-            return Err(DataError::Download(text.to_owned()));
-        }
+        Origin::Alpaca { .. } => alpaca::open(spec)?,
     };
     Ok(match &spec.save {
         None => source,
@@ -243,9 +241,9 @@ pub enum DataError {
     /// A recorded session cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// The broker's history cannot be had; the text says why and what to do.
-    #[error("{0}")]
-    Download(String),
+    /// The broker's history cannot be had.
+    #[error(transparent)]
+    Download(#[from] alpaca::DownloadError),
 }
 
 #[cfg(test)]

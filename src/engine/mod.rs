@@ -5,6 +5,7 @@
 //! hurts neither its neighbours nor the feed.
 
 mod order;
+mod outlet;
 mod running;
 mod seat;
 mod trader;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use order::{OrderFault, TradeDirection, TradeOrder};
+pub use outlet::{Outlet, OutletError};
 use running::{Grace, Running};
 use seat::{NewTrader, Seat, announce};
 pub use trader::{

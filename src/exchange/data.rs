@@ -1,4 +1,4 @@
-//! Market data: latest quotes, trades and bars, snapshots, and bars of the past. All numbers are JSON numbers.
+//! Market data of the present: latest quotes, trades and bars, snapshots. All numbers are JSON numbers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,21 +6,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use chrono::{NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Shop;
 use super::answer::Problem;
 use super::params::Params;
-use crate::broker::simulated::{Core, Timeframe};
+use crate::broker::simulated::Core;
 use crate::clock::Timestamp;
 use crate::market::{Bar, Quote, Trade};
 use crate::symbol::Symbol;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 pub(super) async fn latest_quotes(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Answer {
     of_all(&shop, query.as_deref(), quote).map(|quotes| Json(json!({"quotes": quotes})))
@@ -56,24 +53,6 @@ pub(super) async fn snapshot(State(shop): State<Arc<Shop>>, Path(name): Path<Str
     Ok(Json(body))
 }
 
-pub(super) async fn bars(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref());
-    let symbols = wanted(&params)?;
-    let Page { bars, next_page_token } = page(&shop, symbols, &params)?;
-    Ok(Json(json!({"bars": bars, "next_page_token": next_page_token})))
-}
-
-pub(super) async fn bars_of(
-    State(shop): State<Arc<Shop>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let symbol = symbol(&name)?;
-    let mut page = page(&shop, vec![symbol], &Params::read(query.as_deref()))?;
-    let bars = page.bars.remove(&symbol).unwrap_or_default();
-    Ok(Json(json!({"bars": bars, "symbol": symbol, "next_page_token": page.next_page_token})))
-}
-
 /// Symbols that are not traded here are simply missing from the answer.
 fn of_all<T>(
     shop: &Shop,
@@ -97,16 +76,16 @@ fn of_one<T>(
     Ok((symbol, found.ok_or_else(missing)?))
 }
 
-fn wanted(params: &Params) -> Result<Vec<Symbol>, Problem> {
+pub(super) fn wanted(params: &Params) -> Result<Vec<Symbol>, Problem> {
     let symbols = params.symbols().map_err(bad)?;
     if symbols.is_empty() { Err(bad("symbols is required")) } else { Ok(symbols) }
 }
 
-fn symbol(name: &str) -> Result<Symbol, Problem> {
+pub(super) fn symbol(name: &str) -> Result<Symbol, Problem> {
     name.parse().map_err(|_| bad(format!("invalid symbol: {name}")))
 }
 
-fn bad(message: impl Into<String>) -> Problem {
+pub(super) fn bad(message: impl Into<String>) -> Problem {
     Problem::data(StatusCode::BAD_REQUEST, message)
 }
 
@@ -217,137 +196,4 @@ fn snapshot_body(core: &Core, symbol: Symbol) -> Option<Value> {
 )]
 fn whole(size: f64) -> u64 {
     size.max(0.0).round() as u64
-}
-
-const BARS_DEFAULT: usize = 1_000;
-const BARS_MAX: usize = 10_000;
-
-/// Which bars are asked for.
-struct Ask {
-    timeframe: Timeframe,
-    from: Timestamp,
-    to: Timestamp,
-    newest_first: bool,
-    limit: usize,
-    /// Where the page before ended.
-    resume: Option<(Symbol, Timestamp)>,
-}
-
-/// One page of bars; the limit counts over all symbols.
-struct Page {
-    bars: BTreeMap<Symbol, Vec<BarBody>>,
-    next_page_token: Option<String>,
-}
-
-impl Ask {
-    fn read(params: &Params, now: Timestamp) -> Result<Self, Problem> {
-        let text = params.text("timeframe").ok_or_else(|| bad("timeframe is required"))?;
-        let limit = params.value("limit").map_err(bad)?.unwrap_or(BARS_DEFAULT);
-        if limit > BARS_MAX {
-            return Err(bad(format!("invalid limit: larger than the allowed maximum of {BARS_MAX}")));
-        }
-        if limit == 0 {
-            return Err(bad("invalid limit: must be at least 1"));
-        }
-        let token = params.text("page_token");
-        Ok(Self {
-            timeframe: timeframe(text).ok_or_else(|| bad(format!("invalid timeframe: {text}")))?,
-            from: params.time("start").map_err(bad)?.unwrap_or_else(|| midnight(now)),
-            to: params.time("end").map_err(bad)?.unwrap_or(now).min(now),
-            newest_first: match params.text("sort") {
-                None | Some("asc") => false,
-                Some("desc") => true,
-                Some(other) => return Err(bad(format!("invalid sort: {other}"))),
-            },
-            limit,
-            resume: token
-                .map(|text| read_token(text).ok_or_else(|| bad("invalid page_token")))
-                .transpose()?,
-        })
-    }
-
-    /// The span of one symbol's bars that earlier pages left; `None` when they had them all.
-    fn span(&self, symbol: Symbol) -> Option<(Timestamp, Timestamp)> {
-        match self.resume {
-            Some((first, _)) if symbol < first => None,
-            Some((first, at)) if symbol == first && self.newest_first => Some((self.from, self.to.min(at))),
-            Some((first, at)) if symbol == first => Some((self.from.max(at), self.to)),
-            Some(_) | None => Some((self.from, self.to)),
-        }
-    }
-}
-
-fn page(shop: &Shop, mut symbols: Vec<Symbol>, params: &Params) -> Result<Page, Problem> {
-    let ask = Ask::read(params, shop.clock.now())?;
-    symbols.sort_unstable();
-    symbols.dedup();
-    let mut page = Page { bars: BTreeMap::new(), next_page_token: None };
-    let mut room = ask.limit;
-    for symbol in symbols {
-        let Some(span) = ask.span(symbol) else { continue };
-        let found =
-            shop.at_present(|core, _| core.bars(symbol, ask.timeframe, span, ask.newest_first, room + 1));
-        let bodies: Vec<BarBody> = found.iter().take(room).map(BarBody::from).collect();
-        page.next_page_token = found.get(room).map(|next| write_token(symbol, next.at));
-        room -= bodies.len();
-        if !bodies.is_empty() {
-            page.bars.insert(symbol, bodies);
-        }
-        if page.next_page_token.is_some() {
-            break;
-        }
-    }
-    Ok(page)
-}
-
-fn midnight(now: Timestamp) -> Timestamp {
-    let start = now.to_new_york().date_naive().and_time(NaiveTime::MIN);
-    New_York.from_local_datetime(&start).earliest().map_or(now, Timestamp::from)
-}
-
-fn write_token(symbol: Symbol, at: Timestamp) -> String {
-    BASE64URL_NOPAD.encode(format!("{symbol}|{}", at.nanos()).as_bytes())
-}
-
-fn read_token(token: &str) -> Option<(Symbol, Timestamp)> {
-    let text = String::from_utf8(BASE64URL_NOPAD.decode(token.as_bytes()).ok()?).ok()?;
-    let (symbol, nanos) = text.split_once('|')?;
-    Some((symbol.parse().ok()?, Timestamp::from_nanos(nanos.parse().ok()?)))
-}
-
-/// `[1-59]Min`, `[1-23]Hour`, `1Day`, `1Week`, `[1,2,3,4,6,12]Month`, or their first letters (`T` for minutes).
-fn timeframe(text: &str) -> Option<Timeframe> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let count: u32 = text[..digits].parse().ok()?;
-    match (&text[digits..], count) {
-        ("Min" | "T", 1..=59) => Some(Timeframe::Minutes(count)),
-        ("Hour" | "H", 1..=23) => Some(Timeframe::Hours(count)),
-        ("Day" | "D", 1) => Some(Timeframe::Day),
-        ("Week" | "W", 1) => Some(Timeframe::Week),
-        ("Month" | "M", 1 | 2 | 3 | 4 | 6 | 12) => Some(Timeframe::Months(count)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeframes_are_read_as_the_broker_writes_them() {
-        assert_eq!(timeframe("1Min"), Some(Timeframe::Minutes(1)));
-        assert_eq!(timeframe("59T"), Some(Timeframe::Minutes(59)));
-        assert_eq!(timeframe("1Day"), Some(Timeframe::Day));
-        assert_eq!(timeframe("6Month"), Some(Timeframe::Months(6)));
-        for bad in ["", "60Min", "0Hour", "2Day", "Min", "5Month", "1min"] {
-            assert_eq!(timeframe(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_page_token_is_read_back() {
-        let place = ("BRK.B".parse().unwrap(), Timestamp::from_secs(5));
-        assert_eq!(read_token(&write_token(place.0, place.1)), Some(place));
-        assert_eq!(read_token("nonsense"), None);
-    }
 }

@@ -7,6 +7,7 @@ mod account;
 mod answer;
 mod bodies;
 mod data;
+mod data_history;
 mod data_stream;
 mod door;
 mod limit;
@@ -356,12 +357,16 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/v2/stocks/trades/latest", get(data::latest_trades))
         .route("/v2/stocks/bars/latest", get(data::latest_bars))
         .route("/v2/stocks/snapshots", get(data::snapshots))
-        .route("/v2/stocks/bars", get(data::bars))
+        .route("/v2/stocks/bars", get(data_history::bars))
+        .route("/v2/stocks/trades", get(data_history::trades))
+        .route("/v2/stocks/quotes", get(data_history::quotes))
         .route("/v2/stocks/{symbol}/quotes/latest", get(data::latest_quote))
         .route("/v2/stocks/{symbol}/trades/latest", get(data::latest_trade))
         .route("/v2/stocks/{symbol}/bars/latest", get(data::latest_bar))
         .route("/v2/stocks/{symbol}/snapshot", get(data::snapshot))
-        .route("/v2/stocks/{symbol}/bars", get(data::bars_of))
+        .route("/v2/stocks/{symbol}/bars", get(data_history::bars_of))
+        .route("/v2/stocks/{symbol}/trades", get(data_history::trades_of))
+        .route("/v2/stocks/{symbol}/quotes", get(data_history::quotes_of))
         .route("/stream", any(stream::open))
         .route("/v2/iex", any(data_stream::open))
         .route("/v2/sip", any(data_stream::open))

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, never, select};
 
+use super::outbox::post;
 use super::{Outbox, Status, Switch, lock};
 use crate::clock::{Clock, Timestamp};
 use crate::market::MarketEvent;
-use crate::order::{OrderType, Side};
+use crate::order::OrderType;
 use crate::outcome::Outcome;
-use crate::signal::EntryId;
-use crate::strategy::{Fill, Runner, RunnerFailure, Wish};
+use crate::strategy::{Fill, Runner, RunnerFailure, Wish, usable_price};
 use crate::symbol::Symbol;
 use crate::target::{Ask, Sizing, Targets};
-use crate::units::Quantity;
 
 pub(super) struct Booth {
     runner: Runner,
@@ -23,15 +22,12 @@ pub(super) struct Booth {
     status: Arc<Mutex<Status>>,
     clock: Arc<dyn Clock>,
     outbox: Outbox,
-    /// The last price seen of each symbol would do; strategies speak of what they were just shown.
-    last_price: f64,
     /// When the last signal was made, and how many were made then.
     last_signal: (Timestamp, u32),
 }
 
-/// How often one signal is sent: its id is its own, so it is the same signal however often it arrives.
-const TRIES: u32 = 3;
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// An event further ahead of our clock is a fault of its source: shown, it would empty the strategy's windows.
+const FUTURE_MAX: Duration = Duration::from_mins(1);
 
 impl Booth {
     pub(super) fn new(
@@ -42,16 +38,7 @@ impl Booth {
         outbox: Outbox,
     ) -> Self {
         let last_signal = (Timestamp::default(), 0);
-        Self {
-            runner,
-            sizing,
-            targets: Targets::default(),
-            status,
-            clock,
-            outbox,
-            last_price: f64::NAN,
-            last_signal,
-        }
+        Self { runner, sizing, targets: Targets::default(), status, clock, outbox, last_signal }
     }
 
     /// Works until the feed is closed.
@@ -83,8 +70,12 @@ impl Booth {
     }
 
     fn ask(&mut self, event: &MarketEvent) {
+        let now = self.clock.now();
+        if event.known_at() > now + FUTURE_MAX {
+            tracing::warn!(strategy = self.runner.name(), %now, ?event, "an event from the future is not shown");
+            return;
+        }
         lock(&self.status).events += 1;
-        self.last_price = event.price();
         let wishes = self.runner.on_event(event).map(Iterator::collect);
         self.follow(wishes, event.known_at());
     }
@@ -143,7 +134,10 @@ impl Booth {
     fn grant(&mut self, wish: &Wish, at: Timestamp) {
         match wish {
             Wish::Signal { symbol, strength } => {
-                let ask = self.targets.ask(&self.sizing, *symbol, *strength, self.last_price);
+                // Not the event's: a strategy may speak of another symbol than it was just shown.
+                let latest = self.runner.view().latest(*symbol).and_then(usable_price);
+                let price = latest.unwrap_or(f64::NAN);
+                let ask = self.targets.ask(&self.sizing, *symbol, *strength, price);
                 self.send(*symbol, ask, vec![("strength", strength.get().to_string())], at);
             }
             Wish::Order { symbol, side, quantity, order_type, .. } => {
@@ -172,35 +166,73 @@ impl Booth {
         // Made of name, time and number, so that the same events make the same signals.
         fields.push(("id", format!("{}-{}-{number}", self.runner.name(), at.nanos())));
         fields.push(("strategy", self.runner.name().to_owned()));
-        if let Some(id) = self.post(&fields) {
-            self.note(id, symbol, side, shares);
-        }
-    }
-
-    fn note(&mut self, id: EntryId, symbol: Symbol, side: Side, shares: Option<Quantity>) {
-        lock(&self.status).signals += 1;
-        if let Some(shares) = shares {
-            self.targets.sent(id, symbol, side, shares);
-        }
-    }
-
-    fn post(&mut self, fields: &[(&'static str, String)]) -> Option<EntryId> {
-        let borrowed: Vec<(&str, &str)> =
-            fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        for attempt in 1..=TRIES {
-            match (self.outbox)(&borrowed) {
-                Ok(id) => return Some(id),
-                Err(error) if attempt == TRIES => {
-                    tracing::warn!(
-                        strategy = self.runner.name(),
-                        error,
-                        "a strategy's signal could not be sent"
-                    );
+        match post(&mut self.outbox, &fields) {
+            Ok(id) => {
+                lock(&self.status).signals += 1;
+                if let Some(shares) = shares {
+                    self.targets.sent(id, symbol, side, shares);
                 }
-                Err(_) => std::thread::sleep(TRY_AGAIN_AFTER),
+            }
+            Err(error) => {
+                tracing::warn!(strategy = self.runner.name(), error, "a strategy's signal could not be sent");
+                lock(&self.status).unsent += 1;
             }
         }
-        lock(&self.status).unsent += 1;
-        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::market::Trade;
+    use crate::signal::EntryId;
+    use crate::strategy::{Every, Script, WrittenParams};
+
+    /// A booth with a script, sized $1000, and what it sends as `ticker qty`.
+    fn booth(source: &str, symbols: &[Symbol]) -> (Booth, Arc<Mutex<Vec<String>>>) {
+        let script = Script::compile("x_strategy.rhai", source).unwrap();
+        let strategy = script.make(&WrittenParams::default(), symbols).unwrap();
+        let runner = Runner::new("x", strategy, symbols, Every::Event);
+        let sizing = Sizing { rule: "$1000".parse().unwrap(), is_target: true, capital: None, short: false };
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&sent);
+        let outbox: Outbox = Box::new(move |fields| {
+            let of =
+                |name| fields.iter().find(|(field, _)| *field == name).map_or("all", |(_, value)| *value);
+            let mut sent = to.lock().unwrap();
+            sent.push(format!("{} {}", of("ticker"), of("qty")));
+            Ok(EntryId::new(&format!("{}-0", sent.len())))
+        });
+        (Booth::new(runner, sizing, Arc::default(), Arc::new(ManualClock::default()), outbox), sent)
+    }
+
+    fn trade(symbol: Symbol, second: i64, price: f64) -> MarketEvent {
+        MarketEvent::Trade { symbol, trade: Trade { at: Timestamp::from_secs(second), price, size: 1.0 } }
+    }
+
+    #[test]
+    fn a_signal_for_another_symbol_than_the_events_is_sized_with_its_own_price() {
+        let [spy, f] = ["SPY", "F"].map(|name| name.parse().unwrap());
+        let other = "fn on_event(event) { signal(if event.symbol == \"F\" { \"SPY\" } else { \"F\" }, 1); }";
+        let (mut booth, sent) = booth(other, &[spy, f]);
+        for event in [trade(spy, 1, 500.0), trade(f, 2, 10.0), trade(spy, 3, 250.0)] {
+            booth.ask(&event);
+        }
+        // Of F nothing was seen at first, so the desk sizes it.
+        assert_eq!(*sent.lock().unwrap(), ["F all", "SPY 2", "F 100"]);
+    }
+
+    #[test]
+    fn an_event_from_the_future_does_not_empty_the_window() {
+        let nvda = "NVDA".parse().unwrap();
+        let third = "fn horizon() { \"1h\" } fn on_event(e) { if count(e.symbol, \"1h\") == 3 { signal(e.symbol, 1); } }";
+        let (mut booth, sent) = booth(third, &[nvda]);
+        for event in
+            [trade(nvda, 1, 50.0), trade(nvda, 2, 50.0), trade(nvda, 100_000, 1.0), trade(nvda, 3, 50.0)]
+        {
+            booth.ask(&event);
+        }
+        assert_eq!(*sent.lock().unwrap(), ["NVDA 20"]);
     }
 }

@@ -4,6 +4,7 @@
 //! orders have all the pool's promises. A strategy that fails, panics or never returns hurts only itself.
 
 mod booth;
+pub mod outbox;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,14 +20,10 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::outcome::Outcome;
-use crate::signal::EntryId;
 use crate::strategy::Runner;
-
 use crate::target::Sizing;
 use booth::Booth;
-
-/// Puts one entry onto the signal stream; an error says why, and the entry may be there all the same.
-pub type Outbox = Box<dyn FnMut(&[(&str, &str)]) -> Result<EntryId, String> + Send>;
+pub use outbox::Outbox;
 
 /// How a strategy is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

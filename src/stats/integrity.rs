@@ -35,8 +35,8 @@ pub(crate) fn integrity(record: &Record) -> Integrity {
 fn mark_breach(mark: &Mark) -> Option<String> {
     let wanted = mark.cash + mark.net;
     let off = (mark.equity - wanted).abs();
-    // A number that is none breaks the rule too.
-    let fine = off <= CENT.max(mark.gross.abs().max(mark.cash.abs()) * 1e-9);
+    // Equity is made of prices with 6 decimals, and positions here of prices as seen. A number that is none is a breach.
+    let fine = off <= CENT + mark.gross.abs() * 1e-5 + mark.cash.abs() * 1e-9;
     (!fine)
         .then(|| format!("equity at {} must be cash plus positions {wanted}, was {}", mark.at, mark.equity))
 }

@@ -61,9 +61,10 @@ impl Default for Options {
 
 /// Everything that can be said of `record`.
 pub fn compute(record: &Record, options: &Options) -> Statistics {
-    let returns = series::period_returns(&record.marks);
+    let own = series::of_marks(&record.marks);
+    let returns = series::period_returns(&own, &record.marks);
     let trades = trades::trades(record);
-    let tables = of_returns(record, &returns, options);
+    let tables = of_returns(own, &returns, options);
     let mut ratios = tables.ratios;
     ratios.extend(trade_ratios::trade_ratios(&trades, &record.marks, options.periods_per_year));
     Statistics {
@@ -89,13 +90,7 @@ struct OfReturns {
     years: Vec<Year>,
 }
 
-fn of_returns(record: &Record, returns: &[PeriodReturn], options: &Options) -> OfReturns {
-    let own = Series {
-        start: record.marks.first().map(|mark| series::day(mark.at)),
-        at: returns.iter().map(|period| period.at).collect(),
-        days: returns.iter().map(|period| series::day(period.at)).collect(),
-        values: returns.iter().map(|period| period.value).collect(),
-    };
+fn of_returns(own: Series, returns: &[PeriodReturn], options: &Options) -> OfReturns {
     let own = Sample::new(own, options);
     let benchmark = Series::of_benchmark(returns, own.series.start);
     let benchmark = (!benchmark.values.is_empty()).then(|| Sample::new(benchmark, options));

@@ -48,20 +48,26 @@ impl Series {
     /// The benchmark's own, from its first price on; `start` is the day of the first mark.
     pub(crate) fn of_benchmark(returns: &[PeriodReturn], start: Option<NaiveDate>) -> Self {
         let mut series = Self::default();
-        let mut before = start;
+        let mut before = None;
         for period in returns {
             if let Some(value) = period.benchmark {
-                series.start = series.start.or(before);
+                if series.values.is_empty() {
+                    series.start = before.map_or(start, |before| Some(day(before)));
+                }
                 series.push(period.at, value);
             }
-            before = Some(day(period.at));
+            before = Some(period.at);
         }
         series
     }
 
     fn push(&mut self, at: Timestamp, value: f64) {
+        let day = match (self.at.last(), self.days.last()) {
+            (Some(before), Some(day)) if same_day(*before, at) => *day,
+            _ => day(at),
+        };
         self.at.push(at);
-        self.days.push(day(at));
+        self.days.push(day);
         self.values.push(value);
     }
 
@@ -141,27 +147,37 @@ impl Piece {
     }
 }
 
-/// The returns between the marks, with the benchmark's beside them.
-pub(crate) fn period_returns(marks: &[Mark]) -> Vec<PeriodReturn> {
+/// The run's own returns.
+pub(crate) fn of_marks(marks: &[Mark]) -> Series {
     let at: Vec<_> = marks.iter().map(|mark| mark.at).collect();
     let equity: Vec<_> = marks.iter().map(|mark| mark.equity).collect();
-    let series = Series::of_equity(&at, &equity);
+    Series::of_equity(&at, &equity)
+}
+
+/// The same with the benchmark's beside them.
+pub(crate) fn period_returns(series: &Series, marks: &[Mark]) -> Vec<PeriodReturn> {
     let benchmark = marks.windows(2).map(|pair| {
         let (from, to) = (pair[0].benchmark, pair[1].benchmark);
         (from > 0.0).then(|| to / from - 1.0).and_then(finite)
     });
     series
         .at
-        .into_iter()
-        .zip(series.values)
+        .iter()
+        .zip(&series.values)
         .zip(benchmark)
-        .map(|((at, value), benchmark)| PeriodReturn { at, value, benchmark })
+        .map(|((at, value), benchmark)| PeriodReturn { at: *at, value: *value, benchmark })
         .collect()
 }
 
 /// What a chain of returns earns.
 pub(crate) fn compound(returns: &[f64]) -> f64 {
     returns.iter().map(|value| 1.0 + value).product::<f64>() - 1.0
+}
+
+/// Whether both lie in the same quarter of an hour of UTC: then New York's calendar, which is costly, has one day for both.
+fn same_day(a: Timestamp, b: Timestamp) -> bool {
+    const QUARTER: i64 = 900_000_000_000;
+    a.nanos().div_euclid(QUARTER) == b.nanos().div_euclid(QUARTER)
 }
 
 /// The day on New York's calendar.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::sample::Run;
 use super::{
-    Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
+    Made, Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
 };
 use crate::backtest::record::{Extremes, Record};
 use crate::outcome::OutcomeKind;

@@ -124,6 +124,16 @@ impl<'a> View<'a> {
         self.now
     }
 
+    /// How far back windows reach; none when no ticks are kept.
+    pub fn horizon(&self) -> Option<Duration> {
+        self.past.horizon
+    }
+
+    /// What it looks at.
+    pub(super) fn past(&self) -> &'a Past {
+        self.past
+    }
+
     /// The latest event of a symbol, or the latest number of a series.
     pub fn latest(&self, symbol: Symbol) -> Option<&'a MarketEvent> {
         self.past.symbols.get(symbol).map(|known| &known.latest)

@@ -9,34 +9,37 @@ pub(super) const BLOCK: usize = 256;
 /// Room for [`BLOCK`] ticks; who holds it knows which of them are real.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
-    pub(super) times: [i64; BLOCK],
-    prices: [f64; BLOCK],
+    // Boxed, so that a block changes hands without its ticks being copied.
+    columns: Box<Columns>,
     sizes: Option<Box<[f64; BLOCK]>>,
+}
+
+#[derive(Debug, Clone)]
+struct Columns {
+    times: [i64; BLOCK],
+    prices: [f64; BLOCK],
 }
 
 impl Block {
     pub(super) fn new(with_sizes: bool) -> Self {
-        Self { times: [0; BLOCK], prices: [0.0; BLOCK], sizes: with_sizes.then(|| Box::new([0.0; BLOCK])) }
+        let columns = Box::new(Columns { times: [0; BLOCK], prices: [0.0; BLOCK] });
+        Self { columns, sizes: with_sizes.then(|| Box::new([0.0; BLOCK])) }
     }
 
-    /// Overwrites this block in place; both have sizes or neither has.
-    pub(super) fn copy_from(&mut self, other: &Self) {
-        self.times = other.times;
-        self.prices = other.prices;
-        if let (Some(own), Some(others)) = (&mut self.sizes, &other.sizes) {
-            own.copy_from_slice(&others[..]);
-        }
+    #[inline]
+    pub(super) fn time(&self, at: usize) -> i64 {
+        self.columns.times[at]
     }
 
     pub(super) fn get(&self, at: usize) -> Trade {
         let size = self.sizes.as_ref().map_or(0.0, |sizes| sizes[at]);
-        Trade { at: Timestamp::from_nanos(self.times[at]), price: self.prices[at], size }
+        Trade { at: Timestamp::from_nanos(self.columns.times[at]), price: self.columns.prices[at], size }
     }
 
     #[inline]
     pub(super) fn set(&mut self, at: usize, trade: Trade) {
-        self.times[at] = trade.at.nanos();
-        self.prices[at] = trade.price;
+        self.columns.times[at] = trade.at.nanos();
+        self.columns.prices[at] = trade.price;
         if let Some(sizes) = &mut self.sizes {
             sizes[at] = trade.size;
         }
@@ -45,8 +48,8 @@ impl Block {
     /// Puts `trade` at `from`, moves what stands in `from..to` one back, and gives what fell off the end.
     pub(super) fn shift_back(&mut self, from: usize, to: usize, trade: Trade) -> Trade {
         let last = self.get(to - 1);
-        self.times.copy_within(from..to - 1, from + 1);
-        self.prices.copy_within(from..to - 1, from + 1);
+        self.columns.times.copy_within(from..to - 1, from + 1);
+        self.columns.prices.copy_within(from..to - 1, from + 1);
         if let Some(sizes) = &mut self.sizes {
             sizes.copy_within(from..to - 1, from + 1);
         }
@@ -57,8 +60,8 @@ impl Block {
     /// Puts `trade` at `to`, moves what stands in `from + 1..=to` one forward, and gives what fell off the front.
     pub(super) fn shift_front(&mut self, from: usize, to: usize, trade: Trade) -> Trade {
         let first = self.get(from);
-        self.times.copy_within(from + 1..=to, from);
-        self.prices.copy_within(from + 1..=to, from);
+        self.columns.times.copy_within(from + 1..=to, from);
+        self.columns.prices.copy_within(from + 1..=to, from);
         if let Some(sizes) = &mut self.sizes {
             sizes.copy_within(from + 1..=to, from);
         }
@@ -68,9 +71,9 @@ impl Block {
 
     /// What the ticks `from..to` add up to.
     pub(super) fn total(&self, from: usize, to: usize) -> Total {
-        let mut total = Total::of_prices(&self.prices[from..to]);
+        let mut total = Total::of_prices(&self.columns.prices[from..to]);
         if let Some(sizes) = &self.sizes {
-            for (price, size) in self.prices[from..to].iter().zip(&sizes[from..to]) {
+            for (price, size) in self.columns.prices[from..to].iter().zip(&sizes[from..to]) {
                 total.notional += price * size;
                 total.volume += size;
             }

@@ -24,7 +24,7 @@ pub struct Window {
     /// The latest time that it was told.
     now: Timestamp,
     pub(super) sealed: Arc<Sealed>,
-    open: Box<Block>,
+    open: Block,
     open_len: usize,
     /// Ticks of the front block that have left.
     pub(super) gone: usize,
@@ -44,7 +44,7 @@ impl Window {
             count_max: limits.count_max.map_or(usize::MAX, std::num::NonZeroUsize::get),
             now: Timestamp::from_nanos(i64::MIN),
             sealed: Arc::new(Sealed::new()),
-            open: Box::new(Block::new(limits.with_sizes)),
+            open: Block::new(limits.with_sizes),
             open_len: 0,
             gone: 0,
             len: 0,
@@ -108,6 +108,9 @@ impl Window {
 
     /// The ticks at `from` and later.
     pub fn since(&self, from: Timestamp) -> Span<'_> {
+        if self.oldest >= from.nanos() {
+            return self.all(); // Nothing to look for, also in an empty window.
+        }
         Span::new(self, self.position(|at| at < from), self.len)
     }
 
@@ -157,7 +160,7 @@ impl Window {
     #[inline]
     fn nanos(&self, index: usize) -> i64 {
         let at = self.gone + index;
-        self.block(at / BLOCK).times[at % BLOCK]
+        self.block(at / BLOCK).time(at % BLOCK)
     }
 
     #[inline]
@@ -241,7 +244,7 @@ impl Window {
     fn seal(&mut self) {
         let mut block = self.empty_block();
         if let Some(own) = Arc::get_mut(&mut block) {
-            own.copy_from(&self.open);
+            std::mem::swap(own, &mut self.open);
         }
         Arc::make_mut(&mut self.sealed).push_back(block);
         self.open_len = 0;

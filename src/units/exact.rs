@@ -63,12 +63,10 @@ pub(super) fn mul(one: Decimal, other: Decimal) -> Decimal {
 pub(super) fn share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal {
     let exact = || {
         let (whole, part, of) = (small(whole)?, small(part)?, small(of)?);
-        let product = i128::from(whole.units) * i128::from(part.units);
-        let of_units = i128::from(of.units);
+        let product = whole.units.checked_mul(part.units)?;
         let scale = (whole.scale + part.scale).checked_sub(of.scale)?;
-        let is_whole = of_units != 0 && product % of_units == 0;
-        let units = i64::try_from(product / of_units).ok()?;
-        (is_whole && scale <= Decimal::MAX_SCALE).then(|| Decimal::new(units, scale))
+        let is_whole = product.checked_rem(of.units)? == 0;
+        (is_whole && scale <= Decimal::MAX_SCALE).then(|| Decimal::new(product / of.units, scale))
     };
     if of.is_zero() {
         return Decimal::ZERO;
@@ -111,8 +109,12 @@ pub(super) fn seen(number: Decimal) -> f64 {
 
 #[inline]
 fn small(number: Decimal) -> Option<Small> {
-    let units = i64::try_from(number.mantissa()).ok()?;
-    Some(Small { units, scale: number.scale() })
+    let parts = number.unpack();
+    if parts.hi != 0 || parts.mid > i32::MAX.unsigned_abs() {
+        return None;
+    }
+    let units = i64::from(parts.mid) << 32 | i64::from(parts.lo);
+    Some(Small { units: if parts.negative { -units } else { units }, scale: parts.scale })
 }
 
 /// Both in the finer one's units.

@@ -1,6 +1,7 @@
 //! The paper exchange over real HTTP and the real socket: it answers as Alpaca does.
 
 mod command;
+mod history;
 mod socket;
 
 use std::num::NonZeroU32;

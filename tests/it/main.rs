@@ -9,6 +9,8 @@
 )]
 
 mod alpaca;
+mod data;
+mod download;
 mod engine;
 mod exchange;
 mod feed;
@@ -21,5 +23,6 @@ mod pool;
 mod redis_server;
 mod run_strategies;
 mod signals;
+mod stats;
 mod strategy;
 mod sweep;

@@ -1,12 +1,18 @@
-//! Strategies inside `bot run`: their signals take the way of all signals; they are started, stopped and hurt alone.
+//! Strategies inside `bot run`, and engines beside it: their signals take the way of all signals; they are started,
+//! stopped and hurt alone.
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bot::clock::{SystemClock, Timestamp};
+use bot::engine::{Engine, Outlet, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::history;
+use bot::host::outbox::to_stream;
 use bot::strategy::{Every, Runner, Wish, WrittenParams};
 use bot::symbol::Symbol;
+use bot::ticks::{Tick, Window};
 
 use crate::house::{Bot, Fields, House, exits, said, summary};
 use crate::redis_server::wait_until;
@@ -157,12 +163,24 @@ fn a_strategy_that_loops_fails_or_returns_nan_hurts_only_itself() {
     house.check_books(&summary);
 }
 
-#[test]
-fn the_same_ticks_give_the_same_signals_live_and_replayed() {
+/// Long above the mean of the last two seconds' trades, flat below: all that it knows comes from its window.
+const ABOVE_MEAN: &str = r#"
+fn horizon() { "10s" }
+fn init() { this.said = 0.0; }
+fn on_event(event) {
+    if event.kind != "trade" || count(event.symbol, "2s") < 3 { return; }
+    let level = if event.price > mean(event.symbol, "2s") { 1.0 } else { 0.0 };
+    if level != this.said { signal(event.symbol, level); }
+    this.said = level;
+}
+"#;
+
+#[track_caller]
+fn check_live_and_replayed(script: &str) {
     let house = House::new();
     let record = house.state("tape").display().to_string();
-    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW)]), &["--record", &record]);
-    wait_for_outcomes(&house, "seesaw", 4);
+    let bot = start(&house, &manifest(&house, &[("same", script)]), &["--record", &record]);
+    wait_for_outcomes(&house, "same", 4);
     bot.signal("TERM");
     exits(&bot.end(), 0);
     let sent: Vec<String> = house
@@ -170,12 +188,22 @@ fn the_same_ticks_give_the_same_signals_live_and_replayed() {
         .iter()
         .map(|signal| format!("{} {}", signal["id"], signal["strength"]))
         .collect();
-    let replayed = replay(Path::new(&record), house.state("seesaw_strategy.rhai").as_path());
+    let replayed = replay(Path::new(&record), house.state("same_strategy.rhai").as_path());
     assert_eq!(sent, replayed[..sent.len()], "replay");
     assert!(
         replayed.len() <= sent.len() + 1,
         "the tape may hold a last event that the strategy no longer saw"
     );
+}
+
+#[test]
+fn the_same_ticks_give_the_same_signals_live_and_replayed() {
+    check_live_and_replayed(SEESAW);
+}
+
+#[test]
+fn a_window_of_ticks_is_the_same_live_and_replayed() {
+    check_live_and_replayed(ABOVE_MEAN);
 }
 
 /// What the strategy wishes for over the recorded events, named as the live run names its signals.
@@ -185,15 +213,75 @@ fn replay(tape: &Path, script: &Path) -> Vec<String> {
         .unwrap()
         .make(&WrittenParams::default(), &symbols)
         .unwrap();
-    let mut runner = Runner::new("seesaw", strategy, &symbols, Every::Event);
+    let mut runner = Runner::new("same", strategy, &symbols, Every::Event);
     let mut signals = Vec::new();
     for event in history::read(tape, history::OnFault::Error).unwrap() {
         let event = event.unwrap();
         let wishes: Vec<Wish> = runner.on_event(&event).unwrap().collect();
         for wish in wishes {
             let Wish::Signal { strength, .. } = wish else { panic!("{wish:?}") };
-            signals.push(format!("seesaw-{}-0 {}", event.known_at().nanos(), strength.get()));
+            signals.push(format!("same-{}-0 {}", event.known_at().nanos(), strength.get()));
         }
     }
     signals
+}
+
+/// Goes long at its first evaluation, closes at its second, and has nothing more to say.
+struct InAndOut(u32);
+
+impl Trader for InAndOut {
+    fn evaluate(&mut self, now: Timestamp, _: &Window) -> Result<Option<TradeOrder>, TraderError> {
+        self.0 += 1;
+        let order = |direction| TradeOrder::new(now, direction, "NVDA".parse().unwrap());
+        Ok(match self.0 {
+            1 => Some(order(TradeDirection::Long).invalid_at(now + LONG)),
+            2 => Some(order(TradeDirection::Close)),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
+    let house = House::new();
+    let bot = Bot::start(house.command("state", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
+    let outbox = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+    let outlet = Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), outbox);
+    let issued = Arc::new(Mutex::new(Vec::new()));
+    let (note, sender) = (Arc::clone(&issued), outlet.clone());
+    let engine = Engine::new(LONG, move |_| {
+        let (note, mut send) = (Arc::clone(&note), sender.callback());
+        TraderSetup::new(InAndOut(0), Duration::from_millis(50), move |order| {
+            note.lock().unwrap().push(order);
+            send(order);
+        })
+    });
+    let nvda: Symbol = "NVDA".parse().unwrap();
+    engine.tick(Tick::new(nvda, 180.0)).unwrap();
+    engine.start(nvda).unwrap();
+    wait_for_outcomes(&house, "walnut", 2);
+    engine.stop(nvda).unwrap();
+
+    // Whoever is not sure that an order arrived sends it again: the same signal, no second order.
+    let first = issued.lock().unwrap()[0];
+    outlet.send(&first).unwrap();
+    let elsewhere = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+    let another_process =
+        Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere);
+    another_process.send(&first).unwrap();
+    wait_for_outcomes(&house, "walnut", 4);
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+
+    let entries = house.stream("nvda");
+    let id = format!("walnut-NVDA-{}-long", first.timestamp.nanos());
+    assert_eq!((&entries[0]["id"], &entries[0]["strength"]), (&id, &"1".to_owned()));
+    assert!(entries[0]["ttl_ms"].parse::<u64>().unwrap() <= 60_000);
+    let outcomes = of(&house, "walnut");
+    let sides: Vec<_> =
+        outcomes.iter().map(|outcome| format!("{} {}", outcome["direction"], outcome["qty"])).collect();
+    assert_eq!(sides[..2], ["b 10", "s 10"]);
+    assert_eq!(house.orders().len(), 2, "one order for each that the engine issued");
+    house.check_books(&summary(&output));
 }

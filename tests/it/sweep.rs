@@ -182,7 +182,8 @@ fn a_combination_that_fails_stands_in_the_table_and_stops_nobody() {
     let answer = desk.sweep(&["--out", "out"]);
     assert_eq!((&answer["trials"], &answer["failed"]), (&4.into(), &1.into()));
     let rows = desk.rows("out/sweep.csv");
-    let failed: Vec<&str> = rows.iter().filter(|row| cell(row, "hash").is_empty()).map(|row| cell(row, "index")).collect();
+    let failed: Vec<&str> =
+        rows.iter().filter(|row| cell(row, "hash").is_empty()).map(|row| cell(row, "index")).collect();
     assert_eq!(failed, ["2"]);
     assert!(desk.read("out/sweep.csv").contains("must be below high 40"));
 }
@@ -201,7 +202,10 @@ fn what_is_no_ratio_is_refused_with_its_neighbours_before_anything_is_run() {
     let desk = Desk::new(&format!("{RUN}{GRID}"));
     let (code, said) = desk.refused(&["--set", "sweep.objective=sharp"]);
     assert_eq!(code, 3);
-    assert!(said.contains("sweep.objective must be a ratio's name, was \"sharp\"; near are sharpe"), "{said}");
+    assert!(
+        said.contains("sweep.objective must be a ratio's name, was \"sharp\"; near are sharpe"),
+        "{said}"
+    );
     assert!(!desk.0.path().join("bot-sweep").exists());
     let desk = Desk::new(RUN);
     assert_eq!(desk.refused(&[]).0, 3);
@@ -212,7 +216,8 @@ fn the_lowest_is_the_best_where_low_is_good() {
     let desk = Desk::new(&format!("{RUN}{GRID}"));
     let answer = desk.sweep(&["--set", "sweep.objective=volatility", "--out", "out"]);
     let rows = desk.rows("out/sweep.csv");
-    let lowest = rows.iter().map(|row| cell(row, "volatility_252").parse::<f64>().unwrap()).fold(1.0, f64::min);
+    let lowest =
+        rows.iter().map(|row| cell(row, "volatility_252").parse::<f64>().unwrap()).fold(1.0, f64::min);
     assert_eq!(answer["objective"], "volatility_252");
     assert_eq!(answer["best"]["values"]["volatility_252"], lowest);
 }
@@ -232,7 +237,10 @@ fn shards_that_do_not_belong_together_are_refused() {
     refused("shard 2/2 was made from another manifest");
     desk.sweep(&["--shard", "2/2", "--out", "out"]);
     desk.sweep(&["--merge", "--out", "out"]);
-    desk.write("out/sweep-2-of-2.json", &desk.read("out/sweep-2-of-2.json").replace("\"done\": 2", "\"done\": 1"));
+    desk.write(
+        "out/sweep-2-of-2.json",
+        &desk.read("out/sweep-2-of-2.json").replace("\"done\": 2", "\"done\": 1"),
+    );
     refused("shard 2/2 was interrupted, 1 of 2 combinations are done");
     desk.sweep(&["--shard", "1/3", "--out", "out"]);
     refused("must have shards of one sweep");
@@ -246,7 +254,8 @@ fn bars(sessions: u32, price: impl Fn(u32) -> f64) -> String {
             let (week, day) = (session / 5, session % 5);
             let price = price(session * 60 + minute);
             let date = 8 + week * 7 + day; // From Monday, 8 January 2024 on.
-            writeln!(text, "2024-01-{date:02} 10:{minute:02}:00,{price},{price},{price},{price},100").unwrap();
+            writeln!(text, "2024-01-{date:02} 10:{minute:02}:00,{price},{price},{price},{price},100")
+                .unwrap();
         }
     }
     text
@@ -258,7 +267,9 @@ fn a_choice_does_not_change_when_later_data_change() {
                 walk_forward = { train = 3, test = 1 }\n";
     let csv = "kind = \"csv\"\npath = \"bars.csv\"\n";
     let desk = Desk::new(
-        &format!("{RUN}{walk}").replace("kind = \"generator\"\nsymbol", &format!("{csv}symbol")).replace("rows = 3000\nseed = 7\n", ""),
+        &format!("{RUN}{walk}")
+            .replace("kind = \"generator\"\nsymbol", &format!("{csv}symbol"))
+            .replace("rows = 3000\nseed = 7\n", ""),
     );
     let wave = |minute: u32| {
         let at = f64::from(minute);
@@ -273,7 +284,8 @@ fn a_choice_does_not_change_when_later_data_change() {
     };
     let (first, second) = (folds("first", &wave), folds("second", &other));
     assert_eq!((first.len(), second.len()), (5, 5));
-    let train = |row: &[(String, String)]| (cell(row, "index").to_owned(), cell(row, "train_sharpe_252").to_owned());
+    let train =
+        |row: &[(String, String)]| (cell(row, "index").to_owned(), cell(row, "train_sharpe_252").to_owned());
     for fold in 0..2 {
         assert_eq!(train(&first[fold]), train(&second[fold]), "fold {fold}");
     }

@@ -12,13 +12,15 @@ use tracing::debug;
 use super::answer::{Answered, ClientError, Head};
 use super::credentials::{AlpacaConfig, AlpacaConfigError, Credentials};
 use super::wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
-use super::wire_market::{BarsPage, LatestBars, LatestQuotes, LatestTrades, Snapshots};
+use super::wire_market::{BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Snapshots};
 use crate::clock::Timestamp;
 use crate::order::{ClientOrderId, OrderId};
 use crate::symbol::Symbol;
 
 /// The most orders that one list request returns.
 pub const ORDERS_PER_PAGE: usize = 500;
+/// The most rows of history that one request returns.
+const HISTORY_PER_PAGE: usize = 10_000;
 
 /// One keep-alive connection to the trading host and one to the data host.
 ///
@@ -67,6 +69,47 @@ pub struct BarsQuery<'a> {
     pub start: Timestamp,
     /// To this instant.
     pub end: Timestamp,
+}
+
+/// Which part of one symbol's history to read.
+#[derive(Debug, Clone)]
+pub struct HistoryQuery<'a> {
+    /// Whose.
+    pub symbol: Symbol,
+    /// Of what.
+    pub kind: HistoryKind<'a>,
+    /// Which feed, such as `iex` or `sip`.
+    pub feed: &'a str,
+    /// From this instant.
+    pub start: Timestamp,
+    /// To this instant, included.
+    pub end: Timestamp,
+}
+
+/// What is read of history.
+#[derive(Debug, Clone, Copy)]
+pub enum HistoryKind<'a> {
+    /// Bars.
+    Bars {
+        /// The span of one bar, such as `1Min`.
+        timeframe: &'a str,
+        /// `raw`, `split`, `dividend`, `spin-off` or `all`.
+        adjustment: &'a str,
+    },
+    /// Prints on the tape.
+    Trades,
+    /// Best bids and asks.
+    Quotes,
+}
+
+impl HistoryKind<'_> {
+    fn path(self) -> &'static str {
+        match self {
+            HistoryKind::Bars { .. } => "bars",
+            HistoryKind::Trades => "trades",
+            HistoryKind::Quotes => "quotes",
+        }
+    }
 }
 
 impl AlpacaClient {
@@ -205,6 +248,28 @@ impl AlpacaClient {
             query.start,
             query.end
         );
+        if let Some(token) = page {
+            let _ = write!(address, "&page_token={}", escaped(token));
+        }
+        self.get(&address).await
+    }
+
+    /// `GET /v2/stocks/bars`, `trades` or `quotes`: one page of one symbol, oldest first; `page` is the token that the page
+    /// before ended with.
+    pub async fn history<Row: DeserializeOwned>(
+        &self,
+        query: &HistoryQuery<'_>,
+        page: Option<&str>,
+    ) -> Result<Answered<HistoryPage<Row>>, ClientError> {
+        let HistoryQuery { symbol, kind, feed, start, end } = query;
+        let (symbol, feed) = (escaped(symbol.as_str()), escaped(feed));
+        let mut address = format!("{}/v2/stocks/{}?symbols={symbol}", self.data, kind.path());
+        // Writing to a String cannot fail.
+        if let HistoryKind::Bars { timeframe, adjustment } = kind {
+            let (timeframe, adjustment) = (escaped(timeframe), escaped(adjustment));
+            let _ = write!(address, "&timeframe={timeframe}&adjustment={adjustment}");
+        }
+        let _ = write!(address, "&start={start}&end={end}&limit={HISTORY_PER_PAGE}&feed={feed}&sort=asc");
         if let Some(token) = page {
             let _ = write!(address, "&page_token={}", escaped(token));
         }

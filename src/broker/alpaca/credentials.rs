@@ -37,12 +37,15 @@ pub struct AlpacaConfig {
 }
 
 impl AlpacaConfig {
+    /// Alpaca's own limit on the free plan.
+    pub const RATE_LIMIT: Option<(u32, Duration)> = Some((200, Duration::from_mins(1)));
+
     /// The usual values around these keys and addresses.
     pub fn new(credentials: Credentials, endpoints: Endpoints) -> Self {
         Self {
             credentials,
             endpoints,
-            rate_limit: Some((200, Duration::from_mins(1))),
+            rate_limit: Self::RATE_LIMIT,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             poll_interval: Duration::from_millis(500),

@@ -6,6 +6,7 @@ mod classify;
 mod client;
 mod credentials;
 mod data_stream;
+mod history;
 mod registry;
 mod socket;
 mod stream;
@@ -17,11 +18,13 @@ mod wire_market;
 mod wrapper;
 
 pub use answer::{Answered, ClientError, Head, RateLimit};
-pub use client::{AlpacaClient, BarsQuery, ORDERS_PER_PAGE, OrdersQuery};
+pub use client::{AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery};
 pub use credentials::{AlpacaConfig, AlpacaConfigError, Credentials, Endpoints, Environment, HostKind};
+pub use history::{Chapter, History, HistoryError};
 pub use venue::{AlpacaVenue, tls_config};
 pub use wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
 pub use wire_market::{
-    Bar, BarsPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots, SymbolSnapshot, Trade,
+    Bar, BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots, SymbolSnapshot,
+    Trade,
 };
 pub use wrapper::AlpacaWrapper;

@@ -1,6 +1,6 @@
-//! What the market data API answers: latest quotes, trades and bars, snapshots, and pages of historical bars.
+//! What the market data API answers: latest quotes, trades and bars, snapshots, and pages of history.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -127,6 +127,18 @@ pub struct BarsPage {
     pub next_page_token: Option<String>,
 }
 
+/// One page of history: bars, trades or quotes, whichever was asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HistoryPage<Row> {
+    /// Rows by symbol, oldest first; `null` where there is nothing, but never left out: a day is taken for empty only
+    /// when the answer says so.
+    #[serde(alias = "bars", alias = "trades", alias = "quotes", deserialize_with = "Option::deserialize")]
+    #[serde(bound(deserialize = "Row: Deserialize<'de>"))]
+    pub rows: Option<BTreeMap<String, Option<Vec<Row>>>>,
+    /// Where the next page begins; `None` on the last one.
+    pub next_page_token: Option<String>,
+}
+
 /// A number as market data sends it, or a string with one; `null` is 0, as is what nobody quotes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Number(f64);
@@ -186,6 +198,20 @@ mod tests {
         let quote = nvda.quote.unwrap();
         assert_eq!((quote.bid, quote.bid_size, quote.ask, quote.ask_size), (180.1, 3.0, 181.0, 2.0));
         assert_eq!(nvda.trade, None);
+    }
+
+    #[test]
+    fn a_page_of_history_may_have_nothing_for_one_symbol_or_for_all() {
+        let text = r#"{"bars":{"A":null,"B":[{"t":"2026-10-08T15:10:00Z","o":1,"h":1,"l":1,"c":1,"n":3,"odd":[]}]},"currency":"USD"}"#;
+        let page: HistoryPage<Bar> = serde_json::from_str(text).unwrap();
+        let bars = page.rows.unwrap();
+        assert_eq!((bars["A"].as_ref().map(Vec::len), bars["B"].as_ref().map(Vec::len)), (None, Some(1)));
+        let nothing = r#"{"trades":null,"next_page_token":"x"}"#;
+        let page: HistoryPage<Trade> = serde_json::from_str(nothing).unwrap();
+        assert!(page.rows.is_none() && page.next_page_token.is_some());
+        for odd in ["{}", "[]", r#"{"next_page_token":null}"#, r#"{"quotes":[]}"#] {
+            assert!(serde_json::from_str::<HistoryPage<Quote>>(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]

@@ -51,6 +51,10 @@ impl Listing {
             ),
             Prices::Still => (Source::Still, seen),
         };
+        let mut tape = Tape::new(config.seed, symbol, start, now);
+        if let Prices::Replay { bars, .. } = &config.prices {
+            tape.remember(bars);
+        }
         Self {
             asset: Asset { id: asset_id(symbol), symbol, exchange: exchange(symbol) },
             matcher: Matcher::default(),
@@ -62,7 +66,7 @@ impl Listing {
                 ask_size: 1_000.0,
             },
             trade: Trade { at: now, price: start, size: 100.0 },
-            tape: Tape::new(config.seed, symbol, start, now),
+            tape,
             fallback: price,
             held_buy: Quantity::ZERO,
             held_sell: Quantity::ZERO,

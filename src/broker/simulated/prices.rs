@@ -155,7 +155,8 @@ impl Replay {
     }
 }
 
-fn path(bar: &Bar) -> [f64; 4] {
+/// The way of a bar's prices: open, low and high (the one nearer to the open first), close.
+pub fn path(bar: &Bar) -> [f64; 4] {
     if bar.open - bar.low <= bar.high - bar.open {
         [bar.open, bar.low, bar.high, bar.close]
     } else {

@@ -37,6 +37,8 @@ pub(super) struct Tape {
     days: BTreeMap<NaiveDate, Bar>,
     /// Minute bars since the start.
     minutes: VecDeque<(NaiveDate, Bar)>,
+    /// Bars of a file by their own dates, which stand for what would be made from the seed.
+    recorded: BTreeMap<NaiveDate, Vec<Bar>>,
     /// Today's minutes before the start.
     earlier: Vec<Bar>,
     /// The last minute that [`Tape::minute_over`] told.
@@ -57,6 +59,7 @@ impl Tape {
             started: now,
             days: BTreeMap::new(),
             minutes: VecDeque::new(),
+            recorded: BTreeMap::new(),
             earlier: Vec::new(),
             told: None,
         };
@@ -77,6 +80,25 @@ impl Tape {
             }
         }
         tape
+    }
+
+    /// Lets the bars of a file be the past of the days from its first to its last, as far as they lie before the start.
+    pub(super) fn remember(&mut self, bars: &[Bar]) {
+        let first_day = date_of(self.started);
+        for bar in bars.iter().filter(|bar| date_of(bar.at) < first_day) {
+            self.recorded.entry(date_of(bar.at)).or_default().push(*bar);
+        }
+        let (Some((first, _)), Some((last, _))) =
+            (self.recorded.first_key_value(), self.recorded.last_key_value())
+        else {
+            return;
+        };
+        self.days.retain(|date, _| date < first || date > last);
+        for (date, bars) in &self.recorded {
+            if let Some(day) = fold(bars) {
+                self.days.insert(*date, Bar { at: midnight(*date), ..day });
+            }
+        }
     }
 
     /// Adds what the market showed.
@@ -160,6 +182,9 @@ impl Tape {
     }
 
     fn minutes_of(&self, date: NaiveDate) -> Vec<Bar> {
+        if let Some(bars) = self.recorded.get(&date) {
+            return bars.clone();
+        }
         let first_day = date_of(self.started);
         if date < first_day {
             let session = calendar::session_on(date);

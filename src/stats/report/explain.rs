@@ -51,7 +51,7 @@ const SENTENCES: [(&str, &str); 80] = [
     ("skew", "Below 0: large losses are more frequent than large gains; above 0 the other way."),
     ("kurtosis", "Above 0: extreme returns are more frequent than in a normal distribution."),
     ("value_at_risk", "If returns were normal, 5 periods of 100 would be worse than this."),
-    ("expected_shortfall", "The mean of the returns that were worse than the value at risk."),
+    ("expected_shortfall", "If returns were normal, the mean of the worst 5 of 100."),
     ("expected_shortfall_historical", "The mean of the worst 5 of 100 returns."),
     ("tail_ratio", "The 95th percentile of returns over the 5th, without sign."),
     ("kelly", "The share of capital that would have grown fastest, by win rate and payoff."),
@@ -96,3 +96,19 @@ const SENTENCES: [(&str, &str); 80] = [
     ("exposure", "The share of marks at which there was a position."),
     ("trade_days_avg", "How long the mean trade was held, in calendar days."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::sample::Run;
+    use crate::stats::{Options, compute};
+
+    #[test]
+    fn each_sentence_is_of_a_ratio_that_there_is() {
+        let record = Run::default().equity(&[100.0, 101.0]).benchmark(&[5.0, 5.1]).done();
+        let statistics = compute(&record, &Options { bootstrap: 0, ..Options::default() });
+        for (name, _) in SENTENCES {
+            assert!(statistics.ratio_of(name).is_some(), "{name}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod axis;
 mod canvas;
 mod charts;
+mod execution;
 mod explain;
 mod html;
 mod page;

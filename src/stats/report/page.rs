@@ -39,6 +39,8 @@ pub(super) fn frame(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n{body}</main>\n<script>\n{SCRIPT}</script>\n\
          </body>\n</html>\n",
@@ -196,7 +198,7 @@ fn charts(record: &Record, statistics: &Statistics) -> String {
             html,
             "<figure{class}>\n<figcaption><h2>{}</h2><p>{}</p></figcaption>\n",
             escape(title),
-            escape(says)
+            escape(&says.replace("\u{2212}$", "\u{2212}\u{2060}$"))
         );
         let _ = write!(html, "<p class=\"keys\"><span class=\"measure\">{}</span>", escape(measure));
         for (ink, words) in keys {

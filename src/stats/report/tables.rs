@@ -1,8 +1,8 @@
 //! The tables below the charts.
 
 use std::fmt::Write;
-use std::time::Duration;
 
+use super::execution::{execution, span};
 use super::explain::explain;
 use super::html::{
     Cell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural,
@@ -10,7 +10,7 @@ use super::html::{
 };
 use crate::backtest::record::Record;
 use crate::order::Side;
-use crate::stats::{Execution, Group, Ratio, Reason, Statistics, Trade};
+use crate::stats::{Group, Ratio, Statistics, Trade};
 
 /// So many trades are listed.
 const TRADES_MAX: usize = 500;
@@ -157,7 +157,8 @@ fn money(value: Option<f64>) -> Cell {
     Cell::gain(signed(value, &dollars(value)), value)
 }
 
-fn share(value: Option<f64>) -> Cell {
+/// A fraction as per cent.
+pub(super) fn share(value: Option<f64>) -> Cell {
     let value = value.unwrap_or(f64::NAN);
     Cell::number(percent(value), value)
 }
@@ -269,121 +270,13 @@ fn quantity(shares: f64) -> String {
 }
 
 /// What is said when rows were left out.
-fn cut(shown: usize, all: usize, what: &str, file: &str) -> String {
+pub(super) fn cut(shown: usize, all: usize, what: &str, file: &str) -> String {
     if shown >= all {
         return String::new();
     }
     let [shown, all, rest] =
         [shown, all, all - shown].map(|count| counted(u64::try_from(count).unwrap_or(0)));
     format!("<p class=\"note\">{shown} of {all} {what} are shown; the other {rest} are in {file}.</p>\n")
-}
-
-fn execution(execution: &Execution) -> String {
-    let funnel = &execution.funnel;
-    if funnel.events == 0 && funnel.signals == 0 && funnel.transactions == 0 {
-        return String::new();
-    }
-    let stopped: u64 = funnel.stopped.iter().map(|reason| reason.count).sum();
-    let steps = [
-        ("Signals of strategies", funnel.signals, 0, ""),
-        ("needed no order", funnel.idle, 1, "rest"),
-        ("asked for an order", funnel.transactions, 1, ""),
-        ("stopped before the broker", stopped, 2, "lost"),
-        ("Orders at the broker", funnel.orders, 2, ""),
-        ("filled whole", funnel.filled, 3, "good"),
-        ("filled in part", funnel.partly_filled, 3, "good"),
-        ("not filled", funnel.unfilled, 3, "lost"),
-        ("refused by the broker", funnel.rejected, 3, "lost"),
-        ("other ends", funnel.other, 3, "lost"),
-    ];
-    let widest = funnel.signals.max(funnel.transactions).max(funnel.orders).max(1);
-    let mut html = format!(
-        "<p class=\"lead\">{} were shown to the strategies.</p>\n<div class=\"funnel\" role=\"list\">\n",
-        plural(funnel.events, "event")
-    );
-    for (name, how_many, depth, class) in steps {
-        if how_many == 0 && (class == "lost" || class == "rest" || name == "filled in part") {
-            continue;
-        }
-        #[allow(clippy::cast_precision_loss, reason = "a width on the screen")]
-        let width = how_many as f64 / widest as f64 * 100.0;
-        let _ = writeln!(
-            html,
-            "<div role=\"listitem\" class=\"d{depth} {class}\"><span>{name}</span><b>{}</b><i><i style=\"width:{width:.2}%\"></i></i></div>",
-            counted(how_many)
-        );
-    }
-    html.push_str("</div>\n");
-    html.push_str(&reasons("Why signals became no order", &funnel.stopped));
-    html.push_str(&reasons("Why orders were not filled whole", &funnel.reasons));
-    html + quality(execution).as_str()
-}
-
-fn reasons(title: &str, reasons: &[Reason]) -> String {
-    if reasons.is_empty() {
-        return String::new();
-    }
-    let rows: Vec<Vec<Cell>> = reasons
-        .iter()
-        .take(20)
-        .map(|reason| {
-            let code = if reason.code.is_empty() { "none given" } else { &reason.code };
-            vec![
-                Cell::words(reason.outcome.as_str().replace('_', " ")),
-                Cell::words(code),
-                Cell::count(reason.count),
-            ]
-        })
-        .collect();
-    let more = cut(rows.len(), reasons.len(), "reasons", "stats.json");
-    format!("<h3>{title}</h3>\n{}{more}", table(&["End", "Reason", ">How many"], &rows))
-}
-
-fn quality(execution: &Execution) -> String {
-    let (slippage, latency) = (&execution.slippage, &execution.latency);
-    let bps = |value: Option<f64>| {
-        let value = value.unwrap_or(f64::NAN);
-        let text =
-            if value.is_finite() { format!("{} bps", number(value, 2)) } else { NOT_DEFINED.to_owned() };
-        Cell::number(text, value)
-    };
-    let time = |value: Option<u64>| {
-        Cell::number(value.map_or(NOT_DEFINED.to_owned(), |us| span(Duration::from_micros(us))), f64::NAN)
-    };
-    let row = |name: &str, cell: Cell| vec![Cell::words(name), cell];
-    let cost = slippage.money.unwrap_or(f64::NAN);
-    let fills = [
-        row("Shares filled of those ordered", share(execution.fill_ratio)),
-        row("Price paid against price seen, mean", bps(slippage.mean_bps)),
-        row("Half of the orders paid at most", bps(slippage.p50_bps)),
-        row("95 of 100 paid at most", bps(slippage.p95_bps)),
-        row("What it cost in all", Cell::number(dollars(cost), cost)),
-    ];
-    let times = [
-        row("Half of the orders within", time(latency.p50_us)),
-        row("90 of 100 within", time(latency.p90_us)),
-        row("99 of 100 within", time(latency.p99_us)),
-        row("The longest", time(latency.max_us)),
-    ];
-    format!(
-        "<div class=\"cards\"><div class=\"card\"><h3>Fills and their price</h3>{}</div><div class=\"card\"><h3>From decided to final</h3>{}</div></div>\n",
-        table(&["Measure", ">Value"], &fills),
-        table(&["Measure", ">Value"], &times)
-    )
-}
-
-/// `3 d 4 h`, `2 h 5 min`, `35 s`, `12.3 ms`.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match seconds {
-        0 if time.subsec_millis() == 0 => format!("{} \u{b5}s", time.subsec_micros()),
-        0 => format!("{} ms", number(time.as_secs_f64() * 1e3, 1)),
-        1..60 => format!("{} s", number(time.as_secs_f64(), usize::from(time.subsec_millis() > 0))),
-        60..3_600 => format!("{minutes} min {} s", seconds % 60),
-        3_600..86_400 => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
 }
 
 fn trades(statistics: &Statistics) -> String {
@@ -473,20 +366,6 @@ fn sources(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::stats::Unit;
-
-    #[test]
-    fn spans_are_written_in_two_units_at_most() {
-        for (micros, text) in [
-            (250, "250 µs"),
-            (12_300, "12.3 ms"),
-            (35_000_000, "35 s"),
-            (125_000_000, "2 min 5 s"),
-            (7_500_000_000, "2 h 5 min"),
-            (273_600_000_000, "3 d 4 h"),
-        ] {
-            assert_eq!(span(Duration::from_micros(micros)), text);
-        }
-    }
 
     #[test]
     fn money_and_ratios_keep_their_kind() {

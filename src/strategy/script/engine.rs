@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
-use super::views;
+use super::{looks, views};
 use crate::order::{OrderType, Side, TimeInForce};
 use crate::strategy::{Strength, Wish, Wishes};
 use crate::symbol::Symbol;
@@ -86,6 +86,7 @@ pub(super) fn new(file: &str, sink: &Sink) -> Engine {
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine);
     views::register(&mut engine);
+    looks::register(&mut engine);
     register_wishes(&mut engine, sink);
     let said_by: Arc<str> = file.into();
     engine.on_print(move |text| tracing::info!(script = %said_by, "{text}"));
@@ -161,6 +162,6 @@ fn register_wishes(engine: &mut Engine, sink: &Sink) {
     }
 }
 
-fn parse(symbol: &str) -> Result<Symbol, Box<EvalAltResult>> {
+pub(super) fn parse(symbol: &str) -> Result<Symbol, Box<EvalAltResult>> {
     symbol.parse::<Symbol>().map_err(|error| error.to_string().into())
 }

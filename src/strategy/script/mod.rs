@@ -1,19 +1,23 @@
 //! Strategies as Rhai scripts, in a sandbox: no files, no network, no clock, and limits on time and memory.
 //!
 //! A script is functions only: `params()` names its parameters with their defaults, `init()` prepares its state,
-//! `on_event(event)`, `on_timer(now)` and `on_fill(fill)` do the work. Its state is `this`, a map that lasts.
+//! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)` and `on_fill(fill)` do the work. Its state
+//! is `this`, a map that lasts.
 
 mod engine;
+mod looks;
 mod views;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Position, Scope};
 
 use super::params::{Param, Params, Value, WrittenParams};
 use super::{Fill, MakeError, Strategy, StrategyError, View, Wishes};
 use crate::clock::Timestamp;
+use crate::duration;
 use crate::market::MarketEvent;
 use crate::symbol::Symbol;
 use engine::Sink;
@@ -31,15 +35,17 @@ enum Entry {
     OnEvent,
     OnTimer,
     OnFill,
+    Horizon,
 }
 
 /// Each [`Entry`] in its order: name, how many arguments, how it is written.
-const ENTRIES: [(&str, usize, &str); 5] = [
+const ENTRIES: [(&str, usize, &str); 6] = [
     ("params", 0, "fn params()"),
     ("init", 0, "fn init()"),
     ("on_event", 1, "fn on_event(event)"),
     ("on_timer", 1, "fn on_timer(now)"),
     ("on_fill", 1, "fn on_fill(fill)"),
+    ("horizon", 0, "fn horizon()"),
 ];
 
 /// The line of each entry that a script has.
@@ -115,7 +121,7 @@ impl Script {
     /// Makes one strategy of it.
     ///
     /// # Errors
-    /// All faults of the parameters at once, or a failing `init()`.
+    /// All faults of the parameters at once, or a failing `init()` or `horizon()`.
     pub fn make(&self, written: &WrittenParams, symbols: &[Symbol]) -> Result<Box<dyn Strategy>, MakeError> {
         let params = Params::check(&self.params, written).map_err(MakeError::Params)?;
         let sink = Sink::default();
@@ -131,11 +137,15 @@ impl Script {
             entries: self.entries,
             state: state.into(),
             calls_until_weighed: 0,
+            horizon: None,
             sink,
         };
         if self.entries.has(Entry::Init) {
             running.call(Entry::Init, ()).map_err(MakeError::Script)?;
             running.sink.clear();
+        }
+        if self.entries.has(Entry::Horizon) {
+            running.horizon = Some(running.read_horizon().map_err(MakeError::Script)?);
         }
         Ok(Box::new(running))
     }
@@ -200,6 +210,7 @@ struct Running {
     entries: Entries,
     state: Dynamic,
     calls_until_weighed: usize,
+    horizon: Option<Duration>,
     sink: Sink,
 }
 
@@ -212,6 +223,19 @@ impl Running {
             self.sink.clear(); // What a failing call wished for is half of something.
         }
         ended
+    }
+
+    fn read_horizon(&mut self) -> Result<Duration, ScriptFault> {
+        let said = call(&self.engine, &self.ast, &mut self.state, Entry::Horizon, ())
+            .map_err(|error| self.entries.fault_in(Entry::Horizon, &self.file, *error))?;
+        self.sink.clear();
+        let text = said.to_string();
+        duration::parse(&text).ok().filter(|horizon| !horizon.is_zero()).ok_or_else(|| ScriptFault {
+            file: self.file.to_string(),
+            line: self.entries.0[Entry::Horizon as usize],
+            column: None,
+            message: format!("horizon() must return a duration above 0 such as \"1h\", was \"{text}\""),
+        })
     }
 
     fn check_size(&mut self, entry: Entry) -> Result<(), ScriptFault> {
@@ -233,44 +257,49 @@ impl Running {
         &mut self,
         entry: Entry,
         arguments: impl FuncArgs,
+        view: &View<'_>,
         wishes: &mut Wishes,
     ) -> Result<(), StrategyError> {
-        self.call(entry, arguments).map_err(StrategyError::failed)?;
+        looks::at(view, || self.call(entry, arguments)).map_err(StrategyError::failed)?;
         self.sink.drain_into(wishes);
         Ok(())
     }
 }
 
 impl Strategy for Running {
+    fn horizon(&self) -> Option<Duration> {
+        self.horizon
+    }
+
     fn on_event(
         &mut self,
         event: &MarketEvent,
-        _view: &View<'_>,
+        view: &View<'_>,
         wishes: &mut Wishes,
     ) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnEvent) {
             return Ok(());
         }
-        self.step(Entry::OnEvent, (views::EventView(*event),), wishes)
+        self.step(Entry::OnEvent, (views::EventView(*event),), view, wishes)
     }
 
     fn on_timer(
         &mut self,
         now: Timestamp,
-        _view: &View<'_>,
+        view: &View<'_>,
         wishes: &mut Wishes,
     ) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnTimer) {
             return Ok(());
         }
-        self.step(Entry::OnTimer, (now.millis(),), wishes)
+        self.step(Entry::OnTimer, (now.millis(),), view, wishes)
     }
 
-    fn on_fill(&mut self, fill: &Fill, _view: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_fill(&mut self, fill: &Fill, view: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
         if !self.entries.has(Entry::OnFill) {
             return Ok(());
         }
-        self.step(Entry::OnFill, (views::FillView(*fill),), wishes)
+        self.step(Entry::OnFill, (views::FillView(*fill),), view, wishes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a script may do, and what is said of one that does what it may not.
 
 use super::*;
-use crate::market::{Bar, Trade};
+use crate::market::{Bar, Number, Trade};
 use crate::strategy::{Every, Runner, Wish};
 
 fn nvda() -> Symbol {
@@ -182,4 +182,65 @@ fn parameters_of_a_script_are_checked_by_the_type_of_their_default() {
         "fsat: unknown parameter, allowed are fast, share, short; fast: must be a whole number, was \"1.5\"; \
          short: must be true or false, was \"1\""
     );
+}
+
+#[test]
+fn a_script_looks_back_as_far_as_its_horizon() {
+    let mut runner = runner(
+        r#"fn params() { #{ horizon: "10s" } }
+        fn horizon() { this.params.horizon }
+        fn say(symbol, number) { signal(symbol, number / 100.0); }
+        fn on_event(event) {
+            let s = event.symbol;
+            say(s, mean(s, "5s"));
+            say(s, high(s, "5s") - low(s, "5s"));
+            say(s, open(s, "10s") + close(s, "10s"));
+            say(s, vwap(s, "5s") + volume(s, "5s"));
+            say(s, count(s, "10s"));
+            if mean("SPY", "5s") != () || count("SPY", "5s") != 0 { throw "no SPY was seen"; }
+            let news = latest("NEWS");
+            if news != () { say(s, news.price); }
+        }"#,
+    );
+    let mut said = |second, price| -> Vec<f64> {
+        let number = Number { at: Timestamp::from_secs(8), value: -50.0 };
+        if second > 8 {
+            runner.see(&MarketEvent::Number { symbol: "NEWS".parse().unwrap(), number });
+        }
+        let strength = |wish| match wish {
+            Wish::Signal { strength, .. } => (strength.get() * 100.0).round(),
+            Wish::Order { .. } | Wish::CancelAll => panic!("{wish:?}"),
+        };
+        runner.on_event(&tick(second, price)).unwrap().map(strength).collect()
+    };
+    assert_eq!(said(1, 10.0), [10.0, 0.0, 20.0, 11.0, 1.0]);
+    assert_eq!(said(7, 20.0), [20.0, 0.0, 30.0, 21.0, 2.0]);
+    assert_eq!(said(12, 30.0), [25.0, 10.0, 50.0, 27.0, 2.0, -50.0]);
+}
+
+#[test]
+fn a_look_that_is_none_is_an_error_with_file_and_line() {
+    check(
+        "mean(event.symbol, \"5s\");",
+        "x_strategy.rhai:2:5: a script must have fn horizon() to look at ticks",
+    );
+    check("latest(\"N V\");", "x_strategy.rhai:2:5: symbol must be 1 to 15 letters");
+    check(
+        "low(event.symbol, \"2h\");\n}\nfn horizon() {\n    \"1h\"",
+        "x_strategy.rhai:2:5: span must be at most the horizon 1h, was 2h",
+    );
+    check(
+        "low(event.symbol, \"5\");\n}\nfn horizon() {\n    \"1h\"",
+        "x_strategy.rhai:2:5: duration must be a number with its unit such as 250ms, 5s, 2m or 1h, was \"5\"",
+    );
+    for (body, said) in [
+        ("\"0s\"", "2: horizon() must return a duration above 0 such as \"1h\", was \"0s\""),
+        ("3600", "2: horizon() must return a duration above 0 such as \"1h\", was \"3600\""),
+        ("this.no_such", "2:21: Property not found: no_such"),
+    ] {
+        let source = format!("fn on_event(event) {{}}\nfn horizon() {{ {body} }}");
+        let script = Script::compile("x_strategy.rhai", &source).unwrap();
+        let error = script.make(&WrittenParams::new(), &[]).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("x_strategy.rhai:{said}")), "{error}");
+    }
 }

@@ -200,3 +200,11 @@ fn a_simulated_broker_has_no_stream_and_its_polled_prices_are_recorded() {
     exits(&output, 0);
     assert_ne!(summary(&output)["recorded"]["events"], 0);
 }
+
+#[test]
+fn a_format_of_records_without_records_is_a_usage_error() {
+    let house = House::new();
+    let output = house.run(&["run", "--record-format", "parquet"]);
+    exits(&output, 2);
+    assert!(said(&output).contains("--record <DIR>"), "{}", said(&output));
+}

@@ -1,0 +1,79 @@
+//! How a script looks back: `latest(symbol)`, and `mean(symbol, "5m")` and its like over the ticks of its horizon.
+
+use rhai::{Dynamic, Engine, EvalAltResult};
+
+use super::engine::parse;
+use super::views::EventView;
+use crate::clock::Timestamp;
+use crate::duration;
+use crate::strategy::{Past, View};
+use crate::ticks::Span;
+
+// The library's functions must be `'static`, so they find the view of the call that they are in here.
+scoped_tls::scoped_thread_local!(static PAST: Past);
+scoped_tls::scoped_thread_local!(static NOW: Timestamp);
+
+type Answer = Result<Dynamic, Box<EvalAltResult>>;
+
+type Statistic = fn(&Span<'_>) -> Option<f64>;
+
+/// What can be asked of the ticks of a span; each is `()` when there is no tick.
+const STATISTICS: [(&str, Statistic); 7] = [
+    ("open", |span| span.open()),
+    ("high", |span| span.high()),
+    ("low", |span| span.low()),
+    ("close", |span| span.close()),
+    ("mean", |span| span.mean()),
+    ("vwap", |span| span.vwap()),
+    ("volume", |span| span.volume()),
+];
+
+/// Calls a script that may look at `view` meanwhile.
+pub(super) fn at<Ended>(view: &View<'_>, call: impl FnOnce() -> Ended) -> Ended {
+    PAST.set(view.past(), || NOW.set(&view.now(), call))
+}
+
+/// Makes the functions callable.
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn("latest", latest);
+    for (name, statistic) in STATISTICS {
+        engine.register_fn(name, move |symbol: &str, span: &str| -> Answer {
+            let number = over(symbol, span, statistic)?.flatten();
+            Ok(number.map_or(Dynamic::UNIT, Dynamic::from))
+        });
+    }
+    engine.register_fn("count", |symbol: &str, span: &str| -> Answer {
+        let count = over(symbol, span, |ticks| i64::try_from(ticks.len()).unwrap_or(i64::MAX))?;
+        Ok(count.unwrap_or_default().into())
+    });
+}
+
+fn latest(symbol: &str) -> Answer {
+    let symbol = parse(symbol)?;
+    let event = seen(|view| view.latest(symbol).copied()).flatten();
+    Ok(event.map_or(Dynamic::UNIT, |event| Dynamic::from(EventView(event))))
+}
+
+/// What `look` finds in the ticks of `symbol` that are at most `span` old.
+fn over<Found>(
+    symbol: &str,
+    span: &str,
+    look: impl FnOnce(&Span<'_>) -> Found,
+) -> Result<Option<Found>, Box<EvalAltResult>> {
+    let (symbol, length) = (parse(symbol)?, duration::parse(span)?);
+    let found = seen(|view| {
+        let horizon =
+            view.horizon().ok_or("a script must have fn horizon() to look at ticks, was without")?;
+        if length > horizon {
+            let horizon = duration::format(horizon);
+            return Err(format!("span must be at most the horizon {horizon}, was {span}"));
+        }
+        Ok(view.over(symbol, length).map(|ticks| look(&ticks)))
+    });
+    Ok(found.transpose()?.flatten())
+}
+
+/// None outside of an event, a timer and a fill.
+fn seen<Found>(look: impl FnOnce(View<'_>) -> Found) -> Option<Found> {
+    PAST.is_set().then(|| PAST.with(|past| NOW.with(|now| look(past.view_at(*now)))))
+}

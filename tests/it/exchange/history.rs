@@ -1,0 +1,66 @@
+//! The past, page by page: bars, trades and quotes, made from the seed or taken from a replayed bar file.
+
+use bot::market::Bar;
+
+use super::*;
+
+/// All rows of a query, asked for in pages of `limit` rows.
+async fn rows(stage: &Stage, kind: &str, query: &str, limit: usize) -> Vec<(String, Value)> {
+    let (mut rows, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = stage.get(&format!("/v2/stocks/{kind}?{query}&limit={limit}&page_token={token}")).await;
+        let found = page[kind].as_object().unwrap();
+        let before = rows.len();
+        for (symbol, of_symbol) in found {
+            rows.extend(of_symbol.as_array().unwrap().iter().map(|row| (symbol.clone(), row.clone())));
+        }
+        assert!(rows.len() - before <= limit, "{query}");
+        let Some(next) = page["next_page_token"].as_str() else { return rows };
+        next.clone_into(&mut token);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_trades_and_quotes_put_together_are_all_of_them_sorted_by_symbol_then_time() {
+    let stage = Stage::open();
+    let span = "start=2026-11-19T14:30:20Z&end=2026-11-19T14:45:20Z";
+    for kind in ["trades", "quotes"] {
+        let query = format!("symbols=SPY,NVDA&{span}");
+        let whole = rows(&stage, kind, &query, 10_000).await;
+        assert_eq!(whole.len(), 120, "four a minute, both ends by their own times");
+        assert_eq!(rows(&stage, kind, &query, 7).await, whole, "{kind}");
+        assert!(
+            whole.is_sorted_by_key(|(symbol, row)| (symbol.clone(), row["t"].as_str().unwrap().to_owned()))
+        );
+        let mut newest_first = rows(&stage, kind, &format!("{query}&sort=desc"), 11).await;
+        newest_first.sort_by_key(|(symbol, row)| (symbol.clone(), row["t"].as_str().unwrap().to_owned()));
+        assert_eq!(newest_first, whole, "{kind}");
+        let one = stage.get(&format!("/v2/stocks/NVDA/{kind}?{span}&limit=1")).await;
+        assert_eq!((&one["symbol"], &one[kind][0]), (&json!("NVDA"), &whole[0].1));
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_bar_file_is_the_past_of_its_own_days() {
+    let start = Timestamp::parse_rfc3339("2026-11-17T14:30:00Z").unwrap();
+    let bar = |minute: u32| Bar {
+        at: start + Duration::from_mins(1) * minute,
+        open: 50.0,
+        high: 52.0,
+        low: 49.0,
+        close: 51.0 + f64::from(minute),
+        volume: 100.0,
+    };
+    let bars: Vec<Bar> = [0, 1, 5].map(bar).into();
+    let stage = Stage::with(|config| config.market.prices = Prices::Replay { bars, speed: 1.0 });
+    let day = "symbols=NVDA&start=2026-11-17&end=2026-11-17T23:59:59Z";
+    let minutes = rows(&stage, "bars", &format!("{day}&timeframe=1Min"), 2).await;
+    let closes: Vec<_> =
+        minutes.iter().map(|(_, bar)| (bar["t"].as_str().unwrap(), bar["c"].as_f64().unwrap())).collect();
+    let expected =
+        [("2026-11-17T14:30:00Z", 51.0), ("2026-11-17T14:31:00Z", 52.0), ("2026-11-17T14:35:00Z", 56.0)];
+    assert_eq!(closes, expected);
+    let days = rows(&stage, "bars", "symbols=NVDA&start=2026-11-16&timeframe=1Day", 100).await;
+    let closes: Vec<_> = days.iter().map(|(_, bar)| bar["c"].as_f64().unwrap()).collect();
+    assert_eq!((days.len(), closes[1]), (5, 56.0), "the other days are made from the seed");
+}
