@@ -81,7 +81,7 @@ impl Play {
     }
 
     fn account(&self) -> String {
-        let held = |slot| self.connector.position(Slot(slot)).quantity();
+        let held = |slot| self.connector.shares(Slot(slot));
         let account = self.connector.account();
         format!("cash {}, X {}, Y {}, equity {}", account.cash, held(0), held(1), account.equity)
     }
