@@ -15,6 +15,7 @@ mod run_strategies;
 pub mod send;
 pub mod signals;
 pub mod strategy;
+pub mod sweep;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -78,6 +79,7 @@ pub enum LogFormat {
 enum Command {
     Run(Box<run::Args>),
     Backtest(backtest::Args),
+    Sweep(sweep::Args),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
         Command::Backtest(args) => backtest::run(&args, &cli.global),
+        Command::Sweep(args) => sweep::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),

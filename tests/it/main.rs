@@ -26,3 +26,4 @@ mod run_strategies;
 mod signals;
 mod stats;
 mod strategy;
+mod sweep;
