@@ -24,8 +24,8 @@ pub struct Connector {
     cash: Money,
     fees: Money,
     listings: Vec<Listing>,
-    /// How many positions are short: while there are none, no collateral is reckoned.
-    shorts: usize,
+    /// Whose positions are short.
+    shorts: Vec<Slot>,
     waiting: usize,
 }
 
@@ -84,7 +84,7 @@ pub enum MetEnd {
 impl Connector {
     /// An account with nothing but cash.
     pub fn new(terms: Terms, cash: Money) -> Self {
-        Self { terms, cash, fees: Money::ZERO, listings: Vec::new(), shorts: 0, waiting: 0 }
+        Self { terms, cash, fees: Money::ZERO, listings: Vec::new(), shorts: Vec::new(), waiting: 0 }
     }
 
     /// Lists the next symbol; its slot is the number of those before it.
@@ -263,7 +263,11 @@ impl Connector {
             Side::Buy => quantity,
             Side::Sell => -quantity,
         };
-        self.shorts = self.shorts + usize::from(shares.is_negative()) - usize::from(was_short);
+        match (was_short, shares.is_negative()) {
+            (false, true) => self.shorts.push(slot),
+            (true, false) => self.shorts.retain(|short| *short != slot),
+            (false, false) | (true, true) => {}
+        }
     }
 
     /// What the account lacks to carry the position that such a fill opens; nothing is asked of one that only closes.
@@ -278,17 +282,15 @@ impl Connector {
         }
         let own = if after.is_positive() { Money::ZERO } else { price * after };
         let mut left = self.cash - paid - fee + own + own;
-        if self.shorts > 0 {
-            let others = self.listings.iter().enumerate().filter(|(place, _)| *place != slot.0);
-            let short: Money = others.map(|(_, listing)| listing.worth().min(Money::ZERO)).sum();
-            left += short + short;
-        }
+        let others = self.shorts.iter().filter(|short| **short != slot);
+        let short: Money = others.map(|short| self.listings[short.0].worth()).sum();
+        left += short + short;
         (left < Money::ZERO).then(|| -left)
     }
 
     /// What short positions hold of the cash: what selling them brought and as much again.
     fn collateral(&self) -> Money {
-        let short: Money = self.listings.iter().map(|listing| listing.worth().min(Money::ZERO)).sum();
+        let short: Money = self.shorts.iter().map(|short| self.listings[short.0].worth()).sum();
         -(short + short)
     }
 }

@@ -100,8 +100,8 @@ impl Marks {
     #[inline]
     pub(super) fn end(&mut self, portfolio: &mut Portfolio) {
         let live = &mut self.live;
-        if std::mem::take(&mut portfolio.moved) {
-            live.read(portfolio);
+        if !portfolio.moved.is_empty() {
+            live.follow(portfolio);
         }
         let equity = live.cash + live.value;
         if equity > live.high {
@@ -151,6 +151,7 @@ impl Marks {
 
     fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
         self.end(portfolio); // What was filled at the last event's close is not reckoned yet.
+        self.live.add_up();
         let statement = portfolio.statement();
         let (mut net, mut gross) = (0.0, 0.0);
         for (symbol, position) in &statement.positions {
@@ -197,15 +198,23 @@ impl Marks {
 }
 
 impl Live {
-    fn read(&mut self, portfolio: &Portfolio) {
+    /// Takes over what fills changed.
+    fn follow(&mut self, portfolio: &mut Portfolio) {
         self.cash = portfolio.connector.cash().to_seen();
-        self.value = 0.0;
-        for (place, (shares, last)) in self.held.iter_mut().enumerate() {
-            *shares = portfolio.connector.shares(Slot(place)).to_seen();
-            if *shares != 0.0 {
-                self.value += *shares * *last;
+        for slot in portfolio.moved.drain(..) {
+            let (shares, last) = &mut self.held[slot.0];
+            let now = portfolio.connector.shares(slot).to_seen();
+            if !last.is_nan() {
+                self.value += (now - *shares) * *last;
             }
+            *shares = now;
         }
+    }
+
+    /// Adds up anew, so that rounding does not add up.
+    fn add_up(&mut self) {
+        let held = self.held.iter().filter(|(shares, _)| *shares != 0.0);
+        self.value = held.map(|(shares, last)| shares * last).sum();
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Portfolio {
     pub(super) desk: Desk,
     pub(super) connector: Connector,
     pub(super) prices: Prices,
-    /// True when fills moved positions since somebody looked.
-    pub(super) moved: bool,
+    /// Whose positions fills moved since somebody looked.
+    pub(super) moved: Vec<Slot>,
     seats: Vec<Seat>,
     /// One for each seat; where wishes are combined, one more that the orders belong to.
     owners: Vec<Owner>,
@@ -98,7 +98,7 @@ impl Portfolio {
             desk,
             connector,
             prices: Prices::default(),
-            moved: false,
+            moved: Vec::new(),
             seats: strategies.into_iter().map(seat).collect(),
             owners,
             combine,

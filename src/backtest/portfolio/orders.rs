@@ -131,7 +131,7 @@ impl Portfolio {
                 report.filled = quantity;
                 report.average_price = Some(price);
                 self.desk.charge(fee);
-                self.moved = true;
+                self.moved.push(open.slot);
                 self.owners[open.owner].book.fill(open.slot, report.side, quantity, price, fee);
                 let transaction = &mut self.transactions[open.transaction];
                 transaction.filled = quantity;
