@@ -12,6 +12,7 @@ use crate::host::{Host, Status};
 use crate::inbox::redis_stream::RedisConfig;
 use crate::live::{Config, Stop};
 use crate::manifest::{Manifest, defaults};
+use crate::sizing::SizeRule;
 use crate::strategy::Runner;
 
 /// How long strategies may take to end after the run.
@@ -43,11 +44,19 @@ impl Strategies {
                     format!("strategy \"{}\" trades {stranger}, which --symbols does not name", section.name);
                 return Err(Failure::message(Exit::Invalid, text));
             }
+            let sizing = section.sizing(config.rules.limits.short);
+            if matches!((sizing.rule, sizing.capital), (SizeRule::Fraction(_), None)) {
+                // The stream's signals carry shares or nothing, and nothing means the pool's own --size.
+                let text = format!(
+                    "strategy \"{}\": size.rule {} needs a capital to be a part of, was none",
+                    section.name, sizing.rule
+                );
+                return Err(Failure::message(Exit::Invalid, text));
+            }
             let mut runner = Runner::new(&section.name, strategy, symbols, section.every());
             if !section.active.unwrap_or(defaults::ACTIVE) {
                 runner.stop();
             }
-            let sizing = section.sizing(config.rules.limits.short);
             made.push((runner, sizing));
         }
         let control = Control::open(state)?;
