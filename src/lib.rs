@@ -48,4 +48,5 @@ pub mod control;
 pub mod engine;
 pub mod backtest;
 pub mod stats;
+pub mod parity;
 pub mod cli;

@@ -94,6 +94,12 @@ impl Connector {
         self.listings.push(Listing { symbol, matcher, position, queue, shown: None, last: f64::NAN });
     }
 
+    /// Puts a position into the account that is there before the first order.
+    pub fn hold(&mut self, slot: Slot, position: Position) {
+        self.shorts += usize::from(is_short(&position));
+        self.listings[slot.0].position = position;
+    }
+
     /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
     pub fn submit(&mut self, slot: Slot, order: Working, now: Timestamp) -> Option<Met> {
         let at = now + self.terms.latency;

@@ -11,11 +11,13 @@ use super::book::Book;
 use super::connector::{Connector, Met};
 use super::record::{FillRecord, Record, StrategyRecord, Transaction};
 use super::run::StrategySetup;
+use crate::account::Holding;
 use crate::clock::Timestamp;
 use crate::desk::{Desk, Statement};
 use crate::manifest::Combine;
 use crate::market::MarketEvent;
 use crate::order::OrderType;
+use crate::position::Position;
 use crate::strategy::{Runner, RunnerFailure, Strength, Wish};
 use crate::symbol::Symbol;
 use crate::target::{self, Ask, Sizing, Targets};
@@ -122,6 +124,15 @@ impl Portfolio {
             self.owners.iter_mut().for_each(|owner| owner.book.list());
         }
         slot
+    }
+
+    /// Puts what is held at the start into the account; no strategy's book has it.
+    pub(super) fn hold(&mut self, holdings: &[Holding]) {
+        for held in holdings {
+            let slot = self.list(held.symbol);
+            self.connector.hold(slot, Position::held(held.quantity, held.average_price));
+            self.moved = true;
+        }
     }
 
     /// The earliest instant at which a strategy's interval has passed.
