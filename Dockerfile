@@ -10,7 +10,7 @@ ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches/live \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs benches/data.rs benches/ticks.rs > benches/live/main.rs \
+    && echo 'fn main() {}' | tee src/main.rs benches/backtest.rs benches/data.rs benches/ticks.rs > benches/live/main.rs \
     && cargo build --release --locked
 
 # COPY keeps the files' times, which may lie before the empty crate's: touched, they are compiled.

@@ -87,7 +87,7 @@ fn compare(out: &mut impl Write, fill: FillModel, bars: &Loaded, rows: &[Row]) -
     let same = hashes.iter().all(|hash| *hash == hashes[0]);
     let cents = (record.end.equity - record.start_cash).to_seen() - profit;
     if !same
-        || record.fills.len() as u64 != bare.orders
+        || record.fills.len() as u64 != plain.orders
         || cents.abs() >= 0.005
         || !record.end.breaches.is_empty()
     {

@@ -171,13 +171,14 @@ impl Sieve {
         for Gap { first, bars, fillable } in self.hours.gaps(last.at, next, span) {
             self.account.missing += bars;
             let end = first + span.saturating_mul(u32::try_from(bars).unwrap_or(u32::MAX));
+            let word = if bars == 1 { "bar" } else { "bars" };
             let fills = self.on_gap == OnGap::Fill && fillable;
             let what = match (self.on_gap, fillable) {
                 (OnGap::Keep, _) => "",
                 (OnGap::Fill, true) => ", filled",
                 (OnGap::Fill, false) => ", not filled: there is no bar before them that day",
             };
-            self.note(line, &format!("{bars} missing bars before this one, from {first} to {end}{what}"));
+            self.note(line, &format!("{bars} {word} missing before this one, from {first} to {end}{what}"));
             if !fills {
                 continue;
             }

@@ -179,16 +179,16 @@ fn missing_bars_are_counted_and_filled_within_their_session_only() {
     let notes = |filled: &str, not: &str| {
         [
             format!(
-                "0.csv:3: 2 missing bars before this one, from 2025-09-12T14:00:00Z to 2025-09-12T14:02:00Z{filled}"
+                "0.csv:3: 2 bars missing before this one, from 2025-09-12T14:00:00Z to 2025-09-12T14:02:00Z{filled}"
             ),
             format!(
-                "0.csv:4: 354 missing bars before this one, from 2025-09-12T14:03:00Z to 2025-09-12T19:57:00Z{filled}"
+                "0.csv:4: 354 bars missing before this one, from 2025-09-12T14:03:00Z to 2025-09-12T19:57:00Z{filled}"
             ),
             format!(
-                "0.csv:5: 2 missing bars before this one, from 2025-09-12T19:58:00Z to 2025-09-12T20:00:00Z{filled}"
+                "0.csv:5: 2 bars missing before this one, from 2025-09-12T19:58:00Z to 2025-09-12T20:00:00Z{filled}"
             ),
             format!(
-                "0.csv:5: 2 missing bars before this one, from 2025-09-15T13:30:00Z to 2025-09-15T13:32:00Z{not}"
+                "0.csv:5: 2 bars missing before this one, from 2025-09-15T13:30:00Z to 2025-09-15T13:32:00Z{not}"
             ),
         ]
     };
@@ -217,12 +217,12 @@ fn data_that_never_rests_is_whole_at_night_and_on_saturdays() {
     let fill = |spec: &mut Spec| spec.on_gap = OnGap::Fill;
     // Saturday, then Sunday.
     let text = "time,o,h,l,c,v\n2025-09-13T13:00:00Z,5,6,4,5,9\n2025-09-14T13:00:00Z,5,6,4,5,9\n";
-    let note = "0.csv:3: 1439 missing bars before this one, from 2025-09-13T13:01:00Z to 2025-09-14T13:00:00Z, filled";
+    let note = "0.csv:3: 1439 bars missing before this one, from 2025-09-13T13:01:00Z to 2025-09-14T13:00:00Z, filled";
     check(MINUTE, &[text], fill, 1441, &[note]);
     // A market that trades at night and rests: an hour is a gap, a night is none.
     let text = "time,o,h,l,c,v\n2025-09-15T05:00:00Z,5,6,4,5,9\n2025-09-15T05:02:00Z,5,6,4,5,9\n2025-09-15T12:00:00Z,5,6,4,5,9\n";
     let note =
-        "0.csv:3: 1 missing bars before this one, from 2025-09-15T05:01:00Z to 2025-09-15T05:02:00Z, filled";
+        "0.csv:3: 1 bar missing before this one, from 2025-09-15T05:01:00Z to 2025-09-15T05:02:00Z, filled";
     check(MINUTE, &[text], fill, 4, &[note]);
     let text = "time,o,h,l,c,v\n1-01-01,5,6,4,5,9\n1900-09-13T13:00:00Z,5,6,4,5,9\n1900-09-15T13:01:00Z,5,6,4,5,9\n2025-09-15T05:02:00Z,5,6,4,5,9\n";
     let (directory, paths) = files(&[text]);
@@ -244,7 +244,7 @@ fn days_without_a_bar_are_counted_by_the_calendar() {
     let day = Shape::Bar { span: Duration::from_hours(24) };
     // Monday is Labor Day, Wednesday is missing.
     let text = "date,o,h,l,c,v\n2025-08-29,5,6,4,5,9\n2025-09-02,5,6,4,5,9\n2025-09-04,5,6,4,5,9\n";
-    let note = "0.csv:4: 1 missing bars before this one, from 2025-09-03T04:00:00Z to 2025-09-04T04:00:00Z";
+    let note = "0.csv:4: 1 bar missing before this one, from 2025-09-03T04:00:00Z to 2025-09-04T04:00:00Z";
     check(day, &[text], |_| {}, 3, &[note]);
 }
 

@@ -81,7 +81,7 @@ fn every_fault_is_told_with_file_and_line_and_ends_as_the_policy_says() {
     let found = json(folder, &["verify", "nvda.csv"], 10);
     assert_eq!((&found["rows"], &found["skipped"], &found["missing"]), (&2.into(), &1.into(), &2.into()));
     assert_eq!(found["notes"][0], "nvda.csv:3: high must be at least the low 7, was 6");
-    let gap = "2 missing bars before this one, from 2025-09-15T13:31:00Z to 2025-09-15T13:33:00Z";
+    let gap = "2 bars missing before this one, from 2025-09-15T13:31:00Z to 2025-09-15T13:33:00Z";
     assert_eq!(found["notes"][1], format!("nvda.csv:4: {gap}"));
     json(folder, &["verify", "nvda.csv", "--on-bad-row", "skip"], 10);
     json(folder, &["verify", "nvda.csv", "--on-bad-row", "skip", "--on-gap", "fill"], 0);

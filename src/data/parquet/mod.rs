@@ -3,6 +3,7 @@
 mod column;
 
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use parquet::basic::CompressionCodec;
@@ -37,8 +38,8 @@ impl Parquet {
         sieve.begin(&path);
         let file = File::open(&path).map_err(|source| DataError::Io { path: path.clone(), source })?;
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let batches =
-            Batches::open(file, &self.columns, sieve.shape()).map_err(|fault| sieve.fault(0, fault))?;
+        let batches = caught(|| Batches::open(file, &self.columns, sieve.shape()));
+        let batches = batches.map_err(|fault| sieve.fault(0, fault))?;
         sieve.count_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.open = Some(batches);
         Ok(true)
@@ -54,7 +55,8 @@ impl Table for Parquet {
                 }
                 continue;
             };
-            let more = batches.fill(&mut self.times).map_err(|error| {
+            let more = caught(|| batches.fill(&mut self.times).map_err(|error| error.to_string()));
+            let more = more.map_err(|error| {
                 sieve.fault(batches.row, format!("the file cannot be read after this row: {error}"))
             })?;
             if !more {
@@ -75,6 +77,11 @@ impl Table for Parquet {
         }
         Ok(true)
     }
+}
+
+/// The library that reads Parquet panics over some broken files; what it was doing is given up with them.
+fn caught<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("the file is broken".to_owned()))
 }
 
 /// A file that is being read, some thousand rows at a time.
@@ -103,7 +110,20 @@ impl Batches {
             .enumerate()
             .filter(|(_, (role, _))| *role != Role::Other)
             .map(|(place, (role, column))| Column::new(place, role, column))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        for group in file.metadata().row_groups() {
+            for stored in columns.iter().filter_map(|column| group.columns().get(column.place)) {
+                let places = [stored.data_page_offset(), stored.dictionary_page_offset().unwrap_or(0)];
+                if places.iter().chain([&stored.compressed_size()]).any(|place| *place < 0) {
+                    return Err("places of columns must be within the file, were not".to_owned());
+                }
+                let codec = stored.compression_codec();
+                if !matches!(codec, CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY) {
+                    let rule = format!("compression must be none or snappy, was {codec:?}").to_lowercase();
+                    return Err(rule + " (pandas: to_parquet(compression=\"snappy\"))");
+                }
+            }
+        }
         let (rows, faults) = (Vec::with_capacity(CHUNK_ROWS), Vec::new());
         Ok(Self { file, shape, columns, group: 0, row: 0, rows, faults })
     }
@@ -163,11 +183,6 @@ impl Batches {
     fn begin_group(&mut self) -> Result<(), ParquetError> {
         let group = self.file.get_row_group(self.group)?;
         for column in &mut self.columns {
-            let codec = group.metadata().column(column.place).compression_codec();
-            if !matches!(codec, CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY) {
-                let rule = format!("compression must be none or snappy, was {codec:?}").to_lowercase();
-                return Err(ParquetError::General(rule));
-            }
             column.reader = Some(group.get_column_reader(column.place)?);
         }
         self.group += 1;
