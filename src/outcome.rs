@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::order::{ClientOrderId, OrderId, Side};
 use crate::market::Quote;
+use crate::order::{ClientOrderId, OrderId, Side};
 use crate::signal::{EntryId, Signal};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};

@@ -11,8 +11,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::desk::MarketView;
 use crate::gate::Place;
 use crate::inbox::Settlement;
-use crate::order::{ClientOrderId, OrderReport, OrderType};
 use crate::market::{Board, Quote};
+use crate::order::{ClientOrderId, OrderReport, OrderType};
 use crate::outcome::{Decision, Outcome, OutcomeKind};
 use crate::prices::PriceCache;
 use crate::risk::{Limits, Refusal};
@@ -219,7 +219,8 @@ fn after_panic<V: Venue>(
         return Some(Ending::Outcome { kind: OutcomeKind::Refused, reason });
     }
     *task = OrderTask::find_only(job.client_order_id.clone(), floor.patience.clone(), floor.clock.now());
-    let ending = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task, &mut Sight::default())));
+    let ending =
+        catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task, &mut Sight::default())));
     floor.desk.finish(&job.signal.id, true);
     // Left pending it would be held by this process, which is not given it again.
     ending.unwrap_or_else(|_| {

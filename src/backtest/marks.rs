@@ -88,7 +88,8 @@ impl Marks {
     pub(super) fn moved(&mut self, slot: Slot, price: f64, source: usize) {
         let (shares, last) = &mut self.live.held[slot.0];
         if *shares != 0.0 {
-            self.live.value += *shares * (price - *last);
+            // What is held at the start may have no price yet.
+            self.live.value += *shares * if last.is_nan() { price } else { price - *last };
         }
         *last = price;
         if self.benchmark == Some(source) {
@@ -193,7 +194,7 @@ impl Live {
         self.value = 0.0;
         for (place, (shares, last)) in self.held.iter_mut().enumerate() {
             *shares = portfolio.connector.position(Slot(place)).quantity().to_seen();
-            if *shares != 0.0 {
+            if *shares != 0.0 && !last.is_nan() {
                 self.value += *shares * *last;
             }
         }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod exchange;
 pub mod exit;
 pub mod interrupt;
+pub mod parity;
 pub mod rate_limit;
 pub mod progress;
 pub mod run;
@@ -78,6 +79,7 @@ pub enum LogFormat {
 enum Command {
     Run(Box<run::Args>),
     Backtest(backtest::Args),
+    Parity(parity::Args),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
         Command::Backtest(args) => backtest::run(&args, &cli.global),
+        Command::Parity(args) => parity::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),

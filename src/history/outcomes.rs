@@ -194,9 +194,11 @@ impl Cells<'_> {
     fn text(&mut self, text: &str) {
         if text.contains([',', '"', '\n', '\r']) {
             self.0.push('"');
-            self.0.extend(text.chars().map(|one| if matches!(one, '\n' | '\r') { ' ' } else { one }).flat_map(
-                |one| std::iter::repeat_n(one, if one == '"' { 2 } else { 1 }),
-            ));
+            self.0.extend(
+                text.chars()
+                    .map(|one| if matches!(one, '\n' | '\r') { ' ' } else { one })
+                    .flat_map(|one| std::iter::repeat_n(one, if one == '"' { 2 } else { 1 })),
+            );
             self.0.push('"');
         } else {
             self.0.push_str(text);

@@ -111,9 +111,8 @@ pub fn folders(directory: &Path) -> Result<Vec<PathBuf>, HistoryError> {
 /// # Errors
 /// A file that cannot be read or is not what it should be.
 pub fn read(folder: &Path) -> Result<Recorded, HistoryError> {
-    let session = read_json(&folder.join(START))?.ok_or_else(|| {
-        HistoryError::file(folder)(format!("a session must have {START}, has none"))
-    })?;
+    let session = read_json(&folder.join(START))?
+        .ok_or_else(|| HistoryError::file(folder)(format!("a session must have {START}, has none")))?;
     let mut days = Vec::new();
     for entry in fs::read_dir(folder).map_err(HistoryError::io(folder))? {
         let path = entry.map_err(HistoryError::io(folder))?.path();

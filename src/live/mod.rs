@@ -141,7 +141,8 @@ pub fn run<V: Venue>(
         start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &survey)?;
     started(&start_up::table(venue.environment(), &survey, &weights, clock.now()));
     let session = session_log::session(config, venue.environment(), &survey, &weights, clock.now());
-    let (tap, recording) = recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
+    let (tap, recording) =
+        recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
 
     let house = House {
         config,

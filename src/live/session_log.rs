@@ -35,7 +35,8 @@ pub(super) struct SessionLog {
 impl OutcomeTap {
     /// Passes on what became of a signal, or counts it as lost when the queue is full.
     pub(super) fn tell(&self, outcome: &Outcome) {
-        if self.sender.try_send(outcome.clone()).is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.sender.try_send(outcome.clone()).is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0
+        {
             tracing::error!("outcomes come faster than they can be recorded; some are not, and counted");
         }
     }

@@ -19,6 +19,7 @@ mod house;
 mod inbox;
 mod live;
 mod manifest;
+mod parity;
 mod pool;
 mod redis_server;
 mod run_strategies;

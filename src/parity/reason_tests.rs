@@ -1,0 +1,1 @@
+//! Each reason follows from the data that prove it.
