@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 
@@ -14,7 +13,7 @@ use super::progress::ProgressLine;
 use crate::backtest::Progress;
 use crate::duration;
 use crate::live::Stop;
-use crate::parity::{self, Options, Parity, Reason};
+use crate::parity::{self, Latency, Options, Parity, Reason};
 use crate::stats::text;
 
 /// Replays a recorded session and compares it order by order
@@ -35,9 +34,9 @@ pub struct Args {
     /// Which session of the recording, the oldest is 1 [default: the last]
     #[arg(long, value_name = "N")]
     session: Option<usize>,
-    /// How long an order is on its way [default: the session's own median]
-    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
-    latency: Option<Duration>,
+    /// How long an order of the replay is on its way; median is the session's own
+    #[arg(long, value_name = "DUR|median", default_value = "0ms", value_parser = latency)]
+    latency: Latency,
 }
 
 /// Runs the command.
@@ -68,6 +67,10 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         0 => Ok(()),
         left => Err(Failure::message(Exit::CheckFailed, format!("{left} differences are unexplained"))),
     }
+}
+
+fn latency(text: &str) -> Result<Latency, String> {
+    if text == "median" { Ok(Latency::Median) } else { duration::parse(text).map(Latency::Span) }
 }
 
 fn write_csv(parity: &Parity, out: &std::path::Path) -> Result<(), anyhow::Error> {

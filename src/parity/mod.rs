@@ -26,7 +26,7 @@ use crate::manifest::{Document, Manifest, ManifestError, Purpose};
 use crate::strategy::script::FILE_SUFFIX;
 use crate::strategy::{Every, MakeError};
 use crate::symbol::Symbol;
-use crate::units::{Money, Quantity};
+use crate::units::{Money, Price, Quantity};
 
 use order::Live;
 use pair::Pair;
@@ -41,8 +41,23 @@ pub use reason::Reason;
 pub struct Options {
     /// By number from 1, the oldest first; none for the last one.
     pub session: Option<usize>,
-    /// How long an order is on its way; none for the session's own median.
-    pub latency: Option<Duration>,
+    /// How long an order is on its way.
+    pub latency: Latency,
+}
+
+/// How long an order of the replay is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// So long; at 0 it meets the quote that it was decided on.
+    Span(Duration),
+    /// As long as the session's own median, from a strategy's event, or a signal's arrival, to the sending.
+    Median,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::Span(Duration::ZERO)
+    }
 }
 
 /// What the comparison found.
@@ -79,7 +94,7 @@ pub struct Difference {
     pub reason: Reason,
     /// The live price over the replay's, in basis points; above 0 is dearer.
     pub price_bps: Option<f64>,
-    /// Money that the session has more than the replay, for this signal.
+    /// By how much the session is better off for this signal, at the last recorded price.
     pub money: Money,
 }
 
@@ -150,7 +165,7 @@ impl Parity {
         balances + self.differences.iter().filter(|difference| difference.reason == reason).count()
     }
 
-    /// Money that the session has more than the replay, for all signals.
+    /// By how much the session is better off than the replay, for all signals.
     pub fn money(&self) -> Money {
         self.differences.iter().map(|difference| difference.money).sum()
     }
@@ -185,7 +200,10 @@ pub fn compare(
     };
     let mut watcher = Watcher::new(&live);
     let (first, last) = watch(directory, &events, &mut watcher)?;
-    let latency = options.latency.unwrap_or_else(|| median(&live));
+    let latency = match options.latency {
+        Latency::Span(span) => span,
+        Latency::Median => median(&live),
+    };
     let elsewhere: Vec<&Live> = live.iter().filter(|live| live.order.strategy.is_empty()).collect();
     let ids: Vec<String> = elsewhere.iter().map(|live| live.order.id.clone()).collect();
     let replay = replay::Replay {
@@ -199,10 +217,12 @@ pub fn compare(
         latency,
     };
     let record = replay.run(go_on)?;
+    let marks = watcher.last().iter().map(|(symbol, quote)| (*symbol, quote.mid())).collect();
     let evidence = watcher.end();
     let spans = spans(&manifest);
     let pairs = pair::pair(&live, order::replayed(&record, &ids), &spans);
-    let differences = explain(&pairs, &live, &evidence, &recorded, &spans, last);
+    let differences =
+        explain(&pairs, &Sides { live: &live, evidence: &evidence, marks }, &recorded, &spans, last);
     let end = recorded.end.as_ref().map(|end| balances(end, &record.end, &pairs, &live));
     Ok(Parity {
         folder: recorded.folder,
@@ -324,17 +344,25 @@ fn spans(manifest: &Manifest) -> HashMap<String, Duration> {
     with.collect()
 }
 
+/// What the session had, and what the market showed.
+struct Sides<'a> {
+    live: &'a [Live],
+    /// One for each.
+    evidence: &'a [Evidence],
+    /// The last price of each symbol.
+    marks: HashMap<Symbol, f64>,
+}
+
 fn explain(
     pairs: &[Pair],
-    live: &[Live],
-    evidence: &[Evidence],
+    sides: &Sides<'_>,
     recorded: &Recorded,
     spans: &HashMap<String, Duration>,
     last: Timestamp,
 ) -> Vec<Difference> {
+    let Sides { live, evidence, .. } = *sides;
     let end = recorded.end.as_ref();
-    // A session that crashed lost what was not flushed: a second or two.
-    let over = end.map_or(last, |end| end.intake_ended_at) - GRACE;
+    let over = end.map_or(last - UNFLUSHED, |end| end.intake_ended_at - GRACE);
     let missed = end.map(|end| &end.strategies_missed);
     let mut before = reason::Before {
         events_lost: end.is_some_and(|end| end.events_lost > 0),
@@ -362,27 +390,36 @@ fn explain(
             Pair::Live(place) => reason::only_live(&live[*place], before),
             Pair::Replay(_) => reason::only_replay(before),
         };
-        let difference = difference(pair, live, fields, reason);
-        before.account |= !difference.money.is_zero() || shares(pair, live) != Quantity::ZERO;
+        let moved = (cash(pair, live), shares(pair, live));
+        before.account |= moved != (Money::ZERO, Quantity::ZERO);
         changed.insert(&order.strategy);
-        differences.push(difference);
+        differences.push(difference(pair, sides, fields, reason));
     }
     differences
 }
 
-/// How long before its end a session may miss a signal: it takes one in at the next read.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long before its end a session may miss a signal: it is on its way through the stream.
+const GRACE: Duration = Duration::from_secs(1);
+/// What a session that crashed may have lost.
+const UNFLUSHED: Duration = Duration::from_secs(3);
 
-fn difference(pair: &Pair, live: &[Live], fields: Vec<Field>, reason: Reason) -> Difference {
+fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<Field>, reason: Reason) -> Difference {
+    let live = sides.live;
     let (ours, theirs) = (pair.live(live).map(|live| live.order.clone()), pair.replay().cloned());
     let prices = (ours.as_ref().and_then(|order| order.price), theirs.as_ref().and_then(|order| order.price));
     let price_bps = match prices {
         (Some(one), Some(other)) => Some((one.to_seen() / other.to_seen() - 1.0) * 10_000.0),
         (None, _) | (_, None) => None,
     };
-    let cash = |order: &Option<Order>| order.as_ref().map_or(Money::ZERO, Order::cash);
-    let money = cash(&ours) - cash(&theirs);
-    Difference { live: ours, replay: theirs, fields, reason, price_bps, money }
+    let mark = sides.marks.get(&pair.any(live).symbol).and_then(|mark| Price::from_seen(*mark).ok());
+    let worth = mark.map_or(Money::ZERO, |mark| mark * shares(pair, live));
+    Difference { live: ours, replay: theirs, fields, reason, price_bps, money: cash(pair, live) + worth }
+}
+
+/// Cash that the session has more than the replay, for this signal.
+fn cash(pair: &Pair, live: &[Live]) -> Money {
+    let ours = pair.live(live).map_or(Money::ZERO, |live| live.order.cash());
+    ours - pair.replay().map_or(Money::ZERO, Order::cash)
 }
 
 /// Shares that the session has more than the replay, for this signal.
@@ -427,16 +464,14 @@ fn balances(end: &session::SessionEnd, replay: &End, pairs: &[Pair], live: &[Liv
         };
         Balance { what, live: ours, replay: theirs, by_orders, reason }
     };
-    let mut cash = Money::ZERO;
+    let paid: Money = pairs.iter().map(|pair| cash(pair, live)).sum();
     let mut moved: BTreeMap<Symbol, Quantity> = BTreeMap::new();
     for pair in pairs {
-        let ours = pair.live(live).map_or(Money::ZERO, |live| live.order.cash());
-        cash += ours - pair.replay().map_or(Money::ZERO, Order::cash);
         *moved.entry(pair.any(live).symbol).or_default() += shares(pair, live);
     }
     // Brokers round the mean price of an order.
     let cents = Decimal::new(i64::try_from(pairs.len()).unwrap_or(i64::MAX), 2);
-    let mut found = vec![judge("cash".to_owned(), end.cash.get(), replay.cash.get(), cash.get(), cents)];
+    let mut found = vec![judge("cash".to_owned(), end.cash.get(), replay.cash.get(), paid.get(), cents)];
     let symbols: std::collections::BTreeSet<Symbol> =
         end.positions.keys().chain(replay.positions.keys()).chain(moved.keys()).copied().collect();
     for symbol in symbols {

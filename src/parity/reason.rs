@@ -340,7 +340,7 @@ fn is_within(price: Decimal, low: f64, high: f64) -> bool {
 /// Prices are rounded to it by brokers.
 const HALF_TICK: Decimal = Decimal::from_parts(5, 0, 0, false, 5);
 /// An order that is larger than what is displayed pays so much more at the most, as a fraction.
-const DEPTH_MAX: f64 = 0.01;
+const DEPTH_MAX: f64 = 0.005;
 
 /// Somewhat worse than displayed, for the one who trades.
 fn is_worse(price: Decimal, (low, high): (f64, f64), side: Side) -> bool {
@@ -352,5 +352,4 @@ fn is_worse(price: Decimal, (low, high): (f64, f64), side: Side) -> bool {
 }
 
 #[cfg(test)]
-#[path = "reason_tests.rs"]
 mod tests;

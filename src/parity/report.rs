@@ -89,7 +89,11 @@ impl fmt::Display for Parity {
         writeln!(f, "session   {}", self.folder.display())?;
         write!(f, "signals   {}: {} the same", self.signals, self.signals - different)?;
         if different > 0 {
-            write!(f, ", {different} otherwise, which is {} dollars", self.money().cents())?;
+            write!(
+                f,
+                ", {different} otherwise; for that the session is {} dollars better off",
+                self.money().cents()
+            )?;
         }
         writeln!(f)?;
         for reason in Reason::ALL.into_iter().filter(|reason| self.count(*reason) > 0) {

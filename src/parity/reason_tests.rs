@@ -1,1 +1,0 @@
-//! Each reason follows from the data that prove it.
