@@ -57,6 +57,8 @@ pub struct SessionEnd {
     pub ended_at: Timestamp,
     /// Market events that were not recorded.
     pub events_lost: u64,
+    /// When the market data stream came up and was lost; in between it was recorded whole, else polled prices were.
+    pub streamed: Vec<(Timestamp, Option<Timestamp>)>,
     /// Settled signals that were not recorded.
     pub outcomes_lost: u64,
     /// Market events that a strategy, by name, was not shown because its queue was full.

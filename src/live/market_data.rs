@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -75,15 +76,26 @@ impl<V: Venue> House<'_, V> {
         let is_open = || self.prices.session().is_open_at(self.clock.now());
         let watch = MarketWatch { symbols: &self.config.symbols, is_open: &is_open };
         let mut tell = |news| match news {
-            MarketNews::Connected => self.stream_is_up.store(true, Ordering::Relaxed),
-            MarketNews::Lost => self.stream_is_up.store(false, Ordering::Relaxed),
+            MarketNews::Connected => self.set_stream(true),
+            MarketNews::Lost => self.set_stream(false),
             MarketNews::Event(event) => self.config.feed.publish(event),
         };
         let watching = AssertUnwindSafe(|| self.venue.watch(&watch, stop, &mut tell));
         if catch_unwind(watching).is_err() {
             tracing::error!("the market data stream panicked; polled prices stand in for it");
         }
-        self.stream_is_up.store(false, Ordering::Relaxed);
+        self.set_stream(false);
+    }
+
+    fn set_stream(&self, is_up: bool) {
+        let now = self.clock.now();
+        let mut times = self.stream_times.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_up {
+            times.push((now, None));
+        } else if let Some((_, lost @ None)) = times.last_mut() {
+            *lost = Some(now);
+        }
+        self.stream_is_up.store(is_up, Ordering::Relaxed);
     }
 
     /// Passes a polled event on, unless the stream tells more.

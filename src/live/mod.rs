@@ -154,6 +154,7 @@ pub fn run<V: Venue>(
         give_up: GiveUp::default(),
         tally: Mutex::default(),
         stream_is_up: AtomicBool::new(false),
+        stream_times: Mutex::default(),
         tap,
     };
     let worked = house.run(&mut inbox, &mut settler, recording)?;
@@ -179,6 +180,8 @@ struct House<'a, V: Venue> {
     tally: Mutex<Tally>,
     /// While it is, polled prices are no news.
     stream_is_up: AtomicBool,
+    /// When it came up, and when it was lost.
+    stream_times: Mutex<Vec<(Timestamp, Option<Timestamp>)>>,
     /// Where settled signals are told to be recorded.
     tap: Option<OutcomeTap>,
 }
@@ -372,6 +375,7 @@ impl<V: Venue> House<'_, V> {
             ended_at: self.clock.now(),
             events_lost: recorded.dropped + recorded.failed,
             outcomes_lost: recorded.outcomes_lost,
+            streamed: self.stream_times.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             strategies_missed: missed.map(|heard| (heard.name, heard.dropped)).collect(),
             left_pending: self.give_up.left(),
             cash: statement.cash,

@@ -1,5 +1,8 @@
 //! A recorded session replayed through the backtest and compared order by order, with a reason for each difference.
 
+mod balance;
+mod explain;
+mod flights;
 mod order;
 mod pair;
 mod reason;
@@ -7,16 +10,14 @@ mod replay;
 mod report;
 mod shown;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rust_decimal::Decimal;
 use thiserror::Error;
 
 use crate::backtest::Progress;
-use crate::backtest::record::End;
 use crate::clock::Timestamp;
 use crate::data::spec::{OnBadRow, OnGap, Origin, Spec};
 use crate::data::{DataError, Shape};
@@ -25,13 +26,14 @@ use crate::history::{self, HistoryError, OnFault};
 use crate::manifest::{Document, Manifest, ManifestError, Purpose};
 use crate::strategy::script::FILE_SUFFIX;
 use crate::strategy::{Every, MakeError};
-use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::Money;
 
+use balance::balances;
+use explain::{Sides, explain};
 use order::Live;
-use pair::Pair;
-use shown::{Evidence, Watcher};
+use shown::Watcher;
 
+pub use balance::Balance;
 pub use order::Order;
 pub use pair::Field;
 pub use reason::Reason;
@@ -96,21 +98,6 @@ pub struct Difference {
     pub price_bps: Option<f64>,
     /// By how much the session is better off for this signal, at the last recorded price.
     pub money: Money,
-}
-
-/// Cash, or the shares of one symbol, at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Balance {
-    /// `cash`, or the symbol.
-    pub what: String,
-    /// By the session.
-    pub live: Decimal,
-    /// By the replay.
-    pub replay: Decimal,
-    /// What the compared orders account for.
-    pub by_orders: Decimal,
-    /// Why it is more than that, or the orders' part.
-    pub reason: Option<Reason>,
 }
 
 /// Why nothing can be compared.
@@ -342,144 +329,4 @@ fn spans(manifest: &Manifest) -> HashMap<String, Duration> {
         Every::Event | Every::Count { .. } => None,
     });
     with.collect()
-}
-
-/// What the session had, and what the market showed.
-struct Sides<'a> {
-    live: &'a [Live],
-    /// One for each.
-    evidence: &'a [Evidence],
-    /// The last price of each symbol.
-    marks: HashMap<Symbol, f64>,
-}
-
-fn explain(
-    pairs: &[Pair],
-    sides: &Sides<'_>,
-    recorded: &Recorded,
-    spans: &HashMap<String, Duration>,
-    last: Timestamp,
-) -> Vec<Difference> {
-    let Sides { live, evidence, .. } = *sides;
-    let end = recorded.end.as_ref();
-    let over = end.map_or(last - UNFLUSHED, |end| end.intake_ended_at - GRACE);
-    let missed = end.map(|end| &end.strategies_missed);
-    let mut before = reason::Before {
-        events_lost: end.is_some_and(|end| end.events_lost > 0),
-        outcomes_lost: end.is_some_and(|end| end.outcomes_lost > 0 || end.left_pending > 0),
-        ..reason::Before::default()
-    };
-    let mut changed: HashSet<&str> = HashSet::new();
-    let mut differences = Vec::new();
-    let flights = Flights::of(live);
-    for pair in pairs {
-        let fields = pair.differences(live);
-        if fields.is_empty() {
-            continue;
-        }
-        let order = pair.any(live);
-        before.strategy = !order.strategy.is_empty() && changed.contains(order.strategy.as_str());
-        before.strategy_missed = missed.is_some_and(|missed| missed.contains_key(&order.strategy));
-        before.timer = spans.contains_key(&order.strategy);
-        before.ended = order.at >= over;
-        let reason = match pair {
-            Pair::Both(place, replay) => {
-                before.in_flight = flights.besides(*place, live);
-                reason::of_both(&live[*place], replay, &evidence[*place], before)
-            }
-            Pair::Live(place) => reason::only_live(&live[*place], before),
-            Pair::Replay(_) => reason::only_replay(before),
-        };
-        let moved = (cash(pair, live), shares(pair, live));
-        before.account |= moved != (Money::ZERO, Quantity::ZERO);
-        changed.insert(&order.strategy);
-        differences.push(difference(pair, sides, fields, reason));
-    }
-    differences
-}
-
-/// How long before its end a session may miss a signal: it is on its way through the stream.
-const GRACE: Duration = Duration::from_secs(1);
-/// What a session that crashed may have lost.
-const UNFLUSHED: Duration = Duration::from_secs(3);
-
-fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<Field>, reason: Reason) -> Difference {
-    let live = sides.live;
-    let (ours, theirs) = (pair.live(live).map(|live| live.order.clone()), pair.replay().cloned());
-    let prices = (ours.as_ref().and_then(|order| order.price), theirs.as_ref().and_then(|order| order.price));
-    let price_bps = match prices {
-        (Some(one), Some(other)) => Some((one.to_seen() / other.to_seen() - 1.0) * 10_000.0),
-        (None, _) | (_, None) => None,
-    };
-    let mark = sides.marks.get(&pair.any(live).symbol).and_then(|mark| Price::from_seen(*mark).ok());
-    let worth = mark.map_or(Money::ZERO, |mark| mark * shares(pair, live));
-    Difference { live: ours, replay: theirs, fields, reason, price_bps, money: cash(pair, live) + worth }
-}
-
-/// Cash that the session has more than the replay, for this signal.
-fn cash(pair: &Pair, live: &[Live]) -> Money {
-    let ours = pair.live(live).map_or(Money::ZERO, |live| live.order.cash());
-    ours - pair.replay().map_or(Money::ZERO, Order::cash)
-}
-
-/// Shares that the session has more than the replay, for this signal.
-fn shares(pair: &Pair, live: &[Live]) -> Quantity {
-    let ours = pair.live(live).map_or(Quantity::ZERO, |live| live.order.shares());
-    ours - pair.replay().map_or(Quantity::ZERO, Order::shares)
-}
-
-/// When live orders were in flight, in order of their beginning.
-struct Flights(Vec<(Timestamp, Timestamp, usize)>);
-
-impl Flights {
-    fn of(live: &[Live]) -> Self {
-        let mut flights: Vec<_> = live
-            .iter()
-            .enumerate()
-            .filter(|(_, live)| live.order.is_order)
-            .map(|(place, live)| (live.decided_at, live.final_at, place))
-            .collect();
-        flights.sort_unstable();
-        Self(flights)
-    }
-
-    /// Whether another order was in flight between the order's signal and its decision.
-    fn besides(&self, place: usize, live: &[Live]) -> bool {
-        let (from, to) = (live[place].order.at, live[place].decided_at);
-        let begun = self.0.partition_point(|(decided_at, ..)| *decided_at <= to);
-        self.0[..begun].iter().rev().any(|(_, final_at, other)| *other != place && *final_at >= from)
-    }
-}
-
-/// What is left over when the orders' part is taken away is not explained by them.
-fn balances(end: &session::SessionEnd, replay: &End, pairs: &[Pair], live: &[Live]) -> Vec<Balance> {
-    let adopted = pairs.iter().filter_map(|pair| pair.live(live)).any(|live| live.redelivered);
-    let judge = |what: String, ours: Decimal, theirs: Decimal, by_orders: Decimal, tolerance: Decimal| {
-        let left = (ours - theirs - by_orders).abs();
-        let reason = match (left <= tolerance, ours == theirs) {
-            (true, true) => None,
-            (true, false) => Some(Reason::Account),
-            (false, _) if adopted || end.left_pending > 0 => Some(Reason::StartedLate),
-            (false, _) => Some(Reason::Unexplained),
-        };
-        Balance { what, live: ours, replay: theirs, by_orders, reason }
-    };
-    let paid: Money = pairs.iter().map(|pair| cash(pair, live)).sum();
-    let mut moved: BTreeMap<Symbol, Quantity> = BTreeMap::new();
-    for pair in pairs {
-        *moved.entry(pair.any(live).symbol).or_default() += shares(pair, live);
-    }
-    // Brokers round the mean price of an order.
-    let cents = Decimal::new(i64::try_from(pairs.len()).unwrap_or(i64::MAX), 2);
-    let mut found = vec![judge("cash".to_owned(), end.cash.get(), replay.cash.get(), paid.get(), cents)];
-    let symbols: std::collections::BTreeSet<Symbol> =
-        end.positions.keys().chain(replay.positions.keys()).chain(moved.keys()).copied().collect();
-    for symbol in symbols {
-        let held =
-            |positions: &BTreeMap<Symbol, Quantity>| positions.get(&symbol).copied().unwrap_or_default();
-        let (ours, theirs) = (held(&end.positions), held(&replay.positions));
-        let by_orders = held(&moved);
-        found.push(judge(symbol.to_string(), ours.get(), theirs.get(), by_orders.get(), Decimal::ZERO));
-    }
-    found
 }

@@ -91,7 +91,9 @@ pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Du
         let near = spans.get(&order.strategy).copied().unwrap_or_default().max(NEIGHBOURHOOD);
         let found = left.get_mut(&key).and_then(|left| {
             let (from, to) = (order.at - near, order.at + near);
-            let place = left.iter().rposition(|other| other.at >= from && other.at <= to)?;
+            let near = left.iter().enumerate().filter(|(_, other)| other.at >= from && other.at <= to);
+            let apart = |other: &Order| other.at.nanos().abs_diff(order.at.nanos());
+            let (place, _) = near.min_by_key(|(_, other)| apart(other))?;
             Some(left.remove(place))
         });
         pairs.push(found.map_or(Pair::Live(place), |found| Pair::Both(place, Box::new(found))));
@@ -106,6 +108,14 @@ pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Du
 }
 
 impl Pair {
+    /// The place of the session's order, where there is one.
+    pub(super) fn place(&self) -> Option<usize> {
+        match self {
+            Pair::Both(place, _) | Pair::Live(place) => Some(*place),
+            Pair::Replay(_) => None,
+        }
+    }
+
     /// The session's side, where there is one.
     pub(super) fn live<'a>(&self, live: &'a [Live]) -> Option<&'a Live> {
         match self {

@@ -55,6 +55,10 @@ pub(super) struct Before {
     pub strategy: bool,
     /// Another live order was in flight when this one was decided on.
     pub in_flight: bool,
+    /// A live order of the same strategy was in flight when the strategy spoke.
+    pub strategy_in_flight: bool,
+    /// The market's stream was not connected: polled prices were recorded.
+    pub polled: bool,
     /// Events of the market were not recorded.
     pub events_lost: bool,
     /// The strategy was not shown all events.
@@ -147,6 +151,9 @@ pub(super) fn of_both(live: &Live, replay: &Order, evidence: &Evidence, before: 
     if live.order.side != replay.side || live.order.symbol != replay.symbol {
         return Reason::Unexplained;
     }
+    if !live.order.strategy.is_empty() && live.order.strength != replay.strength {
+        return of_presence(before);
+    }
     match (live.order.is_order, replay.is_order) {
         (false, _) => of_refusal(live, replay, evidence, before),
         (true, false) => of_replayed_refusal(live, replay, evidence, before),
@@ -159,6 +166,7 @@ fn of_presence(before: Before) -> Reason {
         Before { events_lost: true, .. } | Before { strategy_missed: true, .. } => Reason::MissingData,
         Before { timer: true, .. } => Reason::Timer,
         Before { strategy: true, .. } => Reason::Account,
+        Before { strategy_in_flight: true, .. } => Reason::Latency,
         Before { .. } => Reason::Unexplained,
     }
 }
@@ -217,7 +225,7 @@ fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before:
 fn of_account(live: &Live, replay: &Order, before: Before) -> Reason {
     if before.account || before.strategy {
         Reason::Account
-    } else if before.in_flight {
+    } else if before.in_flight || before.strategy_in_flight {
         Reason::Latency
     } else if saw_another_quote(live, replay) {
         Reason::QuoteMoved
@@ -285,7 +293,7 @@ fn of_quantity(live: &Live, replay: &Order, before: Before) -> Reason {
             return Reason::QuoteMoved;
         }
     }
-    if before.in_flight { Reason::Latency } else { Reason::Unexplained }
+    if before.in_flight || before.strategy_in_flight { Reason::Latency } else { Reason::Unexplained }
 }
 
 /// The same order met another market.
@@ -303,7 +311,7 @@ fn of_fill(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> 
         } else if live.order.filled.to_seen() > shown.size(side).0 && is_worse(price.get(), (low, high), side)
         {
             Reason::SizeDepth
-        } else if before.events_lost || is_hole {
+        } else if before.events_lost || before.polled || is_hole {
             Reason::MissingData
         } else {
             Reason::Unexplained
