@@ -154,7 +154,7 @@ impl Desk {
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
-        self.see(market.board);
+        self.see_others(market.board, signal.symbol);
         let snapshot = market.board.snapshot(signal.symbol);
         if let Some(mark) = snapshot.as_ref().and_then(worth) {
             self.holdings.entry(signal.symbol).or_default().mark = Some(mark);
@@ -271,16 +271,27 @@ impl Desk {
 
     /// Values all positions at the latest prices.
     pub fn see(&mut self, board: &dyn Board) {
-        for (symbol, held) in &mut self.holdings {
-            if !held.position.quantity().is_zero() {
-                held.mark = board.snapshot(*symbol).as_ref().and_then(worth).or(held.mark);
-            }
-        }
+        self.holdings.iter_mut().for_each(|(symbol, held)| held.see(*symbol, board));
+    }
+
+    fn see_others(&mut self, board: &dyn Board, symbol: Symbol) {
+        let others = self.holdings.iter_mut().filter(|(other, _)| **other != symbol);
+        others.for_each(|(other, held)| held.see(*other, board));
+    }
+
+    /// Profit of all positions that it ever had: what closing made, and what is open at the latest prices.
+    pub fn earned(&self) -> Money {
+        self.holdings
+            .values()
+            .map(|held| held.position.realised() + held.value() - held.position.cost())
+            .sum()
     }
 
     /// Takes a fee that the broker took.
     pub fn charge(&mut self, fee: Money) {
-        self.cash -= fee;
+        if !fee.is_zero() {
+            self.cash -= fee;
+        }
     }
 
     fn size_buy(
@@ -428,6 +439,12 @@ impl Desk {
 }
 
 impl Held {
+    fn see(&mut self, symbol: Symbol, board: &dyn Board) {
+        if !self.position.quantity().is_zero() {
+            self.mark = board.snapshot(symbol).as_ref().and_then(worth).or(self.mark);
+        }
+    }
+
     fn value(&self) -> Money {
         if self.position.quantity().is_zero() {
             return Money::ZERO;

@@ -49,4 +49,5 @@ pub mod engine;
 pub mod backtest;
 pub mod stats;
 pub mod parity;
+pub mod sweep;
 pub mod cli;

@@ -195,14 +195,15 @@ pub fn check_market(
         });
     }
     let bad_quote = |_| Refusal::BadQuote { bid: quote.bid.to_string(), ask: quote.ask.to_string() };
-    let firm = FirmQuote {
-        bid: Price::from_seen(quote.bid).map_err(bad_quote)?,
-        ask: Price::from_seen(quote.ask).map_err(bad_quote)?,
-    };
-    if firm.ask < firm.bid {
+    let bid = Price::from_seen(quote.bid).map_err(bad_quote)?;
+    // A last price stands for both sides.
+    let is_one_price = quote.ask.to_bits() == quote.bid.to_bits();
+    let ask = if is_one_price { bid } else { Price::from_seen(quote.ask).map_err(bad_quote)? };
+    let firm = FirmQuote { bid, ask };
+    if ask < bid {
         return Err(Refusal::BadQuote { bid: firm.bid.to_string(), ask: firm.ask.to_string() });
     }
-    if quote.spread_bps() > limits.spread_max.to_seen() {
+    if !is_one_price && quote.spread_bps() > limits.spread_max.to_seen() {
         let bps = format!("{:.1}", quote.spread_bps());
         return Err(Refusal::WideSpread { bps, max_bps: limits.spread_max.to_string() });
     }

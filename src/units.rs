@@ -321,6 +321,12 @@ macro_rules! signed_unit {
                 self.0.is_sign_positive() && !self.0.is_zero()
             }
 
+            /// True below 0.
+            #[inline]
+            pub fn is_negative(self) -> bool {
+                self.0.is_sign_negative() && !self.0.is_zero()
+            }
+
             /// True at 0.
             #[inline]
             pub fn is_zero(self) -> bool {

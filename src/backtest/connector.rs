@@ -14,7 +14,6 @@ use crate::broker::simulated::{FillModel, Terms};
 use crate::clock::Timestamp;
 use crate::market::{MarketEvent, Quote};
 use crate::order::{OrderType, Side, TimeInForce};
-use crate::position::Position;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
@@ -34,7 +33,8 @@ pub struct Connector {
 struct Listing {
     symbol: Symbol,
     matcher: Matcher,
-    position: Position,
+    /// Held, negative when short.
+    shares: Quantity,
     /// On their way, by arrival.
     queue: VecDeque<Arriving>,
     /// The last event, until its price is displayed.
@@ -90,14 +90,14 @@ impl Connector {
     /// Lists the next symbol; its slot is the number of those before it.
     pub fn list(&mut self, symbol: Symbol) {
         let matcher = Matcher::default();
-        let (position, queue) = (Position::default(), VecDeque::new());
-        self.listings.push(Listing { symbol, matcher, position, queue, shown: None, last: f64::NAN });
+        let (shares, queue) = (Quantity::ZERO, VecDeque::new());
+        self.listings.push(Listing { symbol, matcher, shares, queue, shown: None, last: f64::NAN });
     }
 
-    /// Puts a position into the account that is there before the first order.
-    pub fn hold(&mut self, slot: Slot, position: Position) {
-        self.shorts += usize::from(is_short(&position));
-        self.listings[slot.0].position = position;
+    /// Puts shares into the account that are there before the first order; negative for a short position.
+    pub fn hold(&mut self, slot: Slot, shares: Quantity) {
+        self.shorts += usize::from(shares.is_negative());
+        self.listings[slot.0].shares = shares;
     }
 
     /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
@@ -135,20 +135,20 @@ impl Connector {
         self.fees
     }
 
-    /// The position of one symbol.
-    pub fn position(&self, slot: Slot) -> &Position {
-        &self.listings[slot.0].position
+    /// Shares held of one symbol, negative when short.
+    pub fn shares(&self, slot: Slot) -> Quantity {
+        self.listings[slot.0].shares
     }
 
     /// The account as the broker shows it.
     pub fn account(&self) -> Account {
-        let held = self.listings.iter().filter(|listing| !listing.position.quantity().is_zero());
+        let held = self.listings.iter().filter(|listing| !listing.shares.is_zero());
         let holdings: Vec<Holding> = held
             .map(|listing| Holding {
                 symbol: listing.symbol,
-                quantity: listing.position.quantity(),
-                available: listing.position.quantity(),
-                average_price: listing.position.average_price(),
+                quantity: listing.shares,
+                available: listing.shares,
+                average_price: None,
             })
             .collect();
         let equity = self.cash + self.listings.iter().map(Listing::worth).sum();
@@ -238,8 +238,8 @@ impl Connector {
     fn meet(&mut self, slot: Slot, order: &Working, at: Timestamp) -> Met {
         let key = order.key;
         let listing = &mut self.listings[slot.0];
-        let Some(level) = listing.matcher.opposite(order.side).filter(|level| level.size.is_positive())
-        else {
+        let is_met = |level: &Level| level.size.is_positive() && reaches(order, level.price);
+        let Some(level) = listing.matcher.opposite(order.side).filter(is_met) else {
             return Met { key, at, end: MetEnd::Canceled };
         };
         let quantity = level.size.min(order.remaining);
@@ -263,15 +263,18 @@ impl Connector {
         };
         self.cash -= fee;
         self.fees += fee;
-        let position = &mut self.listings[slot.0].position;
-        let was_short = is_short(position);
-        position.fill(side, quantity, money);
-        self.shorts = self.shorts + usize::from(is_short(position)) - usize::from(was_short);
+        let shares = &mut self.listings[slot.0].shares;
+        let was_short = shares.is_negative();
+        *shares += match side {
+            Side::Buy => quantity,
+            Side::Sell => -quantity,
+        };
+        self.shorts = self.shorts + usize::from(shares.is_negative()) - usize::from(was_short);
     }
 
     /// What the account lacks to carry the position that such a fill opens; nothing is asked of one that only closes.
     fn missing(&self, slot: Slot, side: Side, quantity: Quantity, price: Price, fee: Money) -> Option<Money> {
-        let held = self.listings[slot.0].position.quantity();
+        let held = self.listings[slot.0].shares;
         let (after, paid) = match side {
             Side::Buy => (held + quantity, price * quantity),
             Side::Sell => (held - quantity, -(price * quantity)),
@@ -298,15 +301,19 @@ impl Connector {
 
 impl Listing {
     fn worth(&self) -> Money {
-        if self.position.quantity().is_zero() {
+        if self.shares.is_zero() {
             return Money::ZERO;
         }
-        Price::from_seen(self.last).map_or(Money::ZERO, |price| self.position.value(price))
+        Price::from_seen(self.last).map_or(Money::ZERO, |price| price * self.shares)
     }
 }
 
-fn is_short(position: &Position) -> bool {
-    position.quantity() < Quantity::ZERO
+fn reaches(order: &Working, price: Price) -> bool {
+    match (order.order_type, order.side) {
+        (OrderType::Market, _) => true,
+        (OrderType::Limit(limit), Side::Buy) => price <= limit,
+        (OrderType::Limit(limit), Side::Sell) => price >= limit,
+    }
 }
 
 fn is_same_way(before: Quantity, after: Quantity) -> bool {
@@ -335,11 +342,11 @@ fn levels(terms: &Terms, event: &MarketEvent) -> Option<(Option<Level>, Option<L
             (bar.close, bar.close, volume(terms, bar.volume))
         }
     };
-    let level = |side: Side, price: f64, size: Quantity| {
-        let price = Price::from_seen(price).ok()?;
-        Some(Level { price: slipped(terms, side, price)?, size })
-    };
-    Some((level(Side::Sell, bid, sizes.0), level(Side::Buy, ask, sizes.1)))
+    let seller = Price::from_seen(bid).ok();
+    let is_one_price = bid.to_bits() == ask.to_bits();
+    let buyer = if is_one_price { seller } else { Price::from_seen(ask).ok() };
+    let level = |side, price: Option<Price>, size| Some(Level { price: slipped(terms, side, price?)?, size });
+    Some((level(Side::Sell, seller, sizes.0), level(Side::Buy, buyer, sizes.1)))
 }
 
 fn quote_sizes(quote: &Quote) -> (Quantity, Quantity) {
@@ -357,7 +364,7 @@ fn volume(terms: &Terms, volume: f64) -> (Quantity, Quantity) {
 }
 
 /// More shares than there are.
-const UNBOUNDED: Decimal = Decimal::from_parts(u32::MAX, u32::MAX, 0, false, 0);
+const UNBOUNDED: Decimal = Decimal::from_parts(u32::MAX, 1 << 16, 0, false, 0);
 
 fn slipped(terms: &Terms, side: Side, price: Price) -> Option<Price> {
     if terms.slippage.is_zero() {

@@ -118,10 +118,10 @@ impl Marks {
 
     /// The data have ended.
     pub(super) fn finish(&mut self, portfolio: &mut Portfolio) {
-        self.live.extremes.equity_high = self.live.high;
-        if !self.taken.is_empty() {
-            self.mark(self.last_at, portfolio);
+        if let Some(boundary) = self.boundary {
+            self.mark(self.stamp(self.last_at, boundary), portfolio);
         }
+        self.live.extremes.equity_high = self.live.high;
     }
 
     pub(super) fn take_breaches(&mut self) -> Vec<String> {
@@ -134,14 +134,24 @@ impl Marks {
 
     #[cold]
     fn cross(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
-        match self.boundary {
-            None => self.mark(at, portfolio),
-            Some(boundary) => self.mark(self.last_at.min(boundary - BEFORE_MIDNIGHT), portfolio),
+        let next = end_of(self.period, at);
+        let stamp = match self.boundary.replace(next) {
+            None => self.stamp(at, next),
+            Some(boundary) => self.stamp(self.last_at, boundary),
+        };
+        self.mark(stamp, portfolio);
+    }
+
+    /// What a mark at `at` is dated, in the period that ends with `boundary`.
+    fn stamp(&self, at: Timestamp, boundary: Timestamp) -> Timestamp {
+        match self.period {
+            Period::Day => at.min(boundary - BEFORE_MIDNIGHT),
+            Period::Span(_) => at,
         }
-        self.boundary = Some(end_of(self.period, at));
     }
 
     fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+        self.end(portfolio); // What was filled at the last event's close is not reckoned yet.
         let statement = portfolio.statement();
         let (mut net, mut gross) = (0.0, 0.0);
         for (symbol, position) in &statement.positions {
@@ -157,25 +167,23 @@ impl Marks {
         }
         portfolio.mark_books();
         if self.breaches.len() < BREACHES_MAX {
-            self.check(at, statement.cash, statement.equity, portfolio);
+            self.check(at, statement.equity, portfolio);
         }
     }
 
     /// Equity must be cash plus positions, and what was earned: by the desk's books and by the broker's.
-    fn check(&mut self, at: Timestamp, cash: Money, equity: Money, portfolio: &Portfolio) {
+    fn check(&mut self, at: Timestamp, equity: Money, portfolio: &Portfolio) {
         let account = portfolio.connector.account();
         self.breaches
             .extend(portfolio.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
-        let mut worth = cash;
-        let mut earned = self.start_cash - portfolio.connector.fees();
+        let earned = self.start_cash + portfolio.desk.earned() - portfolio.connector.fees();
+        let mut worth = portfolio.connector.cash();
         for slot in portfolio.prices.slots() {
-            let position = portfolio.connector.position(slot);
-            earned += position.realised();
-            if !position.quantity().is_zero()
+            let shares = portfolio.connector.shares(slot);
+            if !shares.is_zero()
                 && let Ok(price) = Price::from_seen(portfolio.prices.price(slot))
             {
-                worth += position.value(price);
-                earned += position.open_profit(price);
+                worth += price * shares;
             }
         }
         for (what, sum) in
@@ -193,7 +201,7 @@ impl Live {
         self.cash = portfolio.connector.cash().to_seen();
         self.value = 0.0;
         for (place, (shares, last)) in self.held.iter_mut().enumerate() {
-            *shares = portfolio.connector.position(Slot(place)).quantity().to_seen();
+            *shares = portfolio.connector.shares(Slot(place)).to_seen();
             if *shares != 0.0 && !last.is_nan() {
                 self.value += *shares * *last;
             }

@@ -16,6 +16,7 @@ mod run_strategies;
 pub mod send;
 pub mod signals;
 pub mod strategy;
+pub mod sweep;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -80,6 +81,7 @@ enum Command {
     Run(Box<run::Args>),
     Backtest(backtest::Args),
     Parity(parity::Args),
+    Sweep(sweep::Args),
     Demo(demo::Args),
     Exchange(exchange::Args),
     Signals(signals::Args),
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.global),
         Command::Backtest(args) => backtest::run(&args, &cli.global),
         Command::Parity(args) => parity::run(&args, &cli.global),
+        Command::Sweep(args) => sweep::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),

@@ -3,7 +3,7 @@
 //! Each session has a folder beside the recorded events, `session-20261120T143000.000000Z`, with the manifest and the
 //! scripts as they were run, `session.json`, `outcomes-YYYY-MM-DD.csv` and, unless it crashed, `end.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::account::Account;
 use crate::account::Holding;
 use crate::clock::Timestamp;
 use crate::desk::Rules;
-use crate::market::Quote;
+use crate::market::{MarketEvent, Quote};
 use crate::outcome::Outcome;
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity, Weight};
@@ -82,6 +82,8 @@ pub struct Recorded {
     pub end: Option<SessionEnd>,
     /// What became of its signals, in the order in which they were settled.
     pub outcomes: Vec<Outcome>,
+    /// Of what kinds the events of an instant were, in the order in which they came, where it is not the files' order.
+    pub order: HashMap<Timestamp, String>,
 }
 
 impl Session {
@@ -128,7 +130,18 @@ pub fn read(folder: &Path) -> Result<Recorded, HistoryError> {
     for path in days {
         outcomes::read(&path, &mut settled)?;
     }
-    Ok(Recorded { folder: folder.to_owned(), session, end: read_json(&folder.join(END))?, outcomes: settled })
+    let (end, order) = (read_json(&folder.join(END))?, read_order(&folder.join(ORDER))?);
+    Ok(Recorded { folder: folder.to_owned(), session, end, outcomes: settled, order })
+}
+
+/// What stands for an event's kind where the order of one instant is written down.
+pub fn kind_letter(event: &MarketEvent) -> char {
+    match event {
+        MarketEvent::Quote { .. } => 'q',
+        MarketEvent::Trade { .. } => 't',
+        MarketEvent::Bar { .. } => 'b',
+        MarketEvent::Number { .. } => 'n',
+    }
 }
 
 /// Writes one session down while it runs.
@@ -137,12 +150,19 @@ pub struct SessionRecorder {
     folder: PathBuf,
     open: Option<(NaiveDate, PathBuf, BufWriter<File>)>,
     line: String,
+    /// The last event's instant, and of what kinds its events were so far.
+    instant: (Timestamp, String),
+    order: Option<BufWriter<File>>,
 }
 
+/// The files' order at one instant.
+const FILES_ORDER: &str = "qtbn";
 const PREFIX: &str = "session-";
 const START: &str = "session.json";
 const END: &str = "end.json";
 const OUTCOMES: &str = "outcomes-";
+const ORDER: &str = "order.csv";
+const ORDER_HEADER: &str = "time,kinds";
 
 impl SessionRecorder {
     /// Makes the session's folder; `files` are kept in it by name: the manifest and the scripts as they were run.
@@ -162,7 +182,20 @@ impl SessionRecorder {
             fs::write(&path, text).map_err(HistoryError::io(&path))?;
         }
         write_json(&folder.join(START), session)?;
-        Ok(Self { folder, open: None, line: String::new() })
+        let instant = (Timestamp::default(), String::new());
+        Ok(Self { folder, open: None, line: String::new(), instant, order: None })
+    }
+
+    /// Notes that an event came: files of one kind each cannot say in what order those of one instant did.
+    ///
+    /// # Errors
+    /// The order of one instant is lost.
+    pub fn note(&mut self, event: &MarketEvent) -> Result<(), HistoryError> {
+        let at = event.known_at();
+        let ended = if at == self.instant.0 { Ok(()) } else { self.end_instant() };
+        self.instant.0 = at;
+        self.instant.1.push(kind_letter(event));
+        ended
     }
 
     /// Adds what became of one signal; it is safe after the next [`SessionRecorder::flush`].
@@ -188,6 +221,9 @@ impl SessionRecorder {
     /// # Errors
     /// Lines since the last flush may be lost.
     pub fn flush(&mut self) -> Result<(), HistoryError> {
+        if let Some(order) = &mut self.order {
+            order.flush().map_err(HistoryError::io(self.folder.join(ORDER)))?;
+        }
         let Some((_, path, lines)) = &mut self.open else { return Ok(()) };
         let flushed = lines.flush().map_err(HistoryError::io(path.as_path()));
         self.keep(flushed)
@@ -198,8 +234,27 @@ impl SessionRecorder {
     /// # Errors
     /// A file that cannot be written: then the session looks like one that crashed.
     pub fn end(mut self, end: &SessionEnd) -> Result<(), HistoryError> {
+        self.end_instant()?;
         self.flush()?;
         write_json(&self.folder.join(END), end)
+    }
+
+    fn end_instant(&mut self) -> Result<(), HistoryError> {
+        let (at, kinds) = &mut self.instant;
+        if !kinds.chars().is_sorted_by_key(|kind| FILES_ORDER.find(kind)) {
+            let path = self.folder.join(ORDER);
+            let mut write = || -> std::io::Result<()> {
+                if self.order.is_none() {
+                    let mut file = BufWriter::new(File::create(&path)?);
+                    writeln!(file, "{ORDER_HEADER}")?;
+                    self.order = Some(file);
+                }
+                self.order.as_mut().map_or(Ok(()), |order| writeln!(order, "{at},{kinds}"))
+            };
+            write().map_err(HistoryError::io(&path))?;
+        }
+        kinds.clear();
+        Ok(())
     }
 
     fn keep(&mut self, result: Result<(), HistoryError>) -> Result<(), HistoryError> {
@@ -208,6 +263,27 @@ impl SessionRecorder {
         }
         result
     }
+}
+
+fn read_order(path: &Path) -> Result<HashMap<Timestamp, String>, HistoryError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(HistoryError::io(path)(error)),
+    };
+    let mut order: HashMap<Timestamp, String> = HashMap::new();
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        // The header, and a last line that a crash tore.
+        let Some(line) = line.strip_suffix('\n').filter(|_| number > 1) else { continue };
+        let (time, kinds) = line.split_once(',').unwrap_or((line, ""));
+        let time = Timestamp::parse_rfc3339(time).map_err(|error| HistoryError::Line {
+            path: path.to_owned(),
+            line: number,
+            fault: error.to_string(),
+        })?;
+        order.entry(time).or_default().push_str(kinds);
+    }
+    Ok(order)
 }
 
 /// A day may be opened twice, when late outcomes come: what is there is gone on with.

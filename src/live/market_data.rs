@@ -213,6 +213,7 @@ impl LoggedRecording {
             match event {
                 Ok(event) => {
                     recording.write(&event);
+                    log.note(&event);
                     let now = clock.now();
                     if now.since(flushed) < FLUSH_EVERY && flushed <= now {
                         continue;

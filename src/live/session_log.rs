@@ -10,6 +10,7 @@ use crate::broker::Survey;
 use crate::clock::Timestamp;
 use crate::history::HistoryError;
 use crate::history::session::{Session, SessionEnd, SessionRecorder};
+use crate::market::MarketEvent;
 use crate::outcome::Outcome;
 use crate::symbol::Symbol;
 use crate::units::Weight;
@@ -58,6 +59,13 @@ impl SessionLog {
         let (sender, outcomes) = bounded(OUTCOME_QUEUE_LEN);
         let log = Self { recorder, outcomes, written: 0, failed: 0, failing: false };
         Ok((OutcomeTap { sender, dropped: AtomicU64::new(0) }, log))
+    }
+
+    /// Notes that an event came.
+    pub(super) fn note(&mut self, event: &MarketEvent) {
+        if let Err(error) = self.recorder.note(event) {
+            tracing::error!(%error, "the order of events of one instant is not recorded");
+        }
     }
 
     /// Writes what was told so far.

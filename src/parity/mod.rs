@@ -1,5 +1,6 @@
 //! A recorded session replayed through the backtest and compared order by order, with a reason for each difference.
 
+mod arrival;
 mod balance;
 mod explain;
 mod flights;
@@ -197,6 +198,7 @@ pub fn compare(
         session: &recorded.session,
         manifest: &manifest,
         events,
+        order: recorded.order.clone(),
         first,
         last,
         last_quotes: watcher.last(),

@@ -64,26 +64,37 @@ impl fmt::Display for Field {
 /// Second steps of a flip, and signals of timers, are called by the wall clock: they are found by their neighbourhood.
 const NEIGHBOURHOOD: Duration = Duration::from_secs(5);
 
-/// Pairs all orders; first by their ids, then what is left of each strategy, symbol and side in order of time.
+type Key = (String, String, Symbol, &'static str);
+
+/// What makes a signal the same one: the entry it came by, or its strategy, event and strength. The number that a
+/// strategy's id ends in is none of it: a second step may come between at the same instant.
+fn key(order: &Order) -> Key {
+    let what = if order.strategy.is_empty() {
+        order.id.clone()
+    } else {
+        format!("{} {:?}", order.at.nanos(), order.strength)
+    };
+    (order.strategy.clone(), what, order.symbol, order.side.as_str())
+}
+
+/// Pairs all orders; first by what they are, then what is left of each strategy, symbol and side in order of time.
 /// `spans` are the strategies' intervals, where they have one.
 pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Duration>) -> Vec<Pair> {
-    let mut by_id: HashMap<(String, String), Vec<Order>> = HashMap::new();
-    let mut ids: HashSet<(&str, &str)> = HashSet::new();
-    for found in live {
-        ids.insert((&found.order.strategy, &found.order.id));
-    }
+    let keys: HashSet<Key> = live.iter().map(|live| key(&live.order)).collect();
+    let mut by_key: HashMap<Key, Vec<Order>> = HashMap::new();
     let mut left: HashMap<(String, Symbol, &str), Vec<Order>> = HashMap::new();
     for order in replay.into_iter().rev() {
-        if ids.contains(&(order.strategy.as_str(), order.id.as_str())) {
-            by_id.entry((order.strategy.clone(), order.id.clone())).or_default().push(order);
+        let own = key(&order);
+        if keys.contains(&own) {
+            by_key.entry(own).or_default().push(order); // The latest first.
         } else {
             let key = (order.strategy.clone(), order.symbol, order.side.as_str());
-            left.entry(key).or_default().push(order); // The latest first.
+            left.entry(key).or_default().push(order);
         }
     }
     let mut pairs = Vec::with_capacity(live.len());
     for (place, Live { order, .. }) in live.iter().enumerate() {
-        if let Some(found) = by_id.get_mut(&(order.strategy.clone(), order.id.clone())).and_then(Vec::pop) {
+        if let Some(found) = by_key.get_mut(&key(order)).and_then(Vec::pop) {
             pairs.push(Pair::Both(place, Box::new(found)));
             continue;
         }
@@ -98,7 +109,7 @@ pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Du
         });
         pairs.push(found.map_or(Pair::Live(place), |found| Pair::Both(place, Box::new(found))));
     }
-    let left = left.into_values().chain(by_id.into_values()).flatten();
+    let left = left.into_values().chain(by_key.into_values()).flatten();
     pairs.extend(left.map(|order| Pair::Replay(Box::new(order))));
     pairs.sort_by_cached_key(|pair| {
         let order = pair.any(live);

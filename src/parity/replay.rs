@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ParityError;
+use super::arrival::InArrival;
 use super::order::Live;
 use crate::backtest::record::Record;
 use crate::backtest::{Progress, Setup, StrategySetup, run};
@@ -30,6 +31,8 @@ pub(super) struct Replay<'a> {
     pub(super) manifest: &'a Manifest,
     /// The recorded events.
     pub(super) events: data::Spec,
+    /// How the kinds of one instant were mixed.
+    pub(super) order: HashMap<Timestamp, String>,
     /// When the first of them was known.
     pub(super) first: Timestamp,
     /// When the last of them was known.
@@ -125,7 +128,10 @@ impl Replay<'_> {
         let once = |name: &str, events: Vec<MarketEvent>| -> NamedSource {
             (name.to_owned(), Box::new(Once(Some(events).filter(|events| !events.is_empty()))))
         };
-        let recorded = ("recorded".to_owned(), data::open(&self.events)?);
+        let recorded = (
+            "recorded".to_owned(),
+            Box::new(InArrival::new(data::open(&self.events)?, self.order.clone())) as Box<dyn Source>,
+        );
         Ok(vec![once("start", known), recorded, once("end", last), once("signals", signals.collect())])
     }
 }

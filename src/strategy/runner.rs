@@ -75,6 +75,13 @@ impl Runner {
         self
     }
 
+    /// Puts something between the strategy and its runner.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: impl FnOnce(Box<dyn Strategy>) -> Box<dyn Strategy>) -> Self {
+        self.strategy = wrap(self.strategy);
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

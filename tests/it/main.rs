@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod backtest;
 mod data;
 mod download;
 mod engine;
@@ -26,3 +27,4 @@ mod run_strategies;
 mod signals;
 mod stats;
 mod strategy;
+mod sweep;

@@ -7,6 +7,7 @@ mod execution;
 mod explain;
 mod html;
 mod page;
+pub mod sheet;
 mod tables;
 mod thin;
 

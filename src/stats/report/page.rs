@@ -17,15 +17,7 @@ const SCRIPT: &str = include_str!("sort.js");
 pub(super) fn page(record: &Record, statistics: &Statistics, about: &About) -> String {
     let title = if about.title.is_empty() { &record.name } else { &about.title };
     let title = escape(if title.is_empty() { "Backtest" } else { title });
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n",
-        inks()
-    );
+    let mut html = String::new();
     header(&mut html, &title, record, statistics);
     if record.interrupted {
         html.push_str(
@@ -39,8 +31,21 @@ pub(super) fn page(record: &Record, statistics: &Statistics, about: &About) -> S
     html.push_str(&charts(record, statistics));
     html.push_str(&tables::all(record, statistics));
     html.push_str(&made(record, about));
-    let _ = write!(html, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
-    html
+    frame(&title, &html)
+}
+
+/// The file around the body of a page: its head, its style sheet, its script. The title is HTML.
+pub(super) fn frame(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n{body}</main>\n<script>\n{SCRIPT}</script>\n\
+         </body>\n</html>\n",
+        inks()
+    )
 }
 
 /// A class for each colour of the drawings, for lines and for areas.
