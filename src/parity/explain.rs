@@ -41,7 +41,7 @@ pub(super) fn explain(
     };
     let mut changed: HashSet<&str> = HashSet::new();
     let mut differences = Vec::new();
-    let flights = Flights::of(live);
+    let flights = Flights::of(live, pairs);
     for pair in pairs {
         let fields = pair.differences(live);
         if fields.is_empty() {
