@@ -232,7 +232,7 @@ fn recorded_text(recorded: &Recorded) -> String {
     let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
     let outcomes_lost = lost(*outcomes_lost, "outcomes lost");
     let directory = directory.display();
-    format!("{events} market events{dropped}{failed} and {outcomes} outcomes{outcomes_lost} in {directory}")
+    format!("{events} market events in {directory}{dropped}{failed}; {outcomes} outcomes{outcomes_lost}")
 }
 
 fn percentiles_text(histogram: &Histogram<u64>) -> String {
