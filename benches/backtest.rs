@@ -187,6 +187,7 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
     Ok(Setup {
         name: "bench".to_owned(),
         cash,
+        holdings: Vec::new(),
         terms: Terms { fill, ..Terms::default() },
         rules: Rules { limits, cash_buffer: Weight::percent(2), ..Rules::default() },
         weights: vec![(symbol, Weight::ONE)],

@@ -1,10 +1,12 @@
 //! Money and holdings, as the broker sees them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
 /// One holding, as the broker sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     /// What.
     pub symbol: Symbol,

@@ -48,5 +48,6 @@ pub mod control;
 pub mod engine;
 pub mod backtest;
 pub mod stats;
+pub mod parity;
 pub mod sweep;
 pub mod cli;

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
 
 /// The best bid and ask; 0 stands for "nobody quotes this side".
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quote {
     /// When the market showed it.
     pub at: Timestamp,

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::market::Quote;
 use crate::order::{ClientOrderId, OrderId, Side};
-use crate::signal::EntryId;
+use crate::signal::{EntryId, Signal};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
 
@@ -62,8 +63,21 @@ impl OutcomeKind {
     }
 }
 
+/// What a signal asked for, and what was decided on: for whoever wants to decide once more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// As it was read.
+    pub signal: Signal,
+    /// When the desk decided; `None` when it never did.
+    pub at: Option<Timestamp>,
+    /// The quote that the desk saw then.
+    pub quote: Option<Quote>,
+    /// The order's limit, where it had one.
+    pub limit: Option<Price>,
+}
+
 /// One entry of the outcomes stream; absent values are not written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The signal's entry id.
     pub signal: EntryId,
@@ -93,6 +107,8 @@ pub struct Outcome {
     pub submitted_at: Option<Timestamp>,
     /// When the end was known.
     pub final_at: Option<Timestamp>,
+    /// What led to it, where there was a signal; not part of the stream's entry.
+    pub decision: Option<Box<Decision>>,
 }
 
 impl Outcome {
@@ -113,6 +129,7 @@ impl Outcome {
             received_at: None,
             submitted_at: None,
             final_at: None,
+            decision: None,
         }
     }
 

@@ -11,8 +11,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::desk::MarketView;
 use crate::gate::Place;
 use crate::inbox::Settlement;
-use crate::order::{ClientOrderId, OrderReport};
-use crate::outcome::{Outcome, OutcomeKind};
+use crate::market::{Board, Quote};
+use crate::order::{ClientOrderId, OrderReport, OrderType};
+use crate::outcome::{Decision, Outcome, OutcomeKind};
 use crate::prices::PriceCache;
 use crate::risk::{Limits, Refusal};
 use crate::shared_desk::SharedDesk;
@@ -96,6 +97,13 @@ impl GiveUp {
     }
 }
 
+/// What the desk saw when it decided.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sight {
+    at: Option<Timestamp>,
+    quote: Option<Quote>,
+}
+
 /// The longest a worker waits without looking whether it should give up.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -125,7 +133,8 @@ fn handle<V: Venue>(floor: &Floor<'_, V>, broker: &mut V::Broker, job: &Job) -> 
     let stale_at = floor.limits.stale_at(&job.signal);
     let (id, now) = (job.client_order_id.clone(), floor.clock.now());
     let mut task = OrderTask::new(id, job.entry.deliveries, stale_at, floor.patience.clone(), now);
-    let ended = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, &mut task)));
+    let mut sight = Sight::default();
+    let ended = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, &mut task, &mut sight)));
     let ending = match ended {
         Ok(ending) => {
             let unknown_to_books = task.is_adopted() || task.report().is_some_and(has_no_price);
@@ -140,7 +149,7 @@ fn handle<V: Venue>(floor: &Floor<'_, V>, broker: &mut V::Broker, job: &Job) -> 
         }
     };
     broker.forget(&job.client_order_id);
-    ending.map(|ending| settlement(job, &task, ending, floor.clock.now()))
+    ending.map(|ending| settlement(job, &task, ending, sight, floor.clock.now()))
 }
 
 fn step_until_done<V: Venue>(
@@ -148,6 +157,7 @@ fn step_until_done<V: Venue>(
     broker: &mut V::Broker,
     job: &Job,
     task: &mut OrderTask,
+    sight: &mut Sight,
 ) -> Option<Ending> {
     let id = &job.client_order_id;
     loop {
@@ -163,7 +173,7 @@ fn step_until_done<V: Venue>(
         let reply = match step {
             Step::Decide => {
                 if job.place.wait(GLANCE) {
-                    decide(floor, job, task);
+                    *sight = decide(floor, job, task);
                 }
                 continue;
             }
@@ -184,11 +194,12 @@ fn step_until_done<V: Venue>(
     }
 }
 
-fn decide<V: Venue>(floor: &Floor<'_, V>, job: &Job, task: &mut OrderTask) {
+fn decide<V: Venue>(floor: &Floor<'_, V>, job: &Job, task: &mut OrderTask) -> Sight {
     let snapshots = floor.prices.snapshots();
     let market = MarketView { board: &*snapshots, session: floor.prices.session() };
     let now = floor.clock.now();
     task.decided(floor.desk.decide(&job.signal, &job.client_order_id, market, now), now);
+    Sight { at: Some(now), quote: snapshots.snapshot(job.signal.symbol).and_then(|seen| seen.quote) }
 }
 
 /// A panic before anything was sent refuses the signal; afterwards the order is looked for, never sent again.
@@ -208,7 +219,8 @@ fn after_panic<V: Venue>(
         return Some(Ending::Outcome { kind: OutcomeKind::Refused, reason });
     }
     *task = OrderTask::find_only(job.client_order_id.clone(), floor.patience.clone(), floor.clock.now());
-    let ending = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task)));
+    let ending =
+        catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task, &mut Sight::default())));
     floor.desk.finish(&job.signal.id, true);
     // Left pending it would be held by this process, which is not given it again.
     ending.unwrap_or_else(|_| {
@@ -222,7 +234,7 @@ fn has_no_price(report: &OrderReport) -> bool {
     report.filled.is_positive() && report.average_price.is_none()
 }
 
-fn settlement(job: &Job, task: &OrderTask, ending: Ending, now: Timestamp) -> Settlement {
+fn settlement(job: &Job, task: &OrderTask, ending: Ending, sight: Sight, now: Timestamp) -> Settlement {
     let (kind, reason) = match ending {
         Ending::Outcome { kind, reason } => (kind, reason),
         Ending::Poison(reason) => return Settlement::Dead { entry: job.entry.clone(), reason },
@@ -257,6 +269,15 @@ fn settlement(job: &Job, task: &OrderTask, ending: Ending, now: Timestamp) -> Se
         received_at: Some(job.received_at),
         submitted_at: task.submitted_at(),
         final_at: Some(now),
+        decision: Some(Box::new(Decision {
+            signal: job.signal.clone(),
+            at: sight.at,
+            quote: sight.quote,
+            limit: task.approved().and_then(|approved| match approved.request().order_type {
+                OrderType::Market => None,
+                OrderType::Limit(limit) => Some(limit),
+            }),
+        })),
     })
 }
 

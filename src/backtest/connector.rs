@@ -94,6 +94,14 @@ impl Connector {
         self.listings.push(Listing { symbol, matcher, shares, queue, shown: None, last: f64::NAN });
     }
 
+    /// Puts shares into the account that are there before the first order; negative for a short position.
+    pub fn hold(&mut self, slot: Slot, shares: Quantity) {
+        if shares.is_negative() {
+            self.shorts.push(slot);
+        }
+        self.listings[slot.0].shares = shares;
+    }
+
     /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
     pub fn submit(&mut self, slot: Slot, order: Working, now: Timestamp) -> Option<Met> {
         let at = now + self.terms.latency;

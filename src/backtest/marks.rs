@@ -88,7 +88,8 @@ impl Marks {
     pub(super) fn moved(&mut self, slot: Slot, price: f64, source: usize) {
         let (shares, last) = &mut self.live.held[slot.0];
         if *shares != 0.0 {
-            self.live.value += *shares * (price - *last);
+            // What is held at the start may have no price yet.
+            self.live.value += *shares * if last.is_nan() { price } else { price - *last };
         }
         *last = price;
         if self.benchmark == Some(source) {
@@ -213,7 +214,7 @@ impl Live {
 
     /// Adds up anew, so that rounding does not add up.
     fn add_up(&mut self) {
-        let held = self.held.iter().filter(|(shares, _)| *shares != 0.0);
+        let held = self.held.iter().filter(|(shares, last)| *shares != 0.0 && !last.is_nan());
         self.value = held.map(|(shares, last)| shares * last).sum();
     }
 }

@@ -8,7 +8,7 @@ use super::marks::Marks;
 use super::portfolio::Portfolio;
 use super::queue::{Queue, Stretch};
 use super::record::{End, Record};
-use crate::account::Account;
+use crate::account::{Account, Holding};
 use crate::broker::simulated::Terms;
 use crate::clock::Timestamp;
 use crate::data::{Chunk, DataError, Source};
@@ -26,6 +26,8 @@ pub struct Setup {
     pub name: String,
     /// What the account starts with.
     pub cash: Money,
+    /// What it holds at the start, known before the first event.
+    pub holdings: Vec<Holding>,
     /// How orders fill.
     pub terms: Terms,
     /// How the desk sizes, and what it refuses.
@@ -81,15 +83,24 @@ const GLANCE_EVENTS: u64 = 1 << 16;
 pub fn run(setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Record, DataError> {
     let (names, sources): (Vec<String>, Vec<Box<dyn Source>>) = setup.sources.into_iter().unzip();
     let listeners = Listeners::of(&setup.strategies, names.len());
-    let account =
-        Account { cash: setup.cash, buying_power: setup.cash, equity: setup.cash, ..Account::default() };
+    let account = Account {
+        cash: setup.cash,
+        buying_power: setup.cash,
+        equity: setup.cash,
+        holdings: setup.holdings.clone(),
+        ..Account::default()
+    };
     let desk = Desk::new(setup.rules, setup.weights, &account, &Prices::default());
     let words = Connector::words(&setup.terms);
     let connector = Connector::new(setup.terms, setup.cash);
     let portfolio = Portfolio::new(desk, connector, setup.strategies, setup.combine, setup.cash);
-    let marks = Marks::new(setup.period, setup.cash, setup.benchmark);
+    let paid = |held: &Holding| held.average_price.map_or(Money::ZERO, |price| price * held.quantity);
+    let invested = setup.cash + setup.holdings.iter().map(paid).sum();
+    let marks = Marks::new(setup.period, invested, setup.benchmark);
     let slots = vec![None; names.len()];
     let mut run = Run { portfolio, marks, listeners, slots, met: Vec::new(), events: 0 };
+    run.portfolio.hold(&setup.holdings);
+    run.marks.list(setup.holdings.len());
 
     let mut queue = Queue::new(sources)?;
     let mut interrupted = false;

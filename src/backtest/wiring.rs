@@ -74,6 +74,7 @@ pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringErr
     Ok(Setup {
         name: manifest.name.clone().unwrap_or_else(|| "backtest".to_owned()),
         cash,
+        holdings: Vec::new(),
         terms: manifest.broker.terms(),
         rules: Rules { cash_buffer, limits, ..Rules::default() },
         weights: weights(manifest)?,

@@ -124,6 +124,7 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         feed_source: FeedSource::default(),
         record: None,
         record_format: RecordFormat::default(),
+        record_files: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::data::alpaca::DownloadError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
 use crate::manifest::ManifestError;
+use crate::parity::ParityError;
 use crate::state_dir::StateDirError;
 
 /// Why the process ends; the numbers are part of the interface.
@@ -83,10 +84,10 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         return of_inbox(error);
     }
     if let Some(error) = error.downcast_ref::<ManifestError>() {
-        return match error {
-            ManifestError::NotFound(_) => Exit::NotFound,
-            ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
-        };
+        return of_manifest(error);
+    }
+    if let Some(error) = error.downcast_ref::<ParityError>() {
+        return of_parity(error);
     }
     if let Some(error) = error.downcast_ref::<DataError>() {
         return of_data(error);
@@ -135,6 +136,25 @@ fn of_download(error: &DownloadError) -> Exit {
         DownloadError::Broker(error) => of_broker(error),
         DownloadError::Stopped => Exit::Success,
         DownloadError::Disorder { .. } | DownloadError::Io { .. } => Exit::Unexpected,
+    }
+}
+
+fn of_manifest(error: &ManifestError) -> Exit {
+    match error {
+        ManifestError::NotFound(_) => Exit::NotFound,
+        ManifestError::Unreadable { .. } | ManifestError::Invalid(_) => Exit::Invalid,
+    }
+}
+
+fn of_parity(error: &ParityError) -> Exit {
+    match error {
+        ParityError::NotFound(_)
+        | ParityError::NoSession(_)
+        | ParityError::NoSuchSession { .. }
+        | ParityError::NoOutcome(_) => Exit::NotFound,
+        ParityError::NoSymbols | ParityError::Strategy { .. } | ParityError::History(_) => Exit::Invalid,
+        ParityError::Manifest(error) => of_manifest(error),
+        ParityError::Data(error) => of_data(error),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod exchange;
 pub mod exit;
 pub mod interrupt;
+pub mod parity;
 pub mod rate_limit;
 pub mod progress;
 pub mod run;
@@ -79,6 +80,7 @@ pub enum LogFormat {
 enum Command {
     Run(Box<run::Args>),
     Backtest(backtest::Args),
+    Parity(parity::Args),
     Sweep(sweep::Args),
     Demo(demo::Args),
     Exchange(exchange::Args),
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
         Command::Backtest(args) => backtest::run(&args, &cli.global),
+        Command::Parity(args) => parity::run(&args, &cli.global),
         Command::Sweep(args) => sweep::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Exchange(args) => exchange::run(args, &cli.global),

@@ -1,11 +1,13 @@
 //! `bot run`: the live pool from flags, environment and manifest, in that order.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -21,18 +23,19 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::feed::Feed;
-use crate::history::RecordFormat;
+use crate::history::{RecordFormat, session};
 use crate::host::Status;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::redis::check_key;
-use crate::manifest::{BrokerKind, Manifest, defaults};
+use crate::manifest::{BrokerKind, Document, Manifest, ManifestError, StrategySource, defaults};
 use crate::risk::Limits;
 use crate::signal::EntryId;
 use crate::sizing::{SellRule, SizeRule};
 use crate::state_dir::StateDir;
+use crate::strategy::script::FILE_SUFFIX;
 use crate::symbol::Symbol;
 use crate::task::Patience;
 use crate::units::{Money, Price};
@@ -121,7 +124,7 @@ pub struct Args {
     /// Fail at once when Redis or the broker cannot be reached at start-up
     #[arg(long)]
     no_wait: bool,
-    /// Records quotes, trades and minute bars, one file per kind and day
+    /// Records quotes, trades and minute bars, one file per kind and day, and the session itself for `bot parity`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// What recorded files are kept in: CSV, or Parquet, which CSV files are turned into when the run ends
@@ -170,6 +173,9 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let state = StateDir::open(&args.state)?;
     let redis = redis_config(args, &manifest, &state);
     let mut config = config(args, &manifest, &state, &redis.stream);
+    if let Some(place) = &args.record {
+        config.record_files = record_files(args, &manifest, place)?;
+    }
     let strategies = Strategies::start(&manifest, &redis, &mut config, &clock, &args.state)?;
     let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
     let ended = if let Some(venue) = alpaca {
@@ -311,7 +317,22 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
             RecordAs::Csv => RecordFormat::Csv,
             RecordAs::Parquet => RecordFormat::Parquet,
         },
+        record_files: Vec::new(),
     }
+}
+
+/// What is run, so that it can be replayed: the manifest without its secrets, and the text of each script.
+fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let Some(path) = &args.manifest else { return Ok(Vec::new()) };
+    let text = Document::open(path)?.resolved(&[], &place.join("session")).map_err(ManifestError::from)?;
+    let mut files = vec![(session::MANIFEST.to_owned(), text)];
+    for section in &manifest.strategies {
+        if let StrategySource::Script(path) = &section.source {
+            let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+            files.push((format!("{}{FILE_SUFFIX}", section.name), text));
+        }
+    }
+    Ok(files)
 }
 
 /// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.

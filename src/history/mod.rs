@@ -6,10 +6,13 @@
 
 mod file;
 mod lines;
+mod outcomes;
 mod parquet;
 mod reader;
 mod recorder;
 mod row;
+mod rules;
+pub mod session;
 mod turn;
 
 use std::io;

@@ -31,7 +31,7 @@ pub enum Delivery {
 }
 
 /// The end of one entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Settlement {
     /// It became this.
     Outcome(Outcome),

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -9,10 +10,12 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::oneshot;
 
+use super::session_log::{OutcomeTap, SessionLog};
 use super::{House, LiveError, start, until_done};
 use crate::broker::{MarketNews, MarketWatch, Venue};
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::history::session::Session;
 use crate::history::{HistoryError, RecordFormat, Recorder};
 use crate::market::MarketEvent;
 
@@ -30,13 +33,13 @@ pub enum FeedSource {
 pub(super) struct MarketThreads<'scope, 'a> {
     stop: oneshot::Sender<()>,
     streaming: Option<ScopedJoinHandle<'scope, ()>>,
-    writing: Option<ScopedJoinHandle<'scope, Recorded>>,
+    writing: Option<ScopedJoinHandle<'scope, (Recorded, SessionLog)>>,
     feed: Closing<'a>,
 }
 
 impl MarketThreads<'_, '_> {
     /// Ends them in the direction of the data; all that was heard is written.
-    pub(super) fn end(self) -> Result<Option<Recorded>, LiveError> {
+    pub(super) fn end(self) -> Result<Option<(Recorded, SessionLog)>, LiveError> {
         drop(self.stop);
         if let Some(streaming) = self.streaming {
             let _ = streaming.join();
@@ -52,7 +55,7 @@ impl<V: Venue> House<'_, V> {
     pub(super) fn start_market<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        recording: Option<Recording>,
+        recording: Option<LoggedRecording>,
     ) -> Result<MarketThreads<'scope, 'scope>, LiveError> {
         let (stop, stopped) = oneshot::channel();
         let feed = Closing(&self.config.feed);
@@ -73,15 +76,26 @@ impl<V: Venue> House<'_, V> {
         let is_open = || self.prices.session().is_open_at(self.clock.now());
         let watch = MarketWatch { symbols: &self.config.symbols, is_open: &is_open };
         let mut tell = |news| match news {
-            MarketNews::Connected => self.stream_is_up.store(true, Ordering::Relaxed),
-            MarketNews::Lost => self.stream_is_up.store(false, Ordering::Relaxed),
+            MarketNews::Connected => self.set_stream(true),
+            MarketNews::Lost => self.set_stream(false),
             MarketNews::Event(event) => self.config.feed.publish(event),
         };
         let watching = AssertUnwindSafe(|| self.venue.watch(&watch, stop, &mut tell));
         if catch_unwind(watching).is_err() {
             tracing::error!("the market data stream panicked; polled prices stand in for it");
         }
-        self.stream_is_up.store(false, Ordering::Relaxed);
+        self.set_stream(false);
+    }
+
+    fn set_stream(&self, is_up: bool) {
+        let now = self.clock.now();
+        let mut times = self.stream_times.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_up {
+            times.push((now, None));
+        } else if let Some((_, lost @ None)) = times.last_mut() {
+            *lost = Some(now);
+        }
+        self.stream_is_up.store(is_up, Ordering::Relaxed);
     }
 
     /// Passes a polled event on, unless the stream tells more.
@@ -112,6 +126,10 @@ pub struct Recorded {
     pub dropped: u64,
     /// Events that could not be written.
     pub failed: u64,
+    /// Settled signals written.
+    pub outcomes: u64,
+    /// Settled signals that came while the queue was full, or could not be written.
+    pub outcomes_lost: u64,
 }
 
 /// The listener that writes everything down.
@@ -120,6 +138,12 @@ pub(super) struct Recording {
     events: Receiver<MarketEvent>,
     recorded: Recorded,
     failing: bool,
+}
+
+/// The same, once the session has begun.
+pub(super) struct LoggedRecording {
+    recording: Recording,
+    log: SessionLog,
 }
 
 const NAME: &str = "recorder";
@@ -138,39 +162,14 @@ impl Recording {
         })
     }
 
-    /// Writes until the feed is closed and its queue is empty.
-    pub(super) fn run(&mut self, clock: &dyn Clock) {
-        let mut flushed = clock.now();
-        let mut before = self.recorded.clone();
-        loop {
-            match self.events.recv_timeout(FLUSH_EVERY) {
-                Ok(event) => {
-                    self.write(&event);
-                    let now = clock.now();
-                    if now.since(flushed) < FLUSH_EVERY && flushed <= now {
-                        continue;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.flush(&before),
-            }
-            self.flush(&before);
-            before = self.recorded.clone();
-            flushed = clock.now();
-        }
-    }
-
-    /// What was written, and how many events were dropped because they came faster than that.
-    pub(super) fn end(self, feed: &Feed) -> Recorded {
-        let dropped = feed.heard().iter().filter(|heard| heard.name == NAME).map(|heard| heard.dropped).sum();
-        match catch_unwind(AssertUnwindSafe(|| self.recorder.end())) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a recording could not be finished; its files stay as they are");
-            }
-            Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
-        }
-        Recorded { dropped, ..self.recorded }
+    /// Writes how the session begins; what becomes of its signals is told to the tap.
+    pub(super) fn begin(
+        self,
+        session: &Session,
+        files: &[(String, String)],
+    ) -> Result<(OutcomeTap, LoggedRecording), HistoryError> {
+        let (tap, log) = SessionLog::begin(&self.recorded.directory, session, files)?;
+        Ok((tap, LoggedRecording { recording: self, log }))
     }
 
     fn write(&mut self, event: &MarketEvent) {
@@ -202,16 +201,80 @@ impl Recording {
     }
 }
 
+impl LoggedRecording {
+    /// Writes until the feed is closed and its queue is empty; the settler has ended by then.
+    pub(super) fn run(&mut self, clock: &dyn Clock) {
+        let Self { recording, log } = self;
+        let mut flushed = clock.now();
+        let mut before = recording.recorded.clone();
+        loop {
+            let event = recording.events.recv_timeout(FLUSH_EVERY);
+            log.write();
+            match event {
+                Ok(event) => {
+                    recording.write(&event);
+                    log.note(&event);
+                    let now = clock.now();
+                    if now.since(flushed) < FLUSH_EVERY && flushed <= now {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    log.flush();
+                    return recording.flush(&before);
+                }
+            }
+            recording.flush(&before);
+            log.flush();
+            before = recording.recorded.clone();
+            flushed = clock.now();
+        }
+    }
+
+    /// What was written, and how many events were dropped because they came faster than that.
+    pub(super) fn end(self, feed: &Feed) -> (Recorded, SessionLog) {
+        let Self { recording, log } = self;
+        let dropped = feed.heard().iter().filter(|heard| heard.name == NAME).map(|heard| heard.dropped).sum();
+        match catch_unwind(AssertUnwindSafe(|| recording.recorder.end())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a recording could not be finished; its files stay as they are");
+            }
+            Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
+        }
+        let (outcomes, outcomes_lost) = log.kept();
+        (Recorded { dropped, outcomes, outcomes_lost, ..recording.recorded }, log)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::{SystemClock, Timestamp};
+    use crate::desk::Rules;
     use crate::market::Trade;
+    use crate::units::Money;
+
+    fn session() -> Session {
+        Session {
+            version: String::new(),
+            started_at: Timestamp::from_secs(1_800_000_000),
+            environment: String::new(),
+            symbols: Vec::new(),
+            rules: Rules::default(),
+            weights: Vec::new(),
+            cash: Money::ZERO,
+            holdings: Vec::new(),
+            quotes: Vec::new(),
+        }
+    }
 
     fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> Recorded {
         let (place, feed) = (tempfile::tempdir().unwrap(), Feed::default());
         let directory = place.path().join("events");
-        let mut recording = Recording::open(&directory, RecordFormat::Csv, &feed).unwrap();
+        let recording = Recording::open(&directory, RecordFormat::Csv, &feed).unwrap();
+        let (_tap, mut recording) = recording.begin(&session(), &[]).unwrap();
         prepare(&directory);
         let trade = Trade { at: Timestamp::from_secs(1_800_000_000), price: 1.0, size: 1.0 };
         for _ in 0..count {
@@ -219,7 +282,7 @@ mod tests {
         }
         feed.close();
         recording.run(&SystemClock);
-        let recorded = recording.end(&feed);
+        let (recorded, _) = recording.end(&feed);
         assert_eq!(recorded.directory, directory);
         recorded
     }
@@ -233,7 +296,7 @@ mod tests {
     #[test]
     fn events_that_cannot_be_written_are_counted_and_end_nothing() {
         let Recorded { events, dropped, failed, .. } =
-            recorded(3, |place| std::fs::remove_dir(place).unwrap());
+            recorded(3, |place| std::fs::remove_dir_all(place).unwrap());
         assert_eq!((events, dropped, failed), (0, 0, 3));
     }
 }

@@ -4,6 +4,7 @@ mod backoff;
 mod intake;
 mod market_data;
 mod reconcile;
+mod session_log;
 mod settling;
 mod start_up;
 mod stop;
@@ -22,12 +23,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
 use crate::broker::{Broker, Venue};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::desk::Rules;
 use crate::feed::Feed;
 use crate::gate::Gate;
+use crate::history::session::SessionEnd;
 use crate::history::{HistoryError, RecordFormat};
-use crate::inbox::{Inbox, InboxError, Settlement, Settler};
+use crate::inbox::{Inbox, Settlement, Settler};
 use crate::outcome::Outcome;
 use crate::pool::{self, Floor, GiveUp, Job};
 use crate::prices::{self, PriceCache};
@@ -37,7 +39,8 @@ use crate::symbol::Symbol;
 use crate::task::Patience;
 
 use intake::{Intake, IntakeEnd};
-use market_data::{Closing, Recording};
+use market_data::{Closing, LoggedRecording, Recording};
+use session_log::{OutcomeTap, SessionLog};
 use settling::Settling;
 use start_up::Waiting;
 use stop::Lives;
@@ -88,6 +91,8 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// What they are kept in.
     pub record_format: RecordFormat,
+    /// Files that are kept with the recording, by name: the manifest and the scripts that are run.
+    pub record_files: Vec<(String, String)>,
 }
 
 /// Why a run failed.
@@ -135,6 +140,9 @@ pub fn run<V: Venue>(
     let (desk, weights) =
         start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &survey)?;
     started(&start_up::table(venue.environment(), &survey, &weights, clock.now()));
+    let session = session_log::session(config, venue.environment(), &survey, &weights, clock.now());
+    let (tap, recording) =
+        recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
 
     let house = House {
         config,
@@ -146,13 +154,19 @@ pub fn run<V: Venue>(
         give_up: GiveUp::default(),
         tally: Mutex::default(),
         stream_is_up: AtomicBool::new(false),
+        stream_times: Mutex::default(),
+        tap,
     };
-    let (signals, end, recorded) = house.run(&mut inbox, &mut settler, recording)?;
-    let fault = match end {
-        IntakeEnd::Asked => None,
-        IntakeEnd::Failed(error) => Some(error),
-    };
-    Ok(house.summary(signals, fault, recorded, &mut broker))
+    let worked = house.run(&mut inbox, &mut settler, recording)?;
+    Ok(house.summary(worked, &mut broker))
+}
+
+/// What the threads leave when they have ended.
+struct Worked {
+    signals: u64,
+    end: IntakeEnd,
+    intake_ended_at: Timestamp,
+    recorded: Option<(Recorded, SessionLog)>,
 }
 
 struct House<'a, V: Venue> {
@@ -166,6 +180,10 @@ struct House<'a, V: Venue> {
     tally: Mutex<Tally>,
     /// While it is, polled prices are no news.
     stream_is_up: AtomicBool,
+    /// When it came up, and when it was lost.
+    stream_times: Mutex<Vec<(Timestamp, Option<Timestamp>)>>,
+    /// Where settled signals are told to be recorded.
+    tap: Option<OutcomeTap>,
 }
 
 impl<V: Venue> House<'_, V> {
@@ -175,8 +193,8 @@ impl<V: Venue> House<'_, V> {
         &self,
         inbox: &mut impl Inbox,
         settler: &mut impl Settler,
-        recording: Option<Recording>,
-    ) -> Result<(u64, IntakeEnd, Option<Recorded>), LiveError> {
+        recording: Option<LoggedRecording>,
+    ) -> Result<Worked, LiveError> {
         let (job_sender, jobs) = bounded(self.config.signal_queue_len);
         let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
         let (ring, half_empty) = bounded(1);
@@ -239,7 +257,8 @@ impl<V: Venue> House<'_, V> {
 
             let end = reading.join().map_err(|_| LiveError::Thread("inbox".to_owned()));
             self.stop.request();
-            self.give_up.set(self.clock.now() + self.config.drain_timeout);
+            let intake_ended_at = self.clock.now();
+            self.give_up.set(intake_ended_at + self.config.drain_timeout);
             let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
             let settled = settling.join();
             drop((beside_stop, last_life));
@@ -247,11 +266,12 @@ impl<V: Venue> House<'_, V> {
                 let _ = beside.join();
             }
             let recorded = market.end()?;
-            match (settled, worked) {
-                (Ok(None), 0) => end.map(|(taken, end)| (taken, end, recorded)),
-                (Ok(Some(fault)), 0) => end.map(|(taken, _)| (taken, IntakeEnd::Failed(fault), recorded)),
-                (Ok(_) | Err(_), _) => Err(LiveError::Thread("worker or settler".to_owned())),
-            }
+            let (Ok(fault), 0) = (settled, worked) else {
+                return Err(LiveError::Thread("worker or settler".to_owned()));
+            };
+            let (signals, end) = end?;
+            let end = fault.map_or(end, IntakeEnd::Failed);
+            Ok(Worked { signals, end, intake_ended_at, recorded })
         })
     }
 
@@ -300,6 +320,7 @@ impl<V: Venue> House<'_, V> {
             stop: self.stop,
             clock: self.clock,
             listeners: &self.config.outcome_listeners,
+            tap: self.tap.as_ref(),
             seed: self.config.seed,
         }
     }
@@ -307,9 +328,7 @@ impl<V: Venue> House<'_, V> {
     /// Compares books and broker once more, when that can be done without waiting long.
     fn summary(
         self,
-        signals: u64,
-        fault: Option<InboxError>,
-        recorded: Option<Recorded>,
+        Worked { signals, end, intake_ended_at, recorded }: Worked,
         broker: &mut V::Broker,
     ) -> Summary {
         if self.desk.must_reread() {
@@ -322,6 +341,18 @@ impl<V: Venue> House<'_, V> {
             (None, _) => Err("orders are still in flight".to_owned()),
             (_, Err(error)) => Err(error.to_string()),
         };
+        let recorded = recorded.map(|(recorded, log)| {
+            let recorded = Recorded {
+                outcomes_lost: recorded.outcomes_lost + self.tap.as_ref().map_or(0, OutcomeTap::dropped),
+                ..recorded
+            };
+            log.end(&self.session_end(&recorded, intake_ended_at));
+            recorded
+        });
+        let fault = match end {
+            IntakeEnd::Asked => None,
+            IntakeEnd::Failed(error) => Some(error),
+        };
         Summary {
             signals,
             tally: self.tally.into_inner().unwrap_or_else(PoisonError::into_inner),
@@ -332,6 +363,23 @@ impl<V: Venue> House<'_, V> {
             prices: self.prices.health(),
             recorded,
             fault,
+        }
+    }
+
+    fn session_end(&self, recorded: &Recorded, intake_ended_at: Timestamp) -> SessionEnd {
+        let statement = self.desk.statement();
+        let missed = self.config.feed.heard().into_iter().filter(|heard| heard.dropped > 0);
+        let positions = statement.positions.iter().map(|(symbol, held)| (*symbol, held.quantity()));
+        SessionEnd {
+            intake_ended_at,
+            ended_at: self.clock.now(),
+            events_lost: recorded.dropped + recorded.failed,
+            outcomes_lost: recorded.outcomes_lost,
+            streamed: self.stream_times.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            strategies_missed: missed.map(|heard| (heard.name, heard.dropped)).collect(),
+            left_pending: self.give_up.left(),
+            cash: statement.cash,
+            positions: positions.collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::backoff::Backoff;
+use super::session_log::OutcomeTap;
 use super::stop::Stop;
 use super::summary::Tally;
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ pub(super) struct Settling<'a> {
     pub(super) clock: &'a dyn Clock,
     /// Who hears, by strategy, what became of its signals.
     pub(super) listeners: &'a HashMap<String, Sender<Outcome>>,
+    /// Where all of them are told to be recorded.
+    pub(super) tap: Option<&'a OutcomeTap>,
     pub(super) seed: u64,
 }
 
@@ -111,6 +114,9 @@ impl Settling<'_> {
     /// Nobody waits for a strategy that does not listen.
     fn tell(&self, settlement: &Settlement) {
         let Settlement::Outcome(outcome) = settlement else { return };
+        if let Some(tap) = self.tap {
+            tap.tell(outcome);
+        }
         let Some(listener) = self.listeners.get(&outcome.strategy) else { return };
         if listener.try_send(outcome.clone()).is_err() {
             tracing::warn!(strategy = outcome.strategy, signal.id = %outcome.signal, "a strategy missed an outcome");
@@ -168,6 +174,7 @@ mod tests {
             stop: &stop,
             clock: &SystemClock,
             listeners: &HashMap::new(),
+            tap: None,
             seed: 1,
         };
         let fault = settling.run(settler, &mut tally);
@@ -229,6 +236,7 @@ mod tests {
             stop: &stop,
             clock: &clock,
             listeners: &HashMap::new(),
+            tap: None,
             seed: 1,
         };
         let mut startling = Startling { clock: &clock, renewals: 0 };

@@ -146,6 +146,8 @@ impl Summary {
                 "events": recorded.events,
                 "dropped": recorded.dropped,
                 "failed": recorded.failed,
+                "outcomes": recorded.outcomes,
+                "outcomes_lost": recorded.outcomes_lost,
             })),
         })
     }
@@ -224,10 +226,13 @@ impl Summary {
     }
 }
 
-fn recorded_text(Recorded { directory, events, dropped, failed }: &Recorded) -> String {
+fn recorded_text(recorded: &Recorded) -> String {
+    let Recorded { directory, events, dropped, failed, outcomes, outcomes_lost } = recorded;
     let lost = |count: u64, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
     let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
-    format!("{events} market events in {}{dropped}{failed}", directory.display())
+    let outcomes_lost = lost(*outcomes_lost, "outcomes lost");
+    let directory = directory.display();
+    format!("{events} market events in {directory}{dropped}{failed}; {outcomes} outcomes{outcomes_lost}")
 }
 
 fn percentiles_text(histogram: &Histogram<u64>) -> String {

@@ -198,6 +198,7 @@ fn setup(sources: Vec<(String, Box<dyn Source>)>, strategies: Vec<StrategySetup>
     Setup {
         name: "by hand".to_owned(),
         cash: Money::whole(10_000),
+        holdings: Vec::new(),
         terms: Terms { fill: FillModel::NextOpen, ..Terms::default() },
         rules: Rules { limits, cash_buffer: Weight::ZERO, ..Rules::default() },
         weights: Vec::new(),

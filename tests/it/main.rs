@@ -20,6 +20,7 @@ mod house;
 mod inbox;
 mod live;
 mod manifest;
+mod parity;
 mod pool;
 mod redis_server;
 mod run_strategies;

@@ -150,6 +150,7 @@ fn config(workers: usize) -> Config {
         feed_source: FeedSource::default(),
         record: None,
         record_format: RecordFormat::default(),
+        record_files: Vec::new(),
     }
 }
 

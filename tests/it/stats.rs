@@ -68,6 +68,7 @@ fn record() -> Record {
     let setup = Setup {
         name: "waves".to_owned(),
         cash: Money::whole(100_000),
+        holdings: Vec::new(),
         terms,
         rules: Rules { limits, ..Rules::default() },
         weights: vec![(symbol, Weight::ONE)],

@@ -11,6 +11,7 @@ use super::book::Book;
 use super::connector::{Connector, Met};
 use super::record::{FillRecord, Record, StrategyRecord, Transaction};
 use super::run::StrategySetup;
+use crate::account::Holding;
 use crate::clock::Timestamp;
 use crate::desk::{Desk, Statement};
 use crate::manifest::Combine;
@@ -122,6 +123,15 @@ impl Portfolio {
             self.owners.iter_mut().for_each(|owner| owner.book.list());
         }
         slot
+    }
+
+    /// Puts what is held at the start into the account; no strategy's book has it.
+    pub(super) fn hold(&mut self, holdings: &[Holding]) {
+        for held in holdings {
+            let slot = self.list(held.symbol);
+            self.connector.hold(slot, held.quantity);
+            self.moved.push(slot);
+        }
     }
 
     /// The earliest instant at which a strategy's interval has passed.

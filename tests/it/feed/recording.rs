@@ -1,6 +1,6 @@
 //! `bot run --record` end to end: what the exchange showed is in the files, whatever happened in between.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bot::broker::MarketNews;
@@ -25,6 +25,12 @@ fn quotes(place: &Path) -> usize {
         .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("quotes-"))
         .map(|path| std::fs::read_to_string(path).unwrap().lines().count())
         .sum()
+}
+
+/// All but the folders of the sessions.
+fn event_files(place: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).collect()
 }
 
 fn wait_for_quotes(place: &Path, count: usize) {
@@ -85,8 +91,7 @@ fn a_recording_that_was_killed_is_gone_on_with() {
     bot.end();
     let before = recorded(&place);
     assert!(before.len() >= 8);
-    for entry in std::fs::read_dir(&place).unwrap() {
-        let path = entry.unwrap().path();
+    for path in event_files(&place) {
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, whole + "2026-11-20T15:30:0").unwrap();
     }
@@ -120,8 +125,9 @@ fn a_recording_as_parquet_leaves_parquet_alone_and_reads_back_to_the_bit() {
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
-    let entries = std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path());
-    assert!(entries.into_iter().all(|path| path.extension().is_some_and(|ending| ending == "parquet")));
+    assert!(
+        event_files(&place).iter().all(|path| path.extension().is_some_and(|ending| ending == "parquet"))
+    );
     let all = recorded(&place);
     assert_eq!(all[..before.len()], before);
     assert!(all.is_sorted_by_key(MarketEvent::known_at));

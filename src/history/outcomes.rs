@@ -1,0 +1,283 @@
+//! What became of one signal as one line, with all that it takes to decide once more. Pure, but for reading a file.
+
+use std::fmt::{Display, Write};
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::HistoryError;
+use crate::clock::Timestamp;
+use crate::market::Quote;
+use crate::order::{ClientOrderId, OrderId, Side};
+use crate::outcome::{Decision, Outcome, OutcomeKind};
+use crate::signal::{EntryId, Signal};
+use crate::symbol::Symbol;
+
+/// The first line of each file.
+pub(super) const HEADER: &str = "signal,client_order_id,ticker,direction,strategy,outcome,reason,order_id,qty,\
+filled_qty,filled_avg_price,received,submitted,final,id,strength,asked_qty,asked_limit,ttl_ms,sent,redelivered,decided,\
+limit,quote_time,bid,bid_size,ask,ask_size";
+
+/// Appends the outcome's line with its line feed.
+pub(super) fn write(outcome: &Outcome, line: &mut String) {
+    let mut line = Cells(line);
+    line.add(Some(&outcome.signal));
+    line.add(outcome.client_order_id.as_ref());
+    line.add(outcome.symbol);
+    line.add(outcome.side);
+    line.text(&outcome.strategy);
+    line.add(Some(outcome.kind.as_str()));
+    line.text(&outcome.reason);
+    line.text(outcome.order_id.as_ref().map_or("", OrderId::as_str));
+    line.add(outcome.quantity);
+    line.add(outcome.filled);
+    line.add(outcome.average_price);
+    line.add(outcome.received_at);
+    line.add(outcome.submitted_at);
+    line.add(outcome.final_at);
+    let decision = outcome.decision.as_deref();
+    let signal = decision.map(|decision| &decision.signal);
+    line.text(signal.and_then(|signal| signal.producer_id.as_deref()).unwrap_or_default());
+    line.add(signal.and_then(|signal| signal.strength));
+    line.add(signal.and_then(|signal| signal.quantity));
+    line.add(signal.and_then(|signal| signal.limit));
+    line.add(signal.and_then(|signal| signal.time_to_live).map(|span| span.as_millis()));
+    line.add(signal.map(|signal| signal.sent_at));
+    line.add(signal.map(|signal| signal.redelivered));
+    line.add(decision.and_then(|decision| decision.at));
+    line.add(decision.and_then(|decision| decision.limit));
+    let quote = decision.and_then(|decision| decision.quote);
+    line.add(quote.map(|quote| quote.at));
+    line.add(quote.map(|quote| quote.bid));
+    line.add(quote.map(|quote| quote.bid_size));
+    line.add(quote.map(|quote| quote.ask));
+    line.add(quote.map(|quote| quote.ask_size));
+    line.end();
+}
+
+/// Reads a file's outcomes; a torn last line is left out.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is no outcome.
+pub(super) fn read(path: &Path, outcomes: &mut Vec<Outcome>) -> Result<(), HistoryError> {
+    let text = fs::read_to_string(path).map_err(HistoryError::io(path))?;
+    let fault = |line: u64, fault: String| HistoryError::Line { path: path.to_owned(), line, fault };
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let Some(line) = line.strip_suffix('\n') else {
+            tracing::warn!(file = %path.display(), line = number, "a torn last line is left out");
+            continue;
+        };
+        if number > 1 {
+            outcomes.push(parse(line).map_err(|rule| fault(number, rule))?);
+        } else if line != HEADER {
+            return Err(fault(number, format!("header must be \"{HEADER}\", was \"{line}\"")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads what [`write`] wrote, without the line feed.
+///
+/// # Errors
+/// The rule that the line breaks and what it was.
+fn parse(line: &str) -> Result<Outcome, String> {
+    let cells = split(line);
+    let names: Vec<&str> = HEADER.split(',').collect();
+    if cells.len() != names.len() {
+        return Err(format!("line must have {} cells, had {}", names.len(), cells.len()));
+    }
+    let text = |name: &str| {
+        let place = names.iter().position(|other| *other == name);
+        place.map_or("", |place| cells[place].as_str())
+    };
+    let time = |name| read_cell(name, text(name), Timestamp::parse_rfc3339);
+    let symbol = read_cell("ticker", text("ticker"), Symbol::from_str)?;
+    let side = read_cell("direction", text("direction"), side)?;
+    let id = EntryId::new(text("signal"));
+    let strategy = text("strategy").to_owned();
+    let sent = time("sent")?;
+    let decision = match (sent, symbol, side) {
+        (Some(sent_at), Some(symbol), Some(side)) => {
+            let number = |name| {
+                read_cell(name, text(name), f64::from_str)
+                    .and_then(|found| found.ok_or_else(|| format!("{name} is missing")))
+            };
+            let quote = match time("quote_time")? {
+                Some(at) => Some(Quote {
+                    at,
+                    bid: number("bid")?,
+                    bid_size: number("bid_size")?,
+                    ask: number("ask")?,
+                    ask_size: number("ask_size")?,
+                }),
+                None => None,
+            };
+            let signal = Signal {
+                id: id.clone(),
+                producer_id: Some(text("id").to_owned()).filter(|id| !id.is_empty()),
+                symbol,
+                side,
+                quantity: read_cell("asked_qty", text("asked_qty"), str::parse)?,
+                limit: read_cell("asked_limit", text("asked_limit"), str::parse)?,
+                strategy: strategy.clone(),
+                strength: read_cell("strength", text("strength"), str::parse)?,
+                time_to_live: read_cell("ttl_ms", text("ttl_ms"), str::parse)?.map(Duration::from_millis),
+                sent_at,
+                redelivered: text("redelivered") == "true",
+            };
+            let limit = read_cell("limit", text("limit"), str::parse)?;
+            Some(Box::new(Decision { signal, at: time("decided")?, quote, limit }))
+        }
+        (None, ..) | (_, None, _) | (.., None) => None,
+    };
+    Ok(Outcome {
+        signal: id,
+        kind: kind(text("outcome"))?,
+        reason: text("reason").to_owned(),
+        client_order_id: read_cell("client_order_id", text("client_order_id"), |text| {
+            ClientOrderId::shared(text.into())
+        })?,
+        symbol,
+        side,
+        strategy,
+        order_id: Some(text("order_id")).filter(|id| !id.is_empty()).map(OrderId::new),
+        quantity: read_cell("qty", text("qty"), str::parse)?,
+        filled: read_cell("filled_qty", text("filled_qty"), str::parse)?,
+        average_price: read_cell("filled_avg_price", text("filled_avg_price"), str::parse)?,
+        received_at: time("received")?,
+        submitted_at: time("submitted")?,
+        final_at: time("final")?,
+        decision,
+    })
+}
+
+fn read_cell<'a, T, E: Display>(
+    name: &str,
+    cell: &'a str,
+    read: impl FnOnce(&'a str) -> Result<T, E>,
+) -> Result<Option<T>, String> {
+    if cell.is_empty() {
+        return Ok(None);
+    }
+    let short = || cell.chars().take(40).collect::<String>();
+    read(cell).map(Some).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short()))
+}
+
+fn side(text: &str) -> Result<Side, &'static str> {
+    match text {
+        "buy" => Ok(Side::Buy),
+        "sell" => Ok(Side::Sell),
+        _ => Err("must be buy or sell"),
+    }
+}
+
+fn kind(text: &str) -> Result<OutcomeKind, String> {
+    OutcomeKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| format!("outcome cannot be read, was \"{text}\""))
+}
+
+/// A line in the making.
+struct Cells<'a>(&'a mut String);
+
+impl Cells<'_> {
+    fn add(&mut self, value: Option<impl Display>) {
+        if let Some(value) = value {
+            write!(self.0, "{value}").unwrap_or_else(|_| unreachable!("a string takes all"));
+        }
+        self.0.push(',');
+    }
+
+    /// Text that may hold anything; a line stays one line.
+    fn text(&mut self, text: &str) {
+        if text.contains([',', '"', '\n', '\r']) {
+            self.0.push('"');
+            self.0.extend(
+                text.chars()
+                    .map(|one| if matches!(one, '\n' | '\r') { ' ' } else { one })
+                    .flat_map(|one| std::iter::repeat_n(one, if one == '"' { 2 } else { 1 })),
+            );
+            self.0.push('"');
+        } else {
+            self.0.push_str(text);
+        }
+        self.0.push(',');
+    }
+
+    /// The last cell's comma becomes the line feed.
+    fn end(&mut self) {
+        self.0.pop();
+        self.0.push('\n');
+    }
+}
+
+/// The cells of a line; those in quotes may hold commas and doubled quotes.
+fn split(line: &str) -> Vec<String> {
+    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = line.chars().peekable();
+    while let Some(one) = rest.next() {
+        match one {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                cell.push('"');
+                rest.next();
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(std::mem::take(&mut cell)),
+            one => cell.push(one),
+        }
+    }
+    cells.push(cell);
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_reads_back_as_it_was_written() {
+        let at = Timestamp::from_nanos(1_800_000_000_123_456_789);
+        let signal = Signal {
+            id: EntryId::new("1-0"),
+            producer_id: Some("mine, \"7\"".to_owned()),
+            symbol: "NVDA".parse().unwrap(),
+            side: Side::Sell,
+            quantity: Some("7".parse().unwrap()),
+            limit: Some("99.5".parse().unwrap()),
+            strategy: "seesaw".to_owned(),
+            strength: Some(-0.1),
+            time_to_live: Some(Duration::from_millis(250)),
+            sent_at: at,
+            redelivered: true,
+        };
+        let quote = Quote { at, bid: 99.125, bid_size: 100.0, ask: 0.1 + 0.2, ask_size: 3.0 };
+        let limit = Some("99.49".parse().unwrap());
+        let outcome = Outcome {
+            client_order_id: Some(ClientOrderId::shared("bot-1".into()).unwrap()),
+            symbol: Some(signal.symbol),
+            side: Some(signal.side),
+            strategy: signal.strategy.clone(),
+            order_id: Some(OrderId::new("abc")),
+            quantity: signal.quantity,
+            filled: Some("5".parse().unwrap()),
+            average_price: Some("99.123456".parse().unwrap()),
+            received_at: Some(at),
+            submitted_at: Some(at),
+            final_at: Some(at),
+            decision: Some(Box::new(Decision { signal, at: Some(at), quote: Some(quote), limit })),
+            ..Outcome::without_order(EntryId::new("1-0"), OutcomeKind::PartlyFilled, "x: y")
+        };
+        let mut line = String::new();
+        write(&outcome, &mut line);
+        assert_eq!(parse(line.trim_end()).unwrap(), outcome);
+    }
+
+    #[test]
+    fn a_line_that_is_no_outcome_is_told_with_its_cell() {
+        assert_eq!(parse("1-0").unwrap_err(), "line must have 28 cells, had 1");
+        let line = "1-0,,,up,,filled,,,,,,,,,,,,,,,,,,,,,,";
+        assert_eq!(parse(line).unwrap_err(), "direction cannot be read, was \"up\": must be buy or sell");
+    }
+}

@@ -1,0 +1,212 @@
+//! One order as the session had it, and as the replay had it, in the same shape. Pure.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+
+use crate::backtest::record::{Record, Transaction};
+use crate::clock::Timestamp;
+use crate::market::Quote;
+use crate::order::Side;
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::symbol::Symbol;
+use crate::units::{Money, Price, Quantity};
+
+/// One signal and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// What both sides call it: the producer's id for a strategy's signal, the entry's id for others.
+    pub id: String,
+    /// Whose it is; empty for signals from elsewhere.
+    pub strategy: String,
+    /// What.
+    pub symbol: Symbol,
+    /// Which way.
+    pub side: Side,
+    /// How sure, where that was said.
+    pub strength: Option<f64>,
+    /// When: a strategy's event, or the arrival of a signal from elsewhere.
+    pub at: Timestamp,
+    /// True when it became an order at the broker.
+    pub is_order: bool,
+    /// Shares ordered; 0 where it came to no order.
+    pub quantity: Quantity,
+    /// The limit, where there was one.
+    pub limit: Option<Price>,
+    /// How it ended.
+    pub outcome: OutcomeKind,
+    /// Why, as `code: text`.
+    pub reason: String,
+    /// Shares filled.
+    pub filled: Quantity,
+    /// Mean price of them.
+    pub price: Option<Price>,
+    /// What one share cost by the quote that was decided on, US dollars.
+    pub price_seen: Option<f64>,
+}
+
+/// The session's side, with what only a real market has.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Live {
+    /// The order.
+    pub order: Order,
+    /// Shares that the signal itself asked for.
+    pub asked: Option<Quantity>,
+    /// The limit that the signal itself asked for.
+    pub asked_limit: Option<Price>,
+    /// When it was decided on, else when it reached the process.
+    pub decided_at: Timestamp,
+    /// When it was first sent to the broker.
+    pub submitted_at: Option<Timestamp>,
+    /// When its end was known.
+    pub final_at: Timestamp,
+    /// Whether it may have been handled by a process before.
+    pub redelivered: bool,
+}
+
+impl Order {
+    /// What was decided: an order, or the outcome with the refusal's code.
+    pub fn decision(&self) -> String {
+        if self.is_order {
+            "order".to_owned()
+        } else {
+            format!("{} {}", self.outcome.as_str(), self.code()).trim_end().to_owned()
+        }
+    }
+
+    /// The code of its reason.
+    pub fn code(&self) -> &str {
+        self.reason.split(':').next().unwrap_or_default()
+    }
+
+    /// Money that it brought; negative for a buy.
+    pub fn cash(&self) -> Money {
+        let money = self.price.map_or(Money::ZERO, |price| price * self.filled);
+        match self.side {
+            Side::Buy => -money,
+            Side::Sell => money,
+        }
+    }
+
+    /// Shares that it brought; negative for a sell.
+    pub fn shares(&self) -> Quantity {
+        match self.side {
+            Side::Buy => self.filled,
+            Side::Sell => -self.filled,
+        }
+    }
+}
+
+impl Live {
+    /// What was recorded of a signal; `None` for what was lost before it could be read. `strategies` are those that the
+    /// replay runs again: all other signals came from elsewhere.
+    pub(super) fn of(outcome: &Outcome, strategies: &[&str], started_at: Timestamp) -> Option<Self> {
+        let decision = outcome.decision.as_deref()?;
+        let signal = &decision.signal;
+        let final_at = outcome.final_at?;
+        let received_at = outcome.received_at.unwrap_or(final_at);
+        let own = Some(outcome.strategy.as_str())
+            .filter(|name| strategies.contains(name) && signal.sent_at >= started_at)
+            .and_then(|name| own_id(name, signal.producer_id.as_deref()?));
+        let (id, strategy, at) = match own {
+            Some((id, at)) => (id, outcome.strategy.clone(), at),
+            None => (outcome.signal.to_string(), String::new(), received_at),
+        };
+        let quote_side = |quote: Quote| match signal.side {
+            Side::Buy => quote.ask,
+            Side::Sell => quote.bid,
+        };
+        let is_order = outcome.submitted_at.is_some() || outcome.order_id.is_some();
+        Some(Self {
+            order: Order {
+                id,
+                strategy,
+                symbol: signal.symbol,
+                side: signal.side,
+                strength: signal.strength,
+                at,
+                is_order,
+                quantity: outcome.quantity.filter(|_| is_order).unwrap_or_default(),
+                limit: decision.limit,
+                outcome: outcome.kind,
+                reason: outcome.reason.clone(),
+                filled: outcome.filled.unwrap_or_default(),
+                price: outcome.average_price,
+                price_seen: decision.quote.map(quote_side),
+            },
+            asked: signal.quantity,
+            asked_limit: signal.limit,
+            decided_at: decision.at.unwrap_or(received_at),
+            submitted_at: outcome.submitted_at,
+            final_at,
+            redelivered: signal.redelivered,
+        })
+    }
+
+    /// How long it took from the event, or the arrival, to the broker's door.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        Some(self.submitted_at?.since(self.order.at))
+    }
+}
+
+/// The replay's orders, in the order of the decisions; `elsewhere` are the ids of the signals that were fed in, in order.
+pub(super) fn replayed(record: &Record, elsewhere: &[String]) -> Vec<Order> {
+    let mut elsewhere = elsewhere.iter();
+    let mut last = vec![(Timestamp::from_nanos(i64::MIN), 0_u32); record.strategies.len()];
+    let fed = record.strategies.len().saturating_sub(1);
+    let name = |place: usize| record.strategies.get(place).map_or("", |strategy| strategy.name.as_str());
+    let mut orders = Vec::with_capacity(record.transactions.len());
+    for transaction in &record.transactions {
+        let place = usize::from(transaction.strategy);
+        let (id, strategy) = if place == fed {
+            (elsewhere.next().cloned().unwrap_or_default(), String::new())
+        } else {
+            let number = if last[place].0 == transaction.at { last[place].1 + 1 } else { 0 };
+            last[place] = (transaction.at, number);
+            (format!("{}-{}-{number}", name(place), transaction.at.nanos()), name(place).to_owned())
+        };
+        orders.push(of_replay(id, strategy, transaction));
+    }
+    orders
+}
+
+fn of_replay(id: String, strategy: String, transaction: &Transaction) -> Order {
+    let filled = transaction.filled;
+    let price =
+        filled.is_positive().then(|| Price::new(transaction.total.get() / filled.get()).ok()).flatten();
+    Order {
+        id,
+        strategy,
+        symbol: transaction.symbol,
+        side: transaction.side,
+        strength: transaction.signal,
+        at: transaction.at,
+        is_order: transaction.is_order,
+        quantity: if transaction.is_order { transaction.quantity } else { Quantity::ZERO },
+        limit: transaction.limit.filter(|_| transaction.is_order),
+        outcome: transaction.outcome,
+        reason: transaction.reason.clone(),
+        filled,
+        price,
+        price_seen: Some(transaction.price_seen).filter(|price| price.is_finite()),
+    }
+}
+
+/// A strategy's own signal is called by its name, its event's time and a number.
+fn own_id(name: &str, id: &str) -> Option<(String, Timestamp)> {
+    let (nanos, number) = id.strip_prefix(name)?.strip_prefix('-')?.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    Some((id.to_owned(), Timestamp::from_nanos(nanos.parse().ok()?)))
+}
+
+/// Prices that differ by less are the same: brokers round means.
+const PRICE_TOLERANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 5);
+
+/// Whether two prices are the same but for a broker's rounding.
+pub(super) fn same_price(one: Option<Price>, other: Option<Price>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => (one.get() - other.get()).abs() <= PRICE_TOLERANCE,
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
