@@ -190,7 +190,11 @@ fn a_combination_that_fails_stands_in_the_table_and_stops_nobody() {
 
 #[test]
 fn a_sweep_of_failures_only_is_invalid_and_still_tells_why_each_failed() {
-    let desk = Desk::new(&PAIRS.replace("[20, 50]", "[50]").replace("[50, 80]", "[50]\n\"broker.cash\" = [\"1000\", \"2000\"]"));
+    let desk = Desk::new(
+        &PAIRS
+            .replace("[20, 50]", "[50]")
+            .replace("[50, 80]", "[50]\n\"broker.cash\" = [\"1000\", \"2000\"]"),
+    );
     let (code, said) = desk.refused(&["--out", "out"]);
     assert_eq!(code, 3);
     assert!(said.starts_with("bot: all 2 combinations failed: "), "{said}");
