@@ -232,8 +232,8 @@ impl Connector {
     fn meet(&mut self, slot: Slot, order: &Working, at: Timestamp) -> Met {
         let key = order.key;
         let listing = &mut self.listings[slot.0];
-        let Some(level) = listing.matcher.opposite(order.side).filter(|level| level.size.is_positive())
-        else {
+        let is_met = |level: &Level| level.size.is_positive() && reaches(order, level.price);
+        let Some(level) = listing.matcher.opposite(order.side).filter(is_met) else {
             return Met { key, at, end: MetEnd::Canceled };
         };
         let quantity = level.size.min(order.remaining);
@@ -299,6 +299,14 @@ impl Listing {
             return Money::ZERO;
         }
         Price::from_seen(self.last).map_or(Money::ZERO, |price| price * self.shares)
+    }
+}
+
+fn reaches(order: &Working, price: Price) -> bool {
+    match (order.order_type, order.side) {
+        (OrderType::Market, _) => true,
+        (OrderType::Limit(limit), Side::Buy) => price <= limit,
+        (OrderType::Limit(limit), Side::Sell) => price >= limit,
     }
 }
 

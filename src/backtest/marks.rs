@@ -117,10 +117,10 @@ impl Marks {
 
     /// The data have ended.
     pub(super) fn finish(&mut self, portfolio: &mut Portfolio) {
-        self.live.extremes.equity_high = self.live.high;
-        if !self.taken.is_empty() {
-            self.mark(self.last_at, portfolio);
+        if let Some(boundary) = self.boundary {
+            self.mark(self.stamp(self.last_at, boundary), portfolio);
         }
+        self.live.extremes.equity_high = self.live.high;
     }
 
     pub(super) fn take_breaches(&mut self) -> Vec<String> {
@@ -133,14 +133,24 @@ impl Marks {
 
     #[cold]
     fn cross(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
-        match self.boundary {
-            None => self.mark(at, portfolio),
-            Some(boundary) => self.mark(self.last_at.min(boundary - BEFORE_MIDNIGHT), portfolio),
+        let next = end_of(self.period, at);
+        let stamp = match self.boundary.replace(next) {
+            None => self.stamp(at, next),
+            Some(boundary) => self.stamp(self.last_at, boundary),
+        };
+        self.mark(stamp, portfolio);
+    }
+
+    /// What a mark at `at` is dated, in the period that ends with `boundary`.
+    fn stamp(&self, at: Timestamp, boundary: Timestamp) -> Timestamp {
+        match self.period {
+            Period::Day => at.min(boundary - BEFORE_MIDNIGHT),
+            Period::Span(_) => at,
         }
-        self.boundary = Some(end_of(self.period, at));
     }
 
     fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+        self.end(portfolio); // What was filled at the last event's close is not reckoned yet.
         let statement = portfolio.statement();
         let (mut net, mut gross) = (0.0, 0.0);
         for (symbol, position) in &statement.positions {

@@ -12,3 +12,6 @@ pub mod watched;
 pub mod wiring;
 
 pub use run::{Progress, Setup, StrategySetup, run};
+
+#[cfg(test)]
+mod tests;

@@ -157,12 +157,26 @@ impl Run {
                 self.portfolio.settle(&met, at);
             }
             self.marks.end(&mut self.portfolio);
+        } else if let MarketEvent::Quote { symbol, .. } = event {
+            self.blank(source, *symbol, event, at);
         }
         for place in self.listeners.also(source) {
             self.portfolio.show(*place, event);
         }
         for place in self.listeners.main(source) {
             self.portfolio.ask(*place, event, at);
+        }
+    }
+
+    /// A quote that is no price: a side of it is empty, or it is crossed. Nothing fills at the one before it any more.
+    #[cold]
+    fn blank(&mut self, source: usize, symbol: Symbol, event: &MarketEvent, at: Timestamp) {
+        let slot = self.slot(source, symbol);
+        let last = self.portfolio.prices.price(slot);
+        self.portfolio.connector.show(slot, event, last, &mut self.met);
+        self.portfolio.prices.note(slot, event, last, at);
+        for met in std::mem::take(&mut self.met) {
+            self.portfolio.settle(&met, at);
         }
     }
 
@@ -183,6 +197,7 @@ impl Run {
     }
 
     fn finish(mut self, record: Record) -> Record {
+        self.marks.list(self.portfolio.prices.len()); // Also for symbols that were wished for and never shown.
         self.marks.finish(&mut self.portfolio);
         let statement = self.portfolio.statement();
         let end = End {

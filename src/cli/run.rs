@@ -70,8 +70,8 @@ pub struct Args {
     /// The consumer group [default: bot]
     #[arg(long, value_name = "NAME", value_parser = check_key)]
     group: Option<String>,
-    /// What is traded
-    #[arg(long, value_name = "A,B", value_delimiter = ',', default_value = "NVDA")]
+    /// What is traded [default: what the manifest's strategies watch, else NVDA]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     symbols: Vec<Symbol>,
     /// Where a new group begins: start, new or an entry id
     #[arg(long, value_name = "WHERE", default_value = "start", value_parser = beginning)]
@@ -176,7 +176,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
     } else {
         let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-        let venue = SimulatedVenue::new(&simulation(&args.symbols, cash, state.seed()), Arc::clone(&clock));
+        let venue = SimulatedVenue::new(&simulation(&config.symbols, cash, state.seed()), Arc::clone(&clock));
         run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
     };
     drop(state); // The lock outlives all that writes.
@@ -286,7 +286,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
     };
     let cash_buffer = portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
     Config {
-        symbols: each_once(&args.symbols),
+        symbols: symbols(args, manifest),
         workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
         signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
         rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
@@ -328,6 +328,16 @@ fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
 }
 
 /// A symbol that is named twice must not share its weight with itself.
+fn symbols(args: &Args, manifest: &Manifest) -> Vec<Symbol> {
+    let watched = manifest.strategies.iter().flat_map(|section| section.symbols_of(manifest));
+    let symbols = if args.symbols.is_empty() { watched.collect() } else { args.symbols.clone() };
+    if symbols.is_empty() {
+        defaults::SYMBOLS.iter().filter_map(|name| name.parse().ok()).collect()
+    } else {
+        each_once(&symbols)
+    }
+}
+
 fn each_once(symbols: &[Symbol]) -> Vec<Symbol> {
     let mut seen = HashSet::new();
     symbols.iter().copied().filter(|symbol| seen.insert(*symbol)).collect()

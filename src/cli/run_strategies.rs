@@ -35,9 +35,9 @@ impl Strategies {
         }
         let mut made = Vec::with_capacity(manifest.strategies.len());
         for section in &manifest.strategies {
-            let strategy =
-                section.make(&config.symbols).map_err(|error| Failure::new(Exit::Invalid, error))?;
-            let symbols = if section.symbols.is_empty() { &config.symbols } else { &section.symbols };
+            let own = section.symbols_of(manifest);
+            let symbols = if own.is_empty() { &config.symbols } else { &own };
+            let strategy = section.make(symbols).map_err(|error| Failure::new(Exit::Invalid, error))?;
             if let Some(stranger) = symbols.iter().find(|symbol| !config.symbols.contains(symbol)) {
                 let text =
                     format!("strategy \"{}\" trades {stranger}, which --symbols does not name", section.name);

@@ -11,6 +11,9 @@ use crate::sizing::SizeRule;
 use crate::strategy::Every;
 use crate::units::{BasisPoints, Money, Weight};
 
+/// What is traded when nothing says what
+pub const SYMBOLS: [&str; 1] = ["NVDA"];
+
 /// `[redis] url`
 pub const REDIS_URL: &str = "redis://127.0.0.1:6379";
 /// `[redis] stream`

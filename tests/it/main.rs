@@ -9,6 +9,7 @@
 )]
 
 mod alpaca;
+mod backtest;
 mod data;
 mod download;
 mod engine;

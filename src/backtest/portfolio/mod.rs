@@ -129,22 +129,29 @@ impl Portfolio {
         self.next_timer
     }
 
-    /// Rings every timer that is due until `at`, each at its own instant.
+    /// Rings every timer that is due until `at`, each at its own instant and all in the order of time.
     #[cold]
     pub(super) fn ring(&mut self, at: Timestamp) {
         for place in 0..self.seats.len() {
-            let mut due = self.seats[place].runner.next_timer().unwrap_or(at);
-            while due <= at {
-                let wishes = self.seats[place].runner.on_timer(due).map(|wishes| self.wishes.extend(wishes));
-                self.follow(place, wishes, due);
-                match self.seats[place].runner.next_timer() {
-                    Some(next) if next > due => due = next,
-                    Some(_) | None => break,
-                }
+            if self.seats[place].runner.next_timer().is_none() {
+                self.ring_one(place, at); // It begins its interval.
             }
         }
-        let timers = self.seats.iter().filter_map(|seat| seat.runner.next_timer());
-        self.next_timer = timers.min().unwrap_or(Timestamp::MAX);
+        while let Some((due, place)) = self.first_timer().filter(|(due, _)| *due <= at) {
+            self.ring_one(place, due);
+        }
+        self.next_timer = self.first_timer().map_or(Timestamp::MAX, |(due, _)| due);
+    }
+
+    fn ring_one(&mut self, place: usize, at: Timestamp) {
+        let wishes = self.seats[place].runner.on_timer(at).map(|wishes| self.wishes.extend(wishes));
+        self.follow(place, wishes, at);
+    }
+
+    /// The next timer and whose it is; at one instant the first strategy comes first.
+    fn first_timer(&self) -> Option<(Timestamp, usize)> {
+        let active = self.seats.iter().enumerate().filter(|(_, seat)| seat.runner.is_active());
+        active.filter_map(|(place, seat)| Some((seat.runner.next_timer()?, place))).min()
     }
 
     /// Shows a strategy an event of a source that it may look at.
@@ -224,8 +231,7 @@ impl Portfolio {
         while let Some(todo) = self.todo.pop_front() {
             done += 1;
             if done > TODO_MAX {
-                tracing::error!(at = %now, "more than {TODO_MAX} orders at one instant: the rest is dropped");
-                self.todo.clear();
+                self.stop_short(&todo, now);
                 return;
             }
             match todo {
@@ -236,6 +242,20 @@ impl Portfolio {
                 }
             }
         }
+    }
+
+    /// Drops what is still to be done at this instant.
+    #[cold]
+    fn stop_short(&mut self, todo: &Todo, now: Timestamp) {
+        self.todo.clear();
+        let (Todo::Grant(owner, _) | Todo::Step(owner, _)) = todo;
+        let record = &mut self.owners[*owner].record;
+        let text = format!(
+            "strategy \"{}\" asked for more than {TODO_MAX} orders at one instant: the rest is dropped",
+            record.name
+        );
+        tracing::error!(at = %now, "{text}");
+        record.last_failure = Some(text);
     }
 
     fn grant(&mut self, place: usize, wish: &Wish, now: Timestamp) {

@@ -209,7 +209,8 @@ run.toml:2:10: statistics.periods_per_year: must be written with period = "1h", 
 
 #[test]
 fn terms_belong_to_a_simulated_broker_and_alpaca_has_its_own() {
-    assert_eq!(parse("").broker.terms().fees, Fees::Alpaca);
+    assert_eq!(parse("").broker.terms().fees, Fees::None);
+    assert_eq!(parse("[broker]\nkind = \"alpaca\"").broker.terms().fees, Fees::Alpaca);
     assert_eq!(parse("[broker]\nkind = \"simulated\"").broker.terms().fees, Fees::None);
     assert_snapshot!(faults("[broker]\nfees = \"none\"\nfill = \"quote\""), @r#"
 2 faults in run.toml
@@ -327,38 +328,34 @@ bootstrap        = 1000  (default)
 seed             = 1     (default)
 
 [[strategy]]
-name                    = cross
-kind                    = ema_cross
-symbols                 = all                   (default)
-data                    = nvda
-also                    = news, spy
-weight                  = equal                 (default)
-capital                 = off                   (default)
-active                  = true                  (default)
-every                   = event                 (default)
-size.rule               = all                   (default)
-size.mode               = target                (default)
-risk.position_max       = 100000
-risk.order_qty_max      = off                   (default)
-risk.order_notional_max = off                   (default)
-params                  = fast = 10, slow = 20
+name              = cross
+kind              = ema_cross
+symbols           = all                   (default)
+data              = nvda
+also              = news, spy
+weight            = equal                 (default)
+capital           = off                   (default)
+active            = true                  (default)
+every             = event                 (default)
+size.rule         = all                   (default)
+size.mode         = target                (default)
+risk.position_max = 100000
+params            = fast = 10, slow = 20
 
 [[strategy]]
-name                    = hold
-kind                    = buy_and_hold
-symbols                 = all           (default)
-data                    = the first     (default)
-also                    = none          (default)
-weight                  = equal         (default)
-capital                 = off           (default)
-active                  = true          (default)
-every                   = event         (default)
-size.rule               = all           (default)
-size.mode               = target        (default)
-risk.position_max       = off           (default)
-risk.order_qty_max      = off           (default)
-risk.order_notional_max = off           (default)
-params                  = its own       (default)
+name              = hold
+kind              = buy_and_hold
+symbols           = all           (default)
+data              = the first     (default)
+also              = none          (default)
+weight            = equal         (default)
+capital           = off           (default)
+active            = true          (default)
+every             = event         (default)
+size.rule         = all           (default)
+size.mode         = target        (default)
+risk.position_max = off           (default)
+params            = its own       (default)
 
 [sweep]
 combinations = 2

@@ -1,0 +1,96 @@
+//! Several strategies over one account: each with a book of its own, or as one sum.
+
+use super::*;
+
+const RISING: [(f64, f64); 4] = [(100.0, 100.0), (100.0, 100.0), (110.0, 110.0), (120.0, 120.0)];
+
+fn two(first: &[f64], second: &[f64], weights: [&str; 2]) -> Vec<StrategySetup> {
+    let weight = |mut seat: StrategySetup, weight: &str| {
+        seat.weight = weight.parse().unwrap();
+        seat.capital = Money::whole(5_000);
+        seat
+    };
+    vec![
+        weight(seat("first", Acts::says("X", first), 0), weights[0]),
+        weight(seat("second", Acts::says("X", second), 0), weights[1]),
+    ]
+}
+
+#[test]
+fn each_strategy_has_orders_and_a_book_of_its_own() {
+    let record = run(setup(vec![bars("X", &RISING)], two(&[1.0], &[-1.0, 0.0], ["1", "1"])));
+    assert_eq!(
+        told(&record),
+        [
+            "buy 10 X at 60 filled 10 for 1000",
+            "sell 10 X at 60 filled 10 for 1000",
+            "buy 10 X at 120 filled 10 for 1100"
+        ]
+    );
+    let ends: Vec<_> = record.strategies.iter().map(|strategy| *strategy.equity.last().unwrap()).collect();
+    assert_eq!(ends, [5_200.0, 4_900.0]);
+    assert_eq!(record.end.equity.to_string(), "10100");
+    assert_eq!(record.end.positions[&symbol("X")].to_string(), "10");
+    balances(&record);
+}
+
+#[test]
+fn the_net_signal_is_the_weighted_sum() {
+    let strategies = two(&[1.0, f64::NAN, 0.0], &[f64::NAN, -1.0], ["0.75", "25%"]);
+    let mut setup = setup(vec![bars("X", &RISING)], strategies);
+    setup.combine = Combine::Net;
+    let record = run(setup);
+    // 7.5 is 7 whole shares; 10 x 0.75 - 10 x 0.25 is 5; then -2.5 is 2 short.
+    assert_eq!(
+        told(&record),
+        [
+            "buy 7 X at 60 filled 7 for 700",
+            "sell 2 X at 120 filled 2 for 220",
+            "sell 7 X at 180 filled 7 for 840"
+        ]
+    );
+    assert_eq!(record.end.positions[&symbol("X")].to_string(), "-2");
+    assert_eq!(record.end.equity.to_string(), "10120");
+    let net = record.strategies.last().unwrap();
+    assert_eq!((net.name.as_str(), *net.equity.last().unwrap()), ("net", 10_120.0));
+    balances(&record);
+}
+
+#[test]
+fn opposite_signals_of_one_instant_leave_nothing() {
+    let mut setup = setup(vec![bars("X", &RISING)], two(&[1.0], &[-1.0], ["0.5", "0.5"]));
+    setup.combine = Combine::Net;
+    let record = run(setup);
+    assert!(record.end.positions.is_empty(), "{:?}", record.end.positions);
+    assert_eq!(record.end.equity, record.start_cash);
+    balances(&record);
+}
+
+#[test]
+fn cash_is_shared_and_never_spent_twice() {
+    let mut setup = setup(vec![bars("X", &RISING)], two(&[1.0], &[1.0], ["1", "1"]));
+    setup.cash = Money::whole(1_500);
+    setup.rules.limits.short = false;
+    let record = run(setup);
+    assert_eq!(record.transactions.len(), 2);
+    assert_eq!(told(&record)[0], "buy 10 X at 60 filled 10 for 1000");
+    assert!(!record.transactions[1].is_order, "{:?}", told(&record));
+    assert_eq!(record.end.cash.to_string(), "500");
+    balances(&record);
+}
+
+#[test]
+fn sizes_that_the_desk_decides_fill_the_target_weights() {
+    let mut strategies = two(&[1.0, f64::NAN, 0.0], &[], ["1", "1"]);
+    strategies.pop();
+    strategies[0].sizing =
+        Sizing { rule: "all".parse().unwrap(), is_target: true, capital: None, short: false };
+    let mut setup = setup(vec![bars("X", &RISING)], strategies);
+    setup.rules.limits.short = false;
+    setup.rules.cash_buffer = Weight::percent(2);
+    setup.weights = vec![(symbol("X"), Weight::percent(50))];
+    let record = run(setup);
+    assert_eq!(told(&record), ["buy 50 X at 60 filled 50 for 5000", "sell 50 X at 180 filled 50 for 6000"]);
+    assert_eq!(record.end.cash.to_string(), "11000");
+    balances(&record);
+}
