@@ -29,6 +29,14 @@ const POWERS_SEEN: [f64; 16] =
 /// The sum, saturating.
 #[inline]
 pub(super) fn add(one: Decimal, other: Decimal) -> Decimal {
+    match alike(one, other).and_then(|(one, other, scale)| Some((one.checked_add(other)?, scale))) {
+        Some((units, scale)) => Decimal::new(units, scale),
+        None => add_unlike(one, other),
+    }
+}
+
+#[cold]
+fn add_unlike(one: Decimal, other: Decimal) -> Decimal {
     match aligned(one, other).and_then(|(one, other, scale)| Some((one.checked_add(other)?, scale))) {
         Some((units, scale)) => Decimal::new(units, scale),
         None => one.saturating_add(other),
@@ -38,10 +46,7 @@ pub(super) fn add(one: Decimal, other: Decimal) -> Decimal {
 /// The difference, saturating.
 #[inline]
 pub(super) fn sub(one: Decimal, other: Decimal) -> Decimal {
-    match aligned(one, other).and_then(|(one, other, scale)| Some((one.checked_sub(other)?, scale))) {
-        Some((units, scale)) => Decimal::new(units, scale),
-        None => one.saturating_sub(other),
-    }
+    add(one, -other)
 }
 
 /// The product, saturating.
@@ -77,6 +82,14 @@ pub(super) fn share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal {
 /// Which is more.
 #[inline]
 pub(super) fn cmp(one: Decimal, other: Decimal) -> Ordering {
+    match alike(one, other) {
+        Some((one, other, _)) => one.cmp(&other),
+        None => cmp_unlike(one, other),
+    }
+}
+
+#[cold]
+fn cmp_unlike(one: Decimal, other: Decimal) -> Ordering {
     match aligned(one, other) {
         Some((one, other, _)) => one.cmp(&other),
         None => one.cmp(&other),
@@ -117,8 +130,14 @@ fn small(number: Decimal) -> Option<Small> {
     Some(Small { units: if parts.negative { -units } else { units }, scale: parts.scale })
 }
 
-/// Both in the finer one's units.
+/// Both in the units that they share already.
 #[inline]
+fn alike(one: Decimal, other: Decimal) -> Option<(i64, i64, u32)> {
+    let (one, other) = (small(one)?, small(other)?);
+    (one.scale == other.scale).then_some((one.units, other.units, one.scale))
+}
+
+/// Both in the finer one's units.
 fn aligned(one: Decimal, other: Decimal) -> Option<(i64, i64, u32)> {
     let (one, other) = (small(one)?, small(other)?);
     match one.scale.cmp(&other.scale) {
