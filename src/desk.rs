@@ -154,6 +154,21 @@ impl Desk {
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
+        self.decide_by(self.rules.size, signal, client_order_id, market, now)
+    }
+
+    /// [`Desk::decide`] by a size rule that is not the desk's own.
+    ///
+    /// # Errors
+    /// As [`Desk::decide`].
+    pub fn decide_by(
+        &mut self,
+        size: SizeRule,
+        signal: &Signal,
+        client_order_id: &ClientOrderId,
+        market: MarketView<'_>,
+        now: Timestamp,
+    ) -> Result<Approved, Refusal> {
         self.see_others(market.board, signal.symbol);
         let snapshot = market.board.snapshot(signal.symbol);
         if let Some(mark) = snapshot.as_ref().and_then(worth) {
@@ -164,10 +179,11 @@ impl Desk {
         let committed = self.committed(signal.symbol);
         let available = self.available_cash(&committed);
         let (price, quantity) = match signal.side {
-            Side::Buy => {
-                (quote.ask, self.size_buy(signal, worst_price(order_type, quote.ask), available, &committed))
-            }
-            Side::Sell => (quote.bid, self.size_sell(signal, quote.bid, &committed)?),
+            Side::Buy => (
+                quote.ask,
+                self.size_buy(size, signal, worst_price(order_type, quote.ask), available, &committed),
+            ),
+            Side::Sell => (quote.bid, self.size_sell(size, signal, quote.bid, &committed)?),
         };
         let request = OrderRequest {
             client_order_id: client_order_id.clone(),
@@ -296,6 +312,7 @@ impl Desk {
 
     fn size_buy(
         &self,
+        size: SizeRule,
         signal: &Signal,
         price: Price,
         available_cash: Money,
@@ -319,11 +336,17 @@ impl Desk {
             held_value: self.value(signal.symbol) + price * in_flight,
             price,
         };
-        let wanted = sizing::buy_quantity(self.rules.size, &means);
+        let wanted = sizing::buy_quantity(size, &means);
         cover.map_or(wanted, |cover| wanted.min(cover))
     }
 
-    fn size_sell(&self, signal: &Signal, bid: Price, committed: &Committed) -> Result<Quantity, Refusal> {
+    fn size_sell(
+        &self,
+        size: SizeRule,
+        signal: &Signal,
+        bid: Price,
+        committed: &Committed,
+    ) -> Result<Quantity, Refusal> {
         if self.rules.sell == SellRule::InProfit {
             let entry = self.holdings.get(&signal.symbol).and_then(|held| held.position.average_price());
             if entry.is_none_or(|entry| bid <= entry) && self.held(signal.symbol).is_positive() {
@@ -333,7 +356,7 @@ impl Desk {
         }
         Ok(signal.quantity.unwrap_or_else(|| {
             let available = self.available_shares(signal.symbol, committed);
-            sizing::sell_quantity(self.rules.size, available, bid)
+            sizing::sell_quantity(size, available, bid)
         }))
     }
 

@@ -22,7 +22,9 @@ struct Play {
 impl Play {
     fn new(terms: Terms, cash: &str) -> Self {
         let mut connector = Connector::new(terms, cash.parse().unwrap());
-        ["X", "Y"].into_iter().for_each(|name| connector.list(name.parse().unwrap()));
+        for name in ["X", "Y"] {
+            connector.list(name.parse().unwrap());
+        }
         Self { connector, orders: 0, told: Vec::new() }
     }
 
@@ -30,7 +32,7 @@ impl Play {
     fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [second, verb, name, ref numbers @ ..] = words[..] else { panic!("{line}") };
-        let at = Timestamp::from_millis((second.parse::<f64>().unwrap() * 1e3) as i64);
+        let at = Timestamp::from_secs(second.parse().unwrap());
         let symbol: Symbol = name.parse().unwrap();
         let slot = Slot(usize::from(name == "Y"));
         let value = |place: usize| numbers.get(place).map_or(f64::NAN, |text| text.parse().unwrap());
@@ -52,7 +54,9 @@ impl Play {
         };
         let mut met = Vec::new();
         self.connector.show(slot, &event, event.price(), &mut met);
-        met.iter().for_each(|met| self.tell(met));
+        for met in &met {
+            self.tell(met);
+        }
     }
 
     fn order(&mut self, slot: Slot, verb: &str, at: Timestamp, numbers: &[&str]) {
@@ -67,7 +71,7 @@ impl Play {
     }
 
     fn tell(&mut self, met: &Met) {
-        let mut text = format!("#{} at {}: ", met.key, met.at.millis() as f64 / 1e3);
+        let mut text = format!("#{} at {}: ", met.key, met.at.millis() / 1_000);
         match &met.end {
             MetEnd::Filled { quantity, price, fee } if fee.is_zero() => {
                 write!(text, "{quantity} for {price}")
@@ -97,10 +101,6 @@ fn check(terms: Terms, cash: &str, lines: &str, told: &str, account: &str) {
 
 fn terms(fill: FillModel) -> Terms {
     Terms { fill, ..Terms::default() }
-}
-
-fn share(percent: u8) -> Option<Weight> {
-    Some(Weight::percent(percent))
 }
 
 const NEXT: FillModel = FillModel::NextOpen;
@@ -280,7 +280,7 @@ fn fees_are_taken_on_both_sides() {
 
 #[test]
 fn no_order_fills_beyond_its_share_of_the_volume() {
-    let tenth = |fill| Terms { volume_share: share(10), ..terms(fill) };
+    let tenth = |fill| Terms { volume_share: Some(Weight::percent(10)), ..terms(fill) };
     // 10 % of 55 shares are 5; two orders share what there is; of 9 shares a tenth is none.
     check(
         tenth(NEXT),

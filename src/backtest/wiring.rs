@@ -8,9 +8,10 @@ use crate::desk::Rules;
 use crate::manifest::{BrokerKind, DataSection, Manifest, StrategySection, defaults};
 use crate::market::Bar;
 use crate::risk::Limits;
-use crate::sizing::{self, WeightError};
+use crate::sizing::{self, SizeRule, WeightError};
 use crate::strategy::{MakeError, Runner};
 use crate::symbol::Symbol;
+use crate::target::Sizing;
 use crate::units::{Money, Weight};
 
 /// Why a manifest makes no run.
@@ -58,7 +59,7 @@ pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringErr
         };
         strategies.push(StrategySetup {
             runner: runner(manifest, section)?,
-            sizing: section.sizing(limits.short),
+            sizing: sizing_of(section, limits.short, capital),
             capital,
             weight,
             main: *main,
@@ -90,6 +91,17 @@ fn limits(manifest: &Manifest) -> Limits {
         quote_age_max: FOR_EVER,
         flip_in_one: manifest.broker.kind != Some(BrokerKind::Alpaca),
         ..manifest.risk.limits()
+    }
+}
+
+/// A fraction as a target is one of its book's capital, also where that is not written.
+fn sizing_of(section: &StrategySection, short: bool, capital: Money) -> Sizing {
+    let sizing = section.sizing(short);
+    match (sizing.rule, sizing.is_target) {
+        (SizeRule::Fraction(_), true) => Sizing { capital: sizing.capital.or(Some(capital)), ..sizing },
+        (SizeRule::Fraction(_), false) | (SizeRule::All | SizeRule::Shares(_) | SizeRule::Notional(_), _) => {
+            sizing
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::value::Value;
 use super::written::Written;
-use super::{DataKind, DataSection, Manifest};
+use super::{DataKind, DataSection, Manifest, Weights};
 use crate::broker::simulated::FillModel;
 use crate::data::spec::Origin;
 use crate::data::{Shape, Spec};
@@ -31,6 +31,17 @@ pub(super) fn check(manifest: &Manifest, root: &mut Written<'_, '_>) {
         }
     }
     quotes(manifest, root);
+    weights(manifest, root);
+}
+
+/// Volatility is measured over the days before a run, of which a backtest knows nothing.
+fn weights(manifest: &Manifest, root: &mut Written<'_, '_>) {
+    if manifest.portfolio.weights == Some(Weights::InverseVolatility) {
+        let keys = ["portfolio", "weights"];
+        let at = root.at(&keys).map_or(0..0, |value| value.span);
+        let message = "must be \"equal\" or a table for a backtest, was \"inverse_volatility\"";
+        root.fault_at(&at, &keys, message.to_owned());
+    }
 }
 
 fn is_used(manifest: &Manifest, source: &DataSection) -> bool {

@@ -1,11 +1,17 @@
 //! What a backtest promises, over tiny histories made by hand.
 
+mod binary;
+mod examples;
+mod hard_input;
 mod invariants;
 mod look_ahead;
+mod manifests;
 mod portfolios;
 mod runs;
+mod same_bytes;
 mod strategies;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -109,10 +115,11 @@ impl Acts {
 
     /// Says these strengths on its events, one after the other; NaN says nothing.
     fn says(name: &str, strengths: &[f64]) -> Self {
-        let (symbol, mut strengths) = (symbol(name), strengths.to_vec().into_iter());
-        Self::on_event(move |_, _, wishes| match strengths.next().filter(|strength| !strength.is_nan()) {
-            Some(strength) => wishes.signal(symbol, strength),
-            None => Ok(()),
+        let symbol = symbol(name);
+        let mut strengths: VecDeque<f64> = strengths.iter().copied().collect();
+        Self::on_event(move |_, _, wishes| match strengths.pop_front() {
+            Some(strength) if !strength.is_nan() => wishes.signal(symbol, strength),
+            Some(_) | None => Ok(()),
         })
     }
 
@@ -256,7 +263,9 @@ struct Folder(TempDir);
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        files.iter().for_each(|(name, text)| folder.write(name, text));
+        for (name, text) in files {
+            folder.write(name, text);
+        }
         folder
     }
 

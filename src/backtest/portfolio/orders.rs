@@ -67,13 +67,16 @@ impl Portfolio {
         let stale_at = self.desk.rules().limits.stale_at(&signal);
         let task = OrderTask::new(id.clone(), 1, stale_at, PATIENCE, now);
         let (owner, slot) = (plan.owner, plan.slot);
+        // What the desk sizes, it sizes as the strategy says where each signal is one order of that size.
+        let own = self.seats.get(owner).filter(|seat| !seat.sizing.is_target).map(|seat| seat.sizing.rule);
+        let size = own.unwrap_or(self.desk.rules().size);
         let key = self.keep(Open { task, signal: signal.id.clone(), owner, transaction, slot });
         loop {
             let Some(open) = &mut self.open[key] else { return };
             match open.task.next(now) {
                 Step::Decide => {
                     let market = MarketView { board: &self.prices, session: OPEN };
-                    open.task.decided(self.desk.decide(&signal, &id, market, now), now);
+                    open.task.decided(self.desk.decide_by(size, &signal, &id, market, now), now);
                 }
                 Step::Submit(request) => {
                     self.submit(key, &request, now);

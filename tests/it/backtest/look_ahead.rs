@@ -143,7 +143,7 @@ fn known((place, at, ..): &(usize, i64, u32, u32)) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn what_comes_after_an_instant_changes_nothing_until_then(

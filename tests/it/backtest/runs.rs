@@ -2,7 +2,7 @@
 
 use bot::broker::simulated::{Fees, FillModel};
 use bot::data::{Row, Shape};
-use bot::market::MarketEvent;
+use bot::market::{MarketEvent, Quote, Trade};
 use bot::outcome::OutcomeKind;
 use bot::units::{BasisPoints, Weight};
 
@@ -235,6 +235,33 @@ fn quotes_fill_up_to_what_they_display() {
         (record.end.cash.to_string(), record.end.equity.to_string()),
         ("9914".into(), "10016.25".into())
     );
+    balances(&record);
+}
+
+#[test]
+fn a_source_of_several_symbols_and_kinds_trades_each_at_its_own_prices() {
+    let quote = |at, bid, ask| Quote { at: second(at), bid, bid_size: 9.0, ask, ask_size: 9.0 };
+    let trade = |at, price| Trade { at: second(at), price, size: 5.0 };
+    let (x, y) = (symbol("X"), symbol("Y"));
+    let events = vec![
+        MarketEvent::Trade { symbol: x, trade: trade(0, 100.0) },
+        MarketEvent::Trade { symbol: y, trade: trade(1, 50.0) },
+        MarketEvent::Quote { symbol: x, quote: quote(2, 101.0, 101.5) },
+        MarketEvent::Trade { symbol: y, trade: trade(3, 52.0) },
+        MarketEvent::Quote { symbol: x, quote: quote(4, 103.0, 103.5) },
+    ];
+    let source = Chunks(vec![Arc::new(Chunk::Mixed(events))].into_iter());
+    let buys = Acts::on_event(|event, _, wishes| match event {
+        MarketEvent::Trade { symbol, .. } => wishes.signal(*symbol, 1.0),
+        MarketEvent::Quote { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => Ok(()),
+    });
+    let record = run(setup(vec![("session".to_owned(), Box::new(source))], vec![seat("buys", buys, 0)]));
+    // X meets the quote, nine shares of it; Y the next print.
+    assert_eq!(
+        told(&record),
+        ["buy 10 X at 0 partly_filled 9 for 913.5 canceled", "buy 10 Y at 1 filled 10 for 520"]
+    );
+    assert_eq!(record.end.equity.to_string(), "10015.75");
     balances(&record);
 }
 

@@ -253,11 +253,15 @@ kind = "redis"
 name = "a"
 kind = "random"
 also = ["live"]
+
+[portfolio]
+weights = "inverse_volatility"
 "#), @r#"
-3 faults in run.toml
+4 faults in run.toml
 run.toml:7:22: data.nvda.path: must be a file that exists, was "gone.csv"
 run.toml:11:8: data.tape.path: must be a directory that exists, was "there.csv"
 run.toml:14:8: data.live.kind: must have a history for a backtest, was "redis"
+run.toml:25:11: portfolio.weights: must be "equal" or a table for a backtest, was "inverse_volatility"
 "#);
 }
 
