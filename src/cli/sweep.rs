@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -196,19 +197,29 @@ fn judged(plan: &Plan, crew: &Crew<'_>, mut swept: Swept) -> Swept {
 
 /// Counts what ended, and shows it with the time that is left.
 struct Watch<'a> {
-    line: Mutex<(ProgressLine, Timestamp)>,
+    line: Mutex<Shown>,
     is_shown: bool,
     clock: &'a SystemClock,
     done: AtomicU64,
     expected: AtomicU64,
 }
 
+struct Shown {
+    line: ProgressLine,
+    start: Timestamp,
+    last: Timestamp,
+}
+
+/// A line that is written more often is not read more often.
+const GLANCE: Duration = Duration::from_millis(100);
+
 impl<'a> Watch<'a> {
     fn new(global: &Global, clock: &'a SystemClock) -> Self {
         let line = ProgressLine::new(global);
+        let now = clock.now();
         Self {
             is_shown: line.is_shown(),
-            line: Mutex::new((line, clock.now())),
+            line: Mutex::new(Shown { line, start: now, last: now }),
             clock,
             done: AtomicU64::new(0),
             expected: AtomicU64::new(0),
@@ -218,24 +229,34 @@ impl<'a> Watch<'a> {
     fn expect(&self, runs: u64) {
         self.expected.store(runs, Ordering::Relaxed);
         if let Ok(mut line) = self.line.lock() {
-            line.1 = self.clock.now();
+            line.start = self.clock.now();
         }
     }
 
     fn one_more(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.is_shown {
+            return;
+        }
         // Whoever finds the line taken goes on working.
-        if let (true, Ok(mut line)) = (self.is_shown, self.line.try_lock()) {
-            let spent = self.clock.now().since(line.1);
+        let Ok(mut shown) = self.line.try_lock() else { return };
+        let now = self.clock.now();
+        if now.since(shown.last) >= GLANCE {
+            shown.last = now;
             let expected = self.expected.load(Ordering::Relaxed).max(done);
-            let left = spent.mul_f64(share(expected - done, done));
-            line.0.show(&format!("{} of {} runs, {} s left", number(done), number(expected), left.as_secs()));
+            let left = now.since(shown.start).mul_f64(share(expected - done, done));
+            shown.line.show(&format!(
+                "{} of {} runs, {} s left",
+                number(done),
+                number(expected),
+                left.as_secs()
+            ));
         }
     }
 
     fn clear(&self) {
         if let Ok(mut line) = self.line.lock() {
-            line.0.clear();
+            line.line.clear();
         }
     }
 }

@@ -143,7 +143,7 @@ fn complete(shards: Vec<Shard>, folder: &Path) -> Result<Vec<Shard>, MergeError>
             const NAMED_MAX: usize = 10;
             let more = if missing.len() > NAMED_MAX { ", ..." } else { "" };
             let named = missing[..missing.len().min(NAMED_MAX)].join(", ");
-            Err(MergeError(format!("{} shards are missing: {named}{more}", missing.len())))
+            Err(MergeError(format!("all {} shards must be there, missing are {named}{more}", first.of())))
         }
     }
 }

@@ -15,6 +15,9 @@ mod top;
 mod trial;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 

@@ -42,7 +42,10 @@ pub fn page(story: &Story<'_>) -> String {
     let failed = trials.iter().filter(|trial| trial.ended.is_err()).count() as u64;
     let title = plan.manifest().name.as_deref().unwrap_or("Sweep");
     let mut facts = vec![format!("{} combinations", number(combinations))];
-    facts.extend(plan.sweep().axes.iter().map(|axis| format!("{} ({} values)", axis.key, axis.values.len())));
+    facts.extend(plan.sweep().axes.iter().map(|axis| match axis.values.len() {
+        1 => format!("{} (1 value)", axis.key),
+        many => format!("{} ({many} values)", axis.key),
+    }));
     let mut body = tiles(story);
     let done = trials.len() as u64;
     if done < combinations {

@@ -51,18 +51,18 @@ pub fn deflated(plan: &Plan, trials: &[Trial]) -> Option<Deflated> {
         trials.iter().filter_map(|trial| trial.ratio(sharpe)).map(|sharpe| sharpe / root).collect();
     let count = tried.len() as u64;
     let variance = variance(&tried);
-    let own = best.ratio(sharpe)? / root;
+    let seen = best.ratio(sharpe)?;
     let periods = usize::try_from(best.ended.as_ref().ok()?.periods).ok()?;
     Some(Deflated {
         probability: stats::deflated_sharpe(
-            own,
+            seen / root,
             count,
             variance,
             best.ratio(skew)?,
             best.ratio(kurtosis)? + 3.0,
             periods,
         )?,
-        sharpe: own * root,
+        sharpe: seen,
         by_luck: stats::expected_best_sharpe(count, variance)? * root,
         trials: count,
     })

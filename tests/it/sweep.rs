@@ -236,7 +236,7 @@ fn shards_that_do_not_belong_together_are_refused() {
     };
     refused("must have the files of all shards");
     desk.sweep(&["--shard", "1/2", "--out", "out"]);
-    refused("1 shards are missing: 2/2");
+    refused("all 2 shards must be there, missing are 2/2");
     desk.sweep(&["--shard", "2/2", "--out", "out", "--set", "broker.cash=\"5000\""]);
     refused("shard 2/2 was made from another manifest");
     desk.sweep(&["--shard", "2/2", "--out", "out"]);

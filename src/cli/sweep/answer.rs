@@ -110,12 +110,9 @@ fn words(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> Strin
         took.as_secs_f64()
     );
     if swept.is_interrupted() {
-        let _ = writeln!(
-            text,
-            "Interrupted: {} of {} combinations are done.",
-            number(done),
-            number(swept.wanted)
-        );
+        let walk = if swept.folds.is_empty() { "" } else { ", walk-forward is not" };
+        let (done, wanted) = (number(done), number(swept.wanted));
+        let _ = writeln!(text, "Interrupted: {done} of {wanted} combinations are done{walk}.");
     }
     let (heads, rows) = sweep::top(plan, &swept.trials, TOP_MAX);
     if rows.is_empty() {
