@@ -154,7 +154,8 @@ fn names_a_command(arguments: &[OsString], command: &clap::Command) -> bool {
 
 /// How many columns the terminal has; 100 where the answer goes elsewhere.
 fn terminal_width() -> u16 {
-    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| size.ws_col.max(40))
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+    if columns == 0 { 100 } else { columns.max(40) }
 }
 
 /// Whether the answer may be coloured.
