@@ -40,6 +40,8 @@ fn main() -> Outcome<()> {
     for fill in [FillModel::NextOpen, FillModel::SameClose] {
         compare(&mut out, fill, &bars, &rows)?;
     }
+    let (nanos, record) = ours(FillModel::NextOpen, &bars, &hold)?;
+    line(&mut out, "next_open", "bot, holds", (nanos, None), &record)?;
     let ticks = load(Shape::Trade, BARS)?;
     let (nanos, record) = ours(FillModel::NextOpen, &ticks, &cross)?;
     line(&mut out, "next print", "bot, ticks", (nanos, None), &record)?;
@@ -203,6 +205,11 @@ fn cross(symbol: Symbol) -> Outcome<Box<dyn Strategy>> {
     let params = [("fast", 10), ("slow", 20), ("warmup", 500)];
     let params = params.into_iter().map(|(name, value)| (name.to_owned(), Value::Whole(value))).collect();
     Ok(strategy::registry().make("ema_cross", &params, &[symbol])?)
+}
+
+/// One order, and then nothing but marks: what an event costs without orders.
+fn hold(symbol: Symbol) -> Outcome<Box<dyn Strategy>> {
+    Ok(strategy::registry().make("buy_and_hold", &strategy::WrittenParams::new(), &[symbol])?)
 }
 
 fn load(shape: Shape, rows: u64) -> Outcome<Loaded> {
