@@ -25,7 +25,7 @@ use crate::stats::{self, Made, Options, Statistics};
 
 /// Runs a manifest over history and writes a report
 ///
-/// The same desk that trades decides; a simulated broker fills as the manifest's [broker] says. Writes report.html,
+/// The same desk that trades decides; a simulated broker fills as the manifest's broker section says. Writes report.html,
 /// stats.json, trades.csv, orders.csv, equity.csv and manifest.toml (the manifest as it was run). Ctrl-C ends the run
 /// early with the statistics so far. Exit code 10 says that the books did not agree with the broker's.
 #[derive(Debug, clap::Args)]

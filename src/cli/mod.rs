@@ -33,7 +33,8 @@ use exit::Exit;
 #[command(
     after_help = "Examples:\n  bot demo                 see it work: exchange, signals and pool in one command\n  \
     bot -w 8                 the live pool with eight workers (the same as: bot run -w 8)\n  \
-    bot send b               send one buy signal\n\nWithout a command, `run` is meant."
+    bot send b               send one buy signal\n  \
+    bot backtest examples/backtest/manifest.toml   a strategy over history, and a report of it\n\nWithout a command, `run` is meant."
 )]
 struct Cli {
     #[command(flatten)]
