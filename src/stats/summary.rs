@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::table::{Funnel, Group, Ratio, Reason, Statistics, Unit};
-use super::text::{NOT_DEFINED, dollars, number};
+use super::text::{NOT_DEFINED, dollars, latency, number};
 use crate::clock::Timestamp;
 
 /// The ratios that are shown; `stats.json` and the report have all.
@@ -217,9 +217,10 @@ fn execution(statistics: &Statistics) -> Block {
         );
         block.push(pair("slippage", text));
     }
-    let latency = &execution.latency;
-    if let (Some(half), Some(most), Some(longest)) = (latency.p50_us, latency.p99_us, latency.max_us) {
-        block.push(pair("decided to final", format!("p50 {half} us, p99 {most} us, max {longest} us")));
+    let took = &execution.latency;
+    if let (Some(half), Some(most), Some(longest)) = (took.p50_us, took.p99_us, took.max_us) {
+        let [half, most, longest] = [half, most, longest].map(latency);
+        block.push(pair("decided to final", format!("p50 {half}, p99 {most}, max {longest}")));
     }
     block
 }

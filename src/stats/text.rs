@@ -47,6 +47,16 @@ pub fn number(count: u64) -> String {
     apart(&count.to_string())
 }
 
+/// A latency: microseconds while they are few, then the unit that is read at a glance.
+#[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+pub fn latency(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{micros} us"),
+        10_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => span(micros as f64 / 86_400e6),
+    }
+}
+
 /// Days, or what is left of one.
 fn span(days: f64) -> String {
     let decimals = |value: f64| usize::from(value.fract() != 0.0);
@@ -94,6 +104,7 @@ mod tests {
         assert_eq!(Unit::Number.text(Some(-999.999_9)), "-1,000.000");
         assert_eq!(Unit::Number.text(Some(1e300)), "1.000e300");
         let spans = [12.0, 1_234.56, 0.5, 0.01, 0.000_1, 0.0].map(|days| Unit::Days.text(Some(days)));
+        assert_eq!([0, 9_999, 10_000, 1_500_000].map(latency), ["0 us", "9999 us", "10.0 ms", "1.5 s"]);
         assert_eq!(spans, ["12 days", "1,234.6 days", "12.0 h", "14.4 min", "8.6 s", "0.0 s"]);
         assert_eq!(Unit::Count.text(None), "n/a");
         assert_eq!(Unit::Number.text(Some(f64::NAN)), "n/a");
