@@ -432,39 +432,6 @@ async fn market_data_comes_as_numbers_and_unknown_symbols_are_missing() {
 }
 
 #[tokio::test]
-async fn pages_of_bars_put_together_are_all_bars_in_either_direction() {
-    let stage = Stage::open();
-    for query in [
-        "symbols=SPY,NVDA&timeframe=1Day&start=2026-10-01",
-        "symbols=NVDA,SPY&timeframe=1Day&start=2026-10-01&sort=desc",
-        "symbols=NVDA&timeframe=15Min&start=2026-11-18T00:00:00Z&end=2026-11-20T15:00:00Z",
-    ] {
-        let whole = stage.get(&format!("/v2/stocks/bars?{query}")).await;
-        assert_eq!(whole["next_page_token"], Value::Null, "{query}");
-        let mut joined: Vec<(String, Value)> = Vec::new();
-        let mut token = String::new();
-        loop {
-            let page = stage.get(&format!("/v2/stocks/bars?{query}&limit=7&page_token={token}")).await;
-            for (symbol, bars) in page["bars"].as_object().unwrap() {
-                joined.extend(bars.as_array().unwrap().iter().map(|bar| (symbol.clone(), bar.clone())));
-            }
-            let Some(next) = page["next_page_token"].as_str() else { break };
-            token = next.to_owned();
-        }
-        let all: Vec<(String, Value)> = whole["bars"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(symbol, bars)| {
-                bars.as_array().unwrap().iter().map(|bar| (symbol.clone(), bar.clone()))
-            })
-            .collect();
-        assert!(all.len() > 50, "{query}: {}", all.len());
-        assert_eq!(joined, all, "{query}");
-    }
-}
-
-#[tokio::test]
 async fn a_client_that_gives_up_waiting_finds_that_its_order_was_taken() {
     let stage = Stage::with(|config| config.latency = Duration::from_mins(1));
     let request = stage.client.post(format!("{}/v2/orders", stage.exchange.url()));

@@ -426,18 +426,6 @@ fn check_answers_machines_with_one_object() {
     assert_snapshot!(stdout(&output), @r#"{"ok":false,"faults":[{"file":"run.toml","line":2,"column":11,"key":"pool.workers","message":"must be a whole number from 1 to 1024, was integer \"0\""}]}"#);
 }
 
-#[test]
-fn bytes_that_are_no_text_are_told_with_their_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("run.toml");
-    std::fs::write(&path, b"name = \"a\"\n# \xff").unwrap();
-    let error = Manifest::read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("run.toml:2:3: must be UTF-8, was the byte \"0xff\""), "{error}");
-
-    std::fs::write(&path, vec![b'\n'; 1 << 21]).unwrap();
-    assert!(Manifest::read(&path).unwrap_err().to_string().starts_with("read manifest"));
-}
-
 const SNIPPETS: &[&str] = &[
     "",
     "=",

@@ -36,7 +36,7 @@ pub(super) struct Portfolio {
     combine: Combine,
     open: Vec<Option<Open>>,
     free: Vec<usize>,
-    todo: VecDeque<Todo>,
+    errands: VecDeque<Errand>,
     wishes: Vec<Wish>,
     transactions: Vec<Transaction>,
     fills: Vec<FillRecord>,
@@ -61,14 +61,14 @@ struct Owner {
 }
 
 /// What is to be done at this instant.
-enum Todo {
+enum Errand {
     Grant(usize, Wish),
     /// The next step to where an owner wants to be.
     Step(usize, Symbol),
 }
 
 /// More orders of one instant are a strategy that never comes to rest.
-const TODO_MAX: usize = 10_000;
+const ERRANDS_MAX: usize = 10_000;
 
 impl Portfolio {
     pub(super) fn new(
@@ -105,7 +105,7 @@ impl Portfolio {
             combine,
             open: Vec::new(),
             free: Vec::new(),
-            todo: VecDeque::new(),
+            errands: VecDeque::new(),
             wishes: Vec::new(),
             transactions: Vec::new(),
             fills: Vec::new(),
@@ -226,7 +226,7 @@ impl Portfolio {
             self.note_failure(place, &failure, now);
             return;
         }
-        self.todo.extend(self.wishes.drain(..).map(|wish| Todo::Grant(place, wish)));
+        self.errands.extend(self.wishes.drain(..).map(|wish| Errand::Grant(place, wish)));
         self.work(now);
     }
 
@@ -238,15 +238,15 @@ impl Portfolio {
     /// Does what is to be done, and what follows from it at this instant.
     fn work(&mut self, now: Timestamp) {
         let mut done = 0;
-        while let Some(todo) = self.todo.pop_front() {
+        while let Some(errand) = self.errands.pop_front() {
             done += 1;
-            if done > TODO_MAX {
-                self.stop_short(&todo, now);
+            if done > ERRANDS_MAX {
+                self.stop_short(&errand, now);
                 return;
             }
-            match todo {
-                Todo::Grant(place, wish) => self.grant(place, &wish, now),
-                Todo::Step(owner, symbol) => {
+            match errand {
+                Errand::Grant(place, wish) => self.grant(place, &wish, now),
+                Errand::Step(owner, symbol) => {
                     let ask = self.owners[owner].targets.step(symbol);
                     self.place(owner, symbol, ask, None, None, now);
                 }
@@ -256,12 +256,12 @@ impl Portfolio {
 
     /// Drops what is still to be done at this instant.
     #[cold]
-    fn stop_short(&mut self, todo: &Todo, now: Timestamp) {
-        self.todo.clear();
-        let (Todo::Grant(owner, _) | Todo::Step(owner, _)) = todo;
+    fn stop_short(&mut self, errand: &Errand, now: Timestamp) {
+        self.errands.clear();
+        let (Errand::Grant(owner, _) | Errand::Step(owner, _)) = errand;
         let record = &mut self.owners[*owner].record;
         let text = format!(
-            "strategy \"{}\" asked for more than {TODO_MAX} orders at one instant: the rest is dropped",
+            "strategy \"{}\" asked for more than {ERRANDS_MAX} orders at one instant: the rest is dropped",
             record.name
         );
         tracing::error!(at = %now, "{text}");

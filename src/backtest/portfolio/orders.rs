@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{Portfolio, Todo};
+use super::{Errand, Portfolio};
 use crate::backtest::board::Slot;
 use crate::backtest::connector::{Met, MetEnd, working};
 use crate::backtest::record::{FillRecord, Transaction};
@@ -168,9 +168,11 @@ impl Portfolio {
     /// Tells a strategy of its fill; fills of combined wishes belong to none.
     fn tell(&mut self, owner: usize, fill: &Fill, now: Timestamp) {
         let Some(seat) = self.seats.get_mut(owner) else { return };
-        let todo = &mut self.todo;
-        let told =
-            seat.runner.on_fill(fill).map(|wishes| todo.extend(wishes.map(|wish| Todo::Grant(owner, wish))));
+        let errands = &mut self.errands;
+        let told = seat
+            .runner
+            .on_fill(fill)
+            .map(|wishes| errands.extend(wishes.map(|wish| Errand::Grant(owner, wish))));
         if let Err(failure) = told {
             self.note_failure(owner, &failure, now);
         }
@@ -185,7 +187,7 @@ impl Portfolio {
         transaction.outcome = kind;
         transaction.reason = reason;
         if self.owners[open.owner].targets.settled(&open.signal, transaction.filled) {
-            self.todo.push_back(Todo::Step(open.owner, transaction.symbol));
+            self.errands.push_back(Errand::Step(open.owner, transaction.symbol));
         }
     }
 

@@ -1,5 +1,6 @@
 //! A manifest in which everything about a backtest is wrong.
 
+use bot::manifest::Manifest;
 use insta::assert_snapshot;
 
 use super::faults;
@@ -148,4 +149,16 @@ run.toml:78:13: statistics.risk_free: must be a year's return as a fraction such
 run.toml:79:13: statistics.bootstrap: must be a whole number from 0 to 1000000, was integer "-1"
 run.toml:80:1: statistics.sed: unknown key, did you mean "seed"? allowed are benchmark, period, periods_per_year, risk_free, bootstrap, seed
 "#);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.toml");
+    std::fs::write(&path, b"name = \"a\"\n# \xff").unwrap();
+    let error = Manifest::read(&path).unwrap_err().to_string();
+    assert!(error.ends_with("run.toml:2:3: must be UTF-8, was the byte \"0xff\""), "{error}");
+
+    std::fs::write(&path, vec![b'\n'; 1 << 21]).unwrap();
+    assert!(Manifest::read(&path).unwrap_err().to_string().starts_with("read manifest"));
 }
