@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use bot::backtest::record::Record;
-use bot::backtest::{self, Setup, StrategySetup};
+use bot::backtest::{self, Hears, Setup, StrategySetup};
 use bot::broker::simulated::{FillModel, Terms};
 use bot::clock::Timestamp;
 use bot::data::spec::Walk;
@@ -13,10 +13,10 @@ use bot::data::{Chunk, Loaded, OnBadRow, OnGap, Origin, Row, Shape, Spec, open};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::market::MarketEvent;
+use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
-use bot::strategy::{self, Every, Runner, Strategy, StrategyError, Value, View, Wishes};
+use bot::strategy::{self, Every, Runner, Strategy, StrategyError, StrategyRun, Value, View, Wishes};
 use bot::symbol::Symbol;
-use bot::target::Sizing;
 use bot::units::{Money, Weight};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -178,13 +178,19 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
     let symbol = "NVDA".parse()?;
     let limits = Limits { short: true, flip_in_one: true, ..Limits::default() };
     let cash = Money::whole(CASH);
+    let sizing = Sizing {
+        rule: "100sh".parse()?,
+        is_target: true,
+        short: true,
+        position_max: None,
+        within_equity: false,
+        weights: Vec::new(),
+    };
+    let book = StrategyBook::new("cross", cash);
     let strategy = StrategySetup {
-        runner: Runner::new("cross", make(symbol)?, &[symbol], Every::Event),
-        sizing: Sizing { rule: "100sh".parse()?, is_target: true, capital: None, short: true },
-        capital: cash,
-        weight: Weight::ONE,
-        main: 0,
-        also: Vec::new(),
+        run: StrategyRun::new(Runner::new("cross", make(symbol)?, &[symbol], Every::Event), true, true),
+        member: Member { sizing, weight: Weight::ONE, retry: Retry::default(), book },
+        hears: Hears::Sources { main: 0, also: Vec::new() },
     };
     Ok(Setup {
         name: "bench".to_owned(),
@@ -195,6 +201,9 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
         weights: vec![(symbol, Weight::ONE)],
         combine: Combine::Separate,
         strategies: vec![strategy],
+        signals: Vec::new(),
+        openings: Vec::new(),
+        switches: Vec::new(),
         sources: vec![("nvda".to_owned(), Box::new(data.source()))],
         benchmark: Some(0),
         period: Period::Day,

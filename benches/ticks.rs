@@ -19,7 +19,7 @@ use bot::engine::{TestEngine, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::market::{Bar, MarketEvent, Trade};
 use bot::strategy::{Every, Past, Runner, Strategy, StrategyError, View, Wishes, WrittenParams, registry};
 use bot::symbol::Symbol;
-use bot::ticks::{Limits, Tick, TickStore, Window};
+use bot::ticks::{Limits, Span, Tick, TickStore, Window};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 const ROUNDS: usize = 7;
@@ -122,8 +122,7 @@ fn push_and_evict(text: &mut String) -> Outcome {
 fn time_travel(text: &mut String) -> Outcome {
     struct Mean(u64);
     impl Trader for Mean {
-        fn evaluate(&mut self, _: Timestamp, window: &Window) -> Result<Option<TradeOrder>, TraderError> {
-            let all = window.all();
+        fn evaluate(&mut self, _: Timestamp, all: Span<'_>) -> Result<Option<TradeOrder>, TraderError> {
             self.0 += u64::from(all.mean() > all.close());
             black_box((all.high(), all.low()));
             Ok(None)

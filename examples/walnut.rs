@@ -13,7 +13,7 @@ use bot::engine::{Engine, Outlet, TestEngine, TradeDirection, TradeOrder, Trader
 use bot::host::outbox::to_stream;
 use bot::inbox::redis_stream::RedisUrl;
 use bot::symbol::Symbol;
-use bot::ticks::{Tick, Window};
+use bot::ticks::{Span, Tick};
 
 /// Goes short whenever the last price is below the mean, long otherwise.
 struct DummyTrader {
@@ -21,9 +21,9 @@ struct DummyTrader {
 }
 
 impl Trader for DummyTrader {
-    fn evaluate(&mut self, now: Timestamp, window: &Window) -> Result<Option<TradeOrder>, TraderError> {
-        let all = window.all();
-        let direction = if all.close() < all.mean() { TradeDirection::Short } else { TradeDirection::Long };
+    fn evaluate(&mut self, now: Timestamp, window: Span<'_>) -> Result<Option<TradeOrder>, TraderError> {
+        let direction =
+            if window.close() < window.mean() { TradeDirection::Short } else { TradeDirection::Long };
         Ok(Some(TradeOrder::new(now, direction, self.symbol)))
     }
 }

@@ -47,6 +47,13 @@ pub fn clock_at(now: Timestamp) -> SessionClock {
     SessionClock { is_open, next_open, next_close: first.close }
 }
 
+/// The first instant of a New York date.
+pub fn midnight(date: NaiveDate) -> Timestamp {
+    let naive = date.and_time(NaiveTime::MIN);
+    // New York's clocks change at two in the morning: there is one midnight each day.
+    New_York.from_local_datetime(&naive).earliest().map_or_else(|| naive.and_utc().into(), Timestamp::from)
+}
+
 fn new_york(date: NaiveDate, hour: u32, minute: u32) -> Option<Timestamp> {
     let naive = date.and_time(NaiveTime::from_hms_opt(hour, minute, 0)?);
     New_York.from_local_datetime(&naive).single().map(Timestamp::from)

@@ -1,12 +1,16 @@
-//! Instants and the only reader of the machine's time.
+//! Instants, the only reader of the machine's time, and waiting by a clock.
 
 use std::fmt;
-use std::ops::{Add, Sub};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::ops::{Add, Deref, Sub};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::America::New_York;
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, after, bounded, never,
+    select,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -138,9 +142,96 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// What goes off once this clock shows `at` or later; at once when it already does, never for [`Timestamp::MAX`].
+    fn alarm(&self, at: Timestamp) -> Alarm;
 }
 
-/// The machine's clock.
+/// A channel on which something is received, or which is disconnected, once the clock shows the alarm's instant.
+///
+/// A loop that works by alarms keeps the one that went off until it has set the next: so long it counts as awake, see
+/// [`ManualClock::is_at_rest`].
+#[derive(Debug)]
+pub struct Alarm {
+    channel: Receiver<Instant>,
+    /// Lives as long as somebody waits or works; only a manual clock looks.
+    _held: Option<Arc<()>>,
+}
+
+impl Alarm {
+    /// Waits until it goes off; in `select!` write `recv(*alarm)`.
+    pub fn wait(&self) {
+        let _ = self.channel.recv();
+    }
+}
+
+impl Deref for Alarm {
+    type Target = Receiver<Instant>;
+    fn deref(&self) -> &Receiver<Instant> {
+        &self.channel
+    }
+}
+
+/// Waits until the clock shows that `span` has passed.
+pub fn sleep(clock: &dyn Clock, span: Duration) {
+    if !span.is_zero() {
+        clock.alarm(clock.now() + span).wait();
+    }
+}
+
+/// Receives, waiting until the clock shows `at`; a message that is there by then is never missed.
+///
+/// # Errors
+/// As [`Receiver::recv_timeout`].
+pub fn recv_until<T>(
+    clock: &dyn Clock,
+    receiver: &Receiver<T>,
+    at: Timestamp,
+) -> Result<T, RecvTimeoutError> {
+    match receiver.try_recv() {
+        Ok(message) => Ok(message),
+        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+        Err(TryRecvError::Empty) => recv_before(&clock.alarm(at), receiver),
+    }
+}
+
+/// Receives, waiting until `alarm` goes off; a message that is there by then is never missed.
+///
+/// # Errors
+/// As [`Receiver::recv_timeout`].
+pub fn recv_before<T>(alarm: &Alarm, receiver: &Receiver<T>) -> Result<T, RecvTimeoutError> {
+    select! {
+        recv(receiver) -> message => message.map_err(|_| RecvTimeoutError::Disconnected),
+        recv(*alarm) -> _ => receiver.try_recv().map_err(|error| match error {
+            TryRecvError::Empty => RecvTimeoutError::Timeout,
+            TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+        }),
+    }
+}
+
+/// Sends, waiting for room until the clock shows `at`.
+///
+/// # Errors
+/// As [`Sender::send_timeout`].
+pub fn send_until<T>(
+    clock: &dyn Clock,
+    sender: &Sender<T>,
+    message: T,
+    at: Timestamp,
+) -> Result<(), SendTimeoutError<T>> {
+    let message = match sender.try_send(message) {
+        Ok(()) => return Ok(()),
+        Err(TrySendError::Disconnected(message)) => return Err(SendTimeoutError::Disconnected(message)),
+        Err(TrySendError::Full(message)) => message,
+    };
+    let alarm = clock.alarm(at);
+    select! {
+        send(sender, message) -> sent => sent.map_err(|error| SendTimeoutError::Disconnected(error.0)),
+        recv(*alarm) -> _ => Err(SendTimeoutError::Timeout(message)),
+    }
+}
+
+/// The machine's clock. Its alarms count spans, so that a clock that is set does not change when they go off.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -151,32 +242,89 @@ impl Clock for SystemClock {
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::default() + since_epoch
     }
+
+    fn alarm(&self, at: Timestamp) -> Alarm {
+        let channel = if at == Timestamp::MAX { never() } else { after(at.since(self.now())) };
+        Alarm { channel, _held: None }
+    }
 }
 
 /// A clock that stands still until it is set.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock(Mutex<Dial>);
+
+#[derive(Debug, Default)]
+struct Dial {
+    now: Timestamp,
+    alarms: Vec<SetAlarm>,
+}
+
+/// One alarm, as long as somebody holds it.
+#[derive(Debug)]
+struct SetAlarm {
+    at: Timestamp,
+    /// `None` once it went off.
+    waiting: Option<Sender<Instant>>,
+    holder: Weak<()>,
+}
 
 impl ManualClock {
     /// Starts at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.0))
+        Self(Mutex::new(Dial { now, alarms: Vec::new() }))
     }
 
-    /// Moves to `now`, forwards or backwards.
+    /// Moves to `now`, forwards or backwards. Going back takes the alarms along, as the machine's count spans.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.0, Ordering::SeqCst);
+        let mut dial = self.dial();
+        let back = dial.now.since(now);
+        dial.now = now;
+        for alarm in &mut dial.alarms {
+            alarm.at = alarm.at - back;
+            if alarm.at <= now {
+                alarm.waiting = None;
+            }
+        }
     }
 
     /// Moves forward by `span`.
     pub fn advance(&self, span: Duration) {
         self.set(self.now() + span);
     }
+
+    /// The earliest instant that somebody waits for; an alarm that was dropped no longer counts.
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        self.dial().alarms.iter().filter(|alarm| alarm.waiting.is_some()).map(|alarm| alarm.at).min()
+    }
+
+    /// Whether no alarm that went off is still held: everybody who was woken has done its work, or waits for something else.
+    pub fn is_at_rest(&self) -> bool {
+        self.dial().alarms.iter().all(|alarm| alarm.waiting.is_some())
+    }
+
+    /// Without the alarms that nobody holds any more.
+    fn dial(&self) -> MutexGuard<'_, Dial> {
+        let mut dial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        dial.alarms.retain(|alarm| alarm.holder.strong_count() > 0);
+        dial
+    }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now
+    }
+
+    fn alarm(&self, at: Timestamp) -> Alarm {
+        if at == Timestamp::MAX {
+            return Alarm { channel: never(), _held: None };
+        }
+        let (sender, channel) = bounded(1);
+        let held = Arc::new(());
+        let mut dial = self.dial();
+        let waiting = (at > dial.now).then_some(sender);
+        dial.alarms.push(SetAlarm { at, waiting, holder: Arc::downgrade(&held) });
+        Alarm { channel, _held: Some(held) }
     }
 }
 
@@ -195,5 +343,50 @@ mod tests {
     fn arithmetic_saturates_instead_of_wrapping() {
         assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
         assert_eq!(Timestamp::from_secs(5).since(Timestamp::from_secs(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn alarms_of_a_manual_clock_go_off_when_it_is_set_and_not_before() {
+        let second = Timestamp::from_secs;
+        let clock = ManualClock::new(second(10));
+        let (early, late) = (clock.alarm(second(12)), clock.alarm(second(15)));
+        assert_eq!((clock.next_alarm(), early.try_recv()), (Some(second(12)), Err(TryRecvError::Empty)));
+        clock.set(second(13));
+        assert_eq!(early.try_recv(), Err(TryRecvError::Disconnected));
+        assert!(!clock.is_at_rest(), "the holder still works");
+        drop(early);
+        assert!(clock.is_at_rest());
+        assert_eq!(clock.next_alarm(), Some(second(15)));
+        clock.set(second(3));
+        assert_eq!(clock.next_alarm(), Some(second(5)), "ten seconds back");
+        drop(late);
+        assert_eq!(clock.next_alarm(), None);
+        clock.alarm(second(3)).wait();
+    }
+
+    #[test]
+    fn a_message_that_is_there_is_received_however_late_it_is() {
+        let clock = ManualClock::new(Timestamp::from_secs(10));
+        let (sender, receiver) = bounded(1);
+        let past = Timestamp::from_secs(9);
+        assert_eq!(recv_until(&clock, &receiver, past), Err(RecvTimeoutError::Timeout));
+        sender.send(1).unwrap();
+        assert_eq!(send_until(&clock, &sender, 2, past), Err(SendTimeoutError::Timeout(2)));
+        assert_eq!(recv_before(&clock.alarm(past), &receiver), Ok(1));
+        drop(sender);
+        assert_eq!(recv_until(&clock, &receiver, past), Err(RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_by_the_hand_that_moves_the_clock() {
+        let clock = ManualClock::new(Timestamp::from_secs(10));
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| sleep(&clock, Duration::from_hours(1)));
+            while clock.next_alarm().is_none() {
+                std::thread::yield_now();
+            }
+            clock.advance(Duration::from_hours(1));
+            sleeper.join().unwrap();
+        });
     }
 }

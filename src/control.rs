@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::host::{Host, Status};
-use crate::live::Stop;
+use crate::stop::Stop;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,14 +76,14 @@ impl Control {
         Ok(Self { listener, path })
     }
 
-    /// Answers one request after the other until `stop` is raised.
-    pub fn serve(&self, host: &Host, stop: &Stop) {
+    /// Answers one request after the other until `stop` is raised; each start and stop that was done is told to `switched`.
+    pub fn serve(&self, host: &Host, stop: &Stop, switched: &dyn Fn(&str, bool)) {
         let glance = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         while !stop.is_requested() {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
             if poll(&mut ready, Some(&glance)).is_ok_and(|count| count > 0)
                 && let Ok((stream, _)) = self.listener.accept()
-                && let Err(error) = answer(&stream, host)
+                && let Err(error) = answer(&stream, host, switched)
             {
                 tracing::debug!(%error, "a control request broke off");
             }
@@ -97,7 +97,7 @@ impl Drop for Control {
     }
 }
 
-fn answer(stream: &UnixStream, host: &Host) -> io::Result<()> {
+fn answer(stream: &UnixStream, host: &Host, switched: &dyn Fn(&str, bool)) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
@@ -105,8 +105,8 @@ fn answer(stream: &UnixStream, host: &Host) -> io::Result<()> {
     BufReader::new(stream).take(LINE_LEN_MAX).read_line(&mut line)?;
     let done = match serde_json::from_str(&line) {
         Ok(Request::Strategies) => Ok(()),
-        Ok(Request::Start(name)) => host.switch(&name, true).map_err(|error| error.to_string()),
-        Ok(Request::Stop(name)) => host.switch(&name, false).map_err(|error| error.to_string()),
+        Ok(Request::Start(name)) => switch(host, &name, true, switched),
+        Ok(Request::Stop(name)) => switch(host, &name, false, switched),
         Err(error) => Err(format!("request must be one JSON line, {error}")),
     };
     let answer = match done {
@@ -115,6 +115,12 @@ fn answer(stream: &UnixStream, host: &Host) -> io::Result<()> {
     };
     let mut writer = stream;
     writeln!(writer, "{}", serde_json::to_string(&answer)?)
+}
+
+fn switch(host: &Host, name: &str, active: bool, switched: &dyn Fn(&str, bool)) -> Result<(), String> {
+    host.switch(name, active).map_err(|error| error.to_string())?;
+    switched(name, active);
+    Ok(())
 }
 
 /// Asks the bot that runs with this state directory; the answer is its strategies as they stand afterwards.

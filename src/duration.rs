@@ -1,4 +1,4 @@
-//! Durations as people write them: `250ms`, `5s`, `2m`, `1h`, `1d`.
+//! Durations as people write them: `250ms`, `5s`, `2m`, `1h`, `1d`; and timeframes: `1min`, `1h`, `1day`.
 
 use std::time::Duration;
 
@@ -22,6 +22,23 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         _ => return Err(bad()),
     };
     Duration::try_from_secs_f64(number * seconds).map_err(|_| bad())
+}
+
+/// Reads how long a bar is: `1min`, `5m`, `1h`, `1hour`, `1d`, `1day`.
+///
+/// # Errors
+/// The rule that it breaks, without the value.
+pub fn parse_timeframe(text: &str) -> Result<Duration, &'static str> {
+    const DAY: Duration = Duration::from_hours(24);
+    let short = text.strip_suffix("ay").filter(|short| short.ends_with('d'));
+    let short =
+        short.or_else(|| text.strip_suffix("our").filter(|short| short.ends_with('h'))).unwrap_or(text);
+    let span =
+        parse(short).map_err(|_| "must be a timeframe such as \"1min\", \"5min\", \"1h\" or \"1day\"")?;
+    if span.is_zero() || span > DAY || !span.as_nanos().is_multiple_of(1_000_000) {
+        return Err("must be a timeframe from 1ms to 1day");
+    }
+    Ok(span)
 }
 
 /// Writes a duration as [`parse`] reads it, in the largest unit that keeps it whole.

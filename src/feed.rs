@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use crate::activity::Activity;
 use crate::market::MarketEvent;
 
 /// The one place that events pass; clones are the same feed.
 #[derive(Debug, Clone, Default)]
-pub struct Feed(Arc<Mutex<Hall>>);
+pub struct Feed {
+    hall: Arc<Mutex<Hall>>,
+    activity: Activity,
+}
 
 #[derive(Debug, Default)]
 struct Hall {
@@ -35,6 +39,16 @@ pub struct Heard {
 }
 
 impl Feed {
+    /// An event counts as under way from here to the end of each listener's work.
+    pub fn counted(activity: Activity) -> Self {
+        Self { hall: Arc::default(), activity }
+    }
+
+    /// Where a listener says that it has dealt with an event.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// Listens from now on with a queue of `queue_len` events; the queue ends when the feed is closed.
     pub fn subscribe(&self, name: &str, queue_len: usize) -> Receiver<MarketEvent> {
         let (sender, receiver) = bounded(queue_len);
@@ -53,7 +67,7 @@ impl Feed {
     /// Tells all listeners at once. One whose queue is full misses the event; that is counted, and logged the first time.
     pub fn publish(&self, event: MarketEvent) {
         for listener in &mut self.lock().listeners {
-            listener.tell(event);
+            listener.tell(event, &self.activity);
         }
     }
 
@@ -72,14 +86,19 @@ impl Feed {
     }
 
     fn lock(&self) -> MutexGuard<'_, Hall> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.hall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Listener {
-    fn tell(&mut self, event: MarketEvent) {
+    fn tell(&mut self, event: MarketEvent, activity: &Activity) {
         let Some(events) = &self.events else { return };
-        match events.try_send(event) {
+        activity.begin();
+        let sent = events.try_send(event);
+        if sent.is_err() {
+            activity.end();
+        }
+        match sent {
             Ok(()) => self.heard.events += 1,
             Err(TrySendError::Full(_)) => {
                 if self.heard.dropped == 0 {

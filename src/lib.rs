@@ -6,6 +6,8 @@
 pub mod units;
 pub mod symbol;
 pub mod clock;
+pub mod condition;
+pub mod activity;
 pub mod duration;
 
 // Nouns
@@ -19,11 +21,13 @@ pub mod account;
 pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
+pub mod bars;
 pub mod ticks;
+pub mod series;
 pub mod strategy;
 pub mod sizing;
-pub mod target;
 pub mod risk;
+pub mod portfolio;
 pub mod task;
 pub mod desk;
 
@@ -36,15 +40,17 @@ pub mod exchange;
 
 // Running
 pub mod manifest;
+pub mod spec;
 pub mod state_dir;
+pub mod stop;
 pub mod feed;
 pub mod prices;
 pub mod gate;
 pub mod shared_desk;
 pub mod pool;
-pub mod live;
 pub mod host;
 pub mod control;
+pub mod live;
 pub mod engine;
 pub mod backtest;
 pub mod stats;

@@ -98,8 +98,8 @@ impl<S: BuildHasher> Board for HashMap<Symbol, Snapshot, S> {
     }
 }
 
-/// Whether orders can be executed now, by the broker's own clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether orders can be executed now, by the broker's own clock; by default there is no session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionClock {
     /// True in the regular session.
     pub is_open: bool,
@@ -159,6 +159,14 @@ impl MarketEvent {
             | MarketEvent::Trade { symbol, .. }
             | MarketEvent::Bar { symbol, .. }
             | MarketEvent::Number { symbol, .. } => *symbol,
+        }
+    }
+
+    /// Whether it is a quote.
+    pub fn is_quote(&self) -> bool {
+        match self {
+            MarketEvent::Quote { .. } => true,
+            MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => false,
         }
     }
 

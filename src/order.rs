@@ -141,6 +141,16 @@ pub enum OrderType {
     Limit(Price),
 }
 
+impl OrderType {
+    /// What one share costs at the most when `ask` is asked for it.
+    pub fn worst(self, ask: Price) -> Price {
+        match self {
+            Self::Market => ask,
+            Self::Limit(limit) => limit,
+        }
+    }
+}
+
 /// How long an order rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeInForce {
@@ -152,6 +162,18 @@ pub enum TimeInForce {
     Ioc,
     /// All at once or nothing.
     Fok,
+}
+
+impl TimeInForce {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TimeInForce::Day => "day",
+            TimeInForce::Gtc => "gtc",
+            TimeInForce::Ioc => "ioc",
+            TimeInForce::Fok => "fok",
+        }
+    }
 }
 
 /// One order as it is sent.

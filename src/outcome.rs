@@ -47,6 +47,20 @@ impl OutcomeKind {
         OutcomeKind::Lost,
     ];
 
+    /// Whether something that was asked for is missing at this end.
+    pub fn leaves_missing(self) -> bool {
+        match self {
+            OutcomeKind::Filled | OutcomeKind::Skipped => false,
+            OutcomeKind::PartlyFilled
+            | OutcomeKind::Unfilled
+            | OutcomeKind::Rejected
+            | OutcomeKind::Refused
+            | OutcomeKind::Expired
+            | OutcomeKind::ExpiredUnconfirmed
+            | OutcomeKind::Lost => true,
+        }
+    }
+
     /// The word on the outcomes stream.
     pub fn as_str(self) -> &'static str {
         match self {

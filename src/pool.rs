@@ -10,7 +10,7 @@ use crate::broker::{Broker, Reply, Venue};
 use crate::clock::{Clock, Timestamp};
 use crate::desk::MarketView;
 use crate::gate::Place;
-use crate::inbox::Settlement;
+use crate::inbox::{After, Settlement};
 use crate::market::{Board, Quote};
 use crate::order::{ClientOrderId, OrderReport, OrderType};
 use crate::outcome::{Decision, Outcome, OutcomeKind};
@@ -135,21 +135,30 @@ fn handle<V: Venue>(floor: &Floor<'_, V>, broker: &mut V::Broker, job: &Job) -> 
     let mut task = OrderTask::new(id, job.entry.deliveries, stale_at, floor.patience.clone(), now);
     let mut sight = Sight::default();
     let ended = catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, &mut task, &mut sight)));
-    let ending = match ended {
-        Ok(ending) => {
-            let unknown_to_books = task.is_adopted() || task.report().is_some_and(has_no_price);
-            floor.desk.finish(&job.signal.id, unknown_to_books);
-            ending
-        }
+    let (ending, panicked) = match ended {
+        Ok(ending) => (ending, false),
         Err(panic) => {
             let cause = panic_text(panic.as_ref());
             tracing::error!(cause, "a panic while handling a signal; the pool goes on");
-            floor.desk.finish(&job.signal.id, true);
-            after_panic(floor, broker, job, &mut task, cause)
+            (after_panic(floor, broker, job, &mut task, cause), true)
         }
     };
     broker.forget(&job.client_order_id);
-    ending.map(|ending| settlement(job, &task, ending, sight, floor.clock.now()))
+    let unknown_to_books = panicked || task.is_adopted() || task.report().is_some_and(has_no_price);
+    let now = floor.clock.now();
+    match ending {
+        Some(Ending::Outcome { kind, reason }) => {
+            Some(settlement(floor, job, &task, (kind, reason), unknown_to_books, sight, now))
+        }
+        Some(Ending::Poison(reason)) => {
+            floor.desk.drop_signal(&job.signal.id, unknown_to_books);
+            Some(Settlement::Dead { entry: job.entry.clone(), reason })
+        }
+        None => {
+            floor.desk.drop_signal(&job.signal.id, unknown_to_books);
+            None
+        }
+    }
 }
 
 fn step_until_done<V: Venue>(
@@ -172,7 +181,7 @@ fn step_until_done<V: Venue>(
         }
         let reply = match step {
             Step::Decide => {
-                if job.place.wait(GLANCE) {
+                if job.place.wait_until(floor.clock, now + GLANCE) {
                     *sight = decide(floor, job, task);
                 }
                 continue;
@@ -195,6 +204,10 @@ fn step_until_done<V: Venue>(
 }
 
 fn decide<V: Venue>(floor: &Floor<'_, V>, job: &Job, task: &mut OrderTask) -> Sight {
+    if job.place.is_superseded() {
+        task.decided(Err(Refusal::Superseded(job.signal.symbol)), floor.clock.now());
+        return Sight::default();
+    }
     let snapshots = floor.prices.snapshots();
     let market = MarketView { board: &*snapshots, session: floor.prices.session() };
     let now = floor.clock.now();
@@ -221,7 +234,6 @@ fn after_panic<V: Venue>(
     *task = OrderTask::find_only(job.client_order_id.clone(), floor.patience.clone(), floor.clock.now());
     let ending =
         catch_unwind(AssertUnwindSafe(|| step_until_done(floor, broker, job, task, &mut Sight::default())));
-    floor.desk.finish(&job.signal.id, true);
     // Left pending it would be held by this process, which is not given it again.
     ending.unwrap_or_else(|_| {
         let reason = format!("internal_error: {cause}; the order may have been sent");
@@ -234,32 +246,41 @@ fn has_no_price(report: &OrderReport) -> bool {
     report.filled.is_positive() && report.average_price.is_none()
 }
 
-fn settlement(job: &Job, task: &OrderTask, ending: Ending, sight: Sight, now: Timestamp) -> Settlement {
-    let (kind, reason) = match ending {
-        Ending::Outcome { kind, reason } => (kind, reason),
-        Ending::Poison(reason) => return Settlement::Dead { entry: job.entry.clone(), reason },
-    };
+/// What became of a signal, with what belongs to it: the step that follows, the books, who is told.
+fn settlement<V: Venue>(
+    floor: &Floor<'_, V>,
+    job: &Job,
+    task: &OrderTask,
+    (kind, reason): (OutcomeKind, String),
+    unknown_to_books: bool,
+    sight: Sight,
+    now: Timestamp,
+) -> Settlement {
     let report = task.report();
     let latency_us = now.since(job.received_at).as_micros();
     tracing::info!(
         outcome = kind.as_str(),
         reason = Some(&reason).filter(|reason| !reason.is_empty()),
         ticker = %job.signal.symbol,
-        side = %job.signal.side,
         filled = report.map(|report| report.filled.to_string()),
         price = report.and_then(|report| report.average_price).map(|price| price.to_string()),
         latency_us,
         "signal is settled"
     );
-    Settlement::Outcome(Outcome {
+    let (ended, told) = floor.desk.end(&job.signal, (kind, &reason), report, unknown_to_books, now);
+    let side = report
+        .map(|report| report.side)
+        .or(task.approved().map(|approved| approved.request().side))
+        .or(job.signal.wanted.side());
+    let outcome = Outcome {
         signal: job.signal.id.clone(),
         kind,
         reason,
         client_order_id: Some(job.client_order_id.clone())
             .filter(|_| report.is_some() || task.submitted_at().is_some()),
         symbol: Some(job.signal.symbol),
-        side: Some(job.signal.side),
-        strategy: job.signal.strategy.clone(),
+        side,
+        strategy: job.signal.strategy.to_string(),
         order_id: report.map(|report| report.order_id.clone()),
         quantity: report
             .map(|report| report.quantity)
@@ -278,7 +299,19 @@ fn settlement(job: &Job, task: &OrderTask, ending: Ending, sight: Sight, now: Ti
                 OrderType::Limit(limit) => Some(limit),
             }),
         })),
-    })
+    };
+    if ended.next.is_none() && ended.own.is_none() && told.is_empty() {
+        return Settlement::Outcome(outcome);
+    }
+    let booked = report.filter(|report| report.filled.is_positive() && ended.own.is_some());
+    let after = After {
+        next: ended.next.map(|step| job.signal.followed_by(step).fields()),
+        changes: ended.own.into_iter().chain(ended.others).collect(),
+        books: Vec::new(),
+        booked: booked.map(|report| (job.client_order_id.clone(), report.filled)),
+        told,
+    };
+    Settlement::Followed { outcome, after: Box::new(after) }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

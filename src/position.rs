@@ -1,10 +1,12 @@
 //! One symbol's position: fills in; quantity, cost, realised and open profit out.
 
+use serde::{Deserialize, Serialize};
+
 use crate::order::Side;
 use crate::units::{Money, Price, Quantity};
 
 /// Shares held (negative when short), what they cost and what was earned by closing some.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     quantity: Quantity,
     /// What the shares held were paid for; negative for a short position.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::broker::{Broker, BrokerError};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, recv_before};
 use crate::market::{MarketEvent, SessionClock, Snapshot};
 use crate::symbol::Symbol;
 
 /// The latest prices and session clock, shared by all workers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PriceCache {
     snapshots: RwLock<Arc<HashMap<Symbol, Snapshot>>>,
     session: RwLock<SessionClock>,
@@ -40,6 +40,12 @@ impl PriceCache {
             session: RwLock::new(session),
             health: Mutex::default(),
         }
+    }
+
+    /// Starts over with what start-up read.
+    pub fn begin(&self, snapshots: Vec<Snapshot>, session: SessionClock) {
+        self.put(snapshots);
+        self.put_session(session);
     }
 
     /// All latest prices; the lock is released before they are looked at.
@@ -103,8 +109,8 @@ pub fn poll(
 ) {
     let mut next = clock.now() + interval;
     let mut session_at = clock.now() + SESSION_EVERY;
-    // A clock that was set back must not put a cycle off for long.
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(next.since(clock.now()).min(interval)) {
+    let mut alarm = clock.alarm(next);
+    while let Err(RecvTimeoutError::Timeout) = recv_before(&alarm, stop) {
         match broker.snapshots(symbols) {
             Ok(snapshots) => {
                 fresh(&cache.snapshots(), &snapshots).for_each(&mut *hear);
@@ -121,7 +127,9 @@ pub fn poll(
             }
         }
         let now = clock.now();
+        // A clock that was set back must not put a cycle off for long.
         next = (next + interval).clamp(now, now + interval);
+        alarm = clock.alarm(next);
     }
 }
 

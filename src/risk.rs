@@ -93,8 +93,20 @@ pub enum Refusal {
     FractionalQuantity(Quantity),
     #[error("one order must not turn a position of {held} round, quantity was {was}")]
     ZeroCrossing { held: Quantity, was: Quantity },
-    #[error("nothing to buy: {0} is at its target or cash is used up")]
+    #[error("{0} is at its target")]
     AtTarget(Symbol),
+    #[error("nothing to buy: one share of {symbol} costs {price}, which is more than there is for it")]
+    CannotPay { symbol: Symbol, price: Price },
+    #[error("{0} is at its target: opposite wishes of strategies met within the house")]
+    Crossed(Symbol),
+    #[error("a newer target of {0} is wanted")]
+    Superseded(Symbol),
+    #[error("a position below 0 must be allowed by risk.short, {0} may not be sold short")]
+    NoShort(Symbol),
+    #[error("time in force must be ioc until standing orders exist, was {0}")]
+    StandingOrder(&'static str),
+    #[error("a signal of a strategy's own book must be of a strategy of this run, was of \"{0}\"")]
+    NotRunHere(String),
     #[error("nothing to sell: no whole share of {0} is available")]
     NothingToSell(Symbol),
     #[error("not in profit: bid {bid} is not above the mean entry price {entry}")]
@@ -123,6 +135,12 @@ impl Refusal {
             Refusal::FractionalQuantity(_) => "fractional_quantity",
             Refusal::ZeroCrossing { .. } => "zero_crossing",
             Refusal::AtTarget(_) => "at_target",
+            Refusal::CannotPay { .. } => "cannot_pay",
+            Refusal::Crossed(_) => "crossed",
+            Refusal::Superseded(_) => "superseded",
+            Refusal::NoShort(_) => "no_short",
+            Refusal::StandingOrder(_) => "standing_order",
+            Refusal::NotRunHere(_) => "not_run_here",
             Refusal::NothingToSell(_) => "nothing_to_sell",
             Refusal::NotInProfit { .. } => "not_in_profit",
             Refusal::Internal(_) => "internal_error",
@@ -133,9 +151,12 @@ impl Refusal {
     pub fn outcome(&self) -> OutcomeKind {
         match self {
             Refusal::StaleSignal { .. } => OutcomeKind::Expired,
-            Refusal::AtTarget(_) | Refusal::NothingToSell(_) | Refusal::NotInProfit { .. } => {
-                OutcomeKind::Skipped
-            }
+            Refusal::AtTarget(_)
+            | Refusal::CannotPay { .. }
+            | Refusal::Crossed(_)
+            | Refusal::Superseded(_)
+            | Refusal::NothingToSell(_)
+            | Refusal::NotInProfit { .. } => OutcomeKind::Skipped,
             Refusal::SessionClosed { .. }
             | Refusal::NoQuote(_)
             | Refusal::StaleQuote { .. }
@@ -150,6 +171,9 @@ impl Refusal {
             | Refusal::InsufficientShares { .. }
             | Refusal::FractionalQuantity(_)
             | Refusal::ZeroCrossing { .. }
+            | Refusal::NoShort(_)
+            | Refusal::StandingOrder(_)
+            | Refusal::NotRunHere(_)
             | Refusal::Internal(_) => OutcomeKind::Refused,
         }
     }
@@ -350,24 +374,12 @@ mod tests {
     use super::*;
     use crate::market::Quote;
     use crate::order::TimeInForce;
-    use crate::signal::EntryId;
+    use crate::signal::Wanted;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn signal() -> Signal {
-        Signal {
-            id: EntryId::new("1-0"),
-            producer_id: None,
-            symbol: "NVDA".parse().unwrap(),
-            side: Side::Buy,
-            quantity: None,
-            limit: None,
-            strategy: String::new(),
-            strength: None,
-            time_to_live: None,
-            sent_at: NOW,
-            redelivered: false,
-        }
+        Signal::plain(1, Wanted::Order { side: Side::Buy, quantity: None, strength: None }, NOW)
     }
 
     fn open() -> SessionClock {

@@ -1,20 +1,24 @@
 //! The desk behind its lock, with a door that closes while the books are read from the broker anew. No lock is held over I/O.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::account::Account;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::condition::Condition;
 use crate::desk::{Desk, MarketView, Statement};
 use crate::order::{ClientOrderId, OrderReport};
+use crate::outcome::OutcomeKind;
+use crate::portfolio::{Ended, Portfolio};
 use crate::risk::{Approved, Refusal};
 use crate::signal::{EntryId, Signal};
+use crate::strategy::OrderEnd;
+use crate::units::Money;
 
 /// One desk for all workers.
 #[derive(Debug)]
 pub struct SharedDesk {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Condition,
 }
 
 #[derive(Debug)]
@@ -36,7 +40,7 @@ impl SharedDesk {
     /// Shares `desk`.
     pub fn new(desk: Desk) -> Self {
         let state = State { desk, closed: false, reread: false, version: 0 };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condition::default() }
     }
 
     /// [`Desk::decide`]; waits while the door is closed.
@@ -50,10 +54,7 @@ impl SharedDesk {
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.changed.wait(|| Some(self.lock()).filter(|state| !state.closed));
         state.version += 1;
         state.desk.decide(signal, client_order_id, market, now)
     }
@@ -65,14 +66,40 @@ impl SharedDesk {
         state.desk.apply(signal, report);
     }
 
-    /// [`Desk::release`]; `unknown_to_books` when the order's fills could not be booked here.
-    pub fn finish(&self, signal: &EntryId, unknown_to_books: bool) {
+    /// [`Desk::end`], and what each strategy is to be told of it; `unknown_to_books` when the order's fills could not be
+    /// booked into the account here.
+    pub fn end(
+        &self,
+        signal: &Signal,
+        (kind, reason): (OutcomeKind, &str),
+        report: Option<&OrderReport>,
+        unknown_to_books: bool,
+        now: Timestamp,
+    ) -> (Ended, Vec<(usize, OrderEnd)>) {
         let mut state = self.lock();
         state.version += 1;
         state.reread |= unknown_to_books;
-        state.desk.release(signal);
+        let ended = state.desk.end(signal, (kind, reason), report, Money::ZERO, now);
+        let portfolio = state.desk.portfolio();
+        let told = ended.told(portfolio, portfolio.place(&signal.strategy), (kind, reason)).collect();
         drop(state);
         self.changed.notify_all();
+        (ended, told)
+    }
+
+    /// [`Desk::drop_signal`]; `unknown_to_books` when an order of it may have filled.
+    pub fn drop_signal(&self, signal: &EntryId, unknown_to_books: bool) {
+        let mut state = self.lock();
+        state.version += 1;
+        state.reread |= unknown_to_books;
+        state.desk.drop_signal(signal);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// How each strategy's book stands, in the order of the manifest.
+    pub fn portfolio(&self) -> Portfolio {
+        self.lock().desk.portfolio().clone()
     }
 
     /// Money and positions now.
@@ -113,16 +140,13 @@ impl SharedDesk {
         true
     }
 
-    /// Closes the door and waits at most `span` until nothing is in flight. The door opens when the guard is dropped.
-    pub fn close(&self, span: Duration) -> Option<ClosedDoor<'_>> {
+    /// Closes the door and waits until nothing is in flight, or the clock shows `at`. The door opens when the guard is
+    /// dropped.
+    pub fn close(&self, clock: &dyn Clock, at: Timestamp) -> Option<ClosedDoor<'_>> {
         self.lock().closed = true;
         let door = ClosedDoor { shared: self };
-        let (state, timeout) = self
-            .changed
-            .wait_timeout_while(self.lock(), span, |state| state.desk.in_flight() > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(state);
-        (!timeout.timed_out()).then_some(door)
+        let look = || (self.lock().desk.in_flight() == 0).then_some(());
+        self.changed.wait_until(clock, at, look).map(|()| door)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::market::Bar;
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity, Weight};
+use crate::units::{Money, Quantity, Weight};
 
 /// How much of what could be traded one signal trades.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,46 +73,6 @@ pub enum SellRule {
     Always,
     /// Only above the mean entry price.
     InProfit,
-}
-
-/// What a buy may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuyingMeans {
-    /// Cash less reservations and the buffer; may be negative.
-    pub available_cash: Money,
-    /// Cash plus the value of all positions.
-    pub equity: Money,
-    /// The symbol's share of the equity.
-    pub weight: Weight,
-    /// What is held of the symbol, orders in flight included.
-    pub held_value: Money,
-    /// What one share costs at the most.
-    pub price: Price,
-}
-
-/// Whole shares to buy: `floor(min(available cash, weight x equity - held value) x fraction / price)`, never negative.
-pub fn buy_quantity(rule: SizeRule, means: &BuyingMeans) -> Quantity {
-    let to_target = means.equity * means.weight - means.held_value;
-    let budget = to_target.min(means.available_cash).max(Money::ZERO);
-    let wanted = match rule {
-        SizeRule::All => budget,
-        SizeRule::Fraction(fraction) => budget * fraction,
-        SizeRule::Shares(shares) => (means.price * shares).min(budget),
-        SizeRule::Notional(dollars) => dollars.min(budget),
-    };
-    wanted.buys(means.price).whole()
-}
-
-/// Whole shares to sell of the `available` ones, never negative; a fraction of a share stays.
-pub fn sell_quantity(rule: SizeRule, available: Quantity, price: Price) -> Quantity {
-    let available = available.max(Quantity::ZERO);
-    let wanted = match rule {
-        SizeRule::All => available,
-        SizeRule::Fraction(fraction) => available * fraction,
-        SizeRule::Shares(shares) => shares.min(available),
-        SizeRule::Notional(dollars) => dollars.buys(price).min(available),
-    };
-    wanted.whole()
 }
 
 /// How the equity is spread over the symbols.
@@ -233,51 +193,6 @@ fn volatility(bars: &[Bar]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-
-    fn means(cash: &str, weight: &str, held: &str, price: &str) -> BuyingMeans {
-        let held_value: Money = held.parse().unwrap();
-        let available_cash: Money = cash.parse().unwrap();
-        BuyingMeans {
-            available_cash,
-            equity: available_cash + held_value,
-            weight: weight.parse().unwrap(),
-            held_value,
-            price: price.parse().unwrap(),
-        }
-    }
-
-    #[track_caller]
-    fn check_buy(rule: &str, means: &BuyingMeans, expected: i64) {
-        assert_eq!(buy_quantity(rule.parse().unwrap(), means), Quantity::new(expected.into()), "{rule}");
-    }
-
-    #[test]
-    fn a_buy_is_bounded_by_cash_and_target_and_rounds_down() {
-        check_buy("all", &means("100000", "1", "0", "150.1"), 666);
-        check_buy("all", &means("100000", "0.5", "0", "150"), 333);
-        check_buy("all", &means("60000", "0.5", "40000", "100"), 100);
-        check_buy("all", &means("40000", "0.5", "60000", "100"), 0);
-        check_buy("all", &means("-5", "1", "0", "100"), 0);
-        check_buy("10%", &means("100000", "1", "0", "100"), 100);
-        check_buy("5sh", &means("100000", "1", "0", "100"), 5);
-        check_buy("5sh", &means("250", "1", "0", "100"), 2);
-        check_buy("$1000", &means("100000", "1", "0", "300"), 3);
-        check_buy("all", &means("99", "1", "0", "100"), 0);
-    }
-
-    #[test]
-    fn a_sell_takes_whole_shares_of_what_is_available() {
-        let sell = |rule: &str, available: &str| {
-            sell_quantity(rule.parse().unwrap(), available.parse().unwrap(), "100".parse().unwrap())
-                .to_string()
-        };
-        assert_eq!(sell("all", "10.75"), "10");
-        assert_eq!(sell("50%", "9"), "4");
-        assert_eq!(sell("5sh", "3"), "3");
-        assert_eq!(sell("$250", "10"), "2");
-        assert_eq!(sell("all", "-4"), "0");
-        assert_eq!(sell("all", "0.4"), "0");
-    }
 
     #[test]
     fn size_rules_are_read_and_written() {

@@ -343,14 +343,13 @@ impl OrderTask {
             self.adopted |= !answers_a_post && !ours;
         }
         self.failures = 0;
-        let report = match self.report.take() {
-            Some(before) => newer(before, report),
-            None => report,
-        };
+        if self.report.as_ref().is_none_or(|before| is_newer(before, &report)) {
+            self.report = Some(report);
+        }
+        let Some(report) = &self.report else { return };
         match report.status.phase() {
             Phase::Final => {
-                let (kind, reason) = verdict(&report);
-                self.report = Some(report);
+                let (kind, reason) = verdict(report);
                 self.finish(kind, reason);
             }
             Phase::Working => {
@@ -363,7 +362,6 @@ impl OrderTask {
                     | State::Deciding => first_cancel,
                     State::Done(_) => return,
                 };
-                self.report = Some(report);
                 self.state = State::Working { poll_at: now + self.patience.poll_after, cancel_at };
             }
         }
@@ -381,11 +379,10 @@ impl OrderTask {
     }
 }
 
-/// The more advanced of two reports of one order: they may repeat or come out of order.
-pub fn newer(before: OrderReport, after: OrderReport) -> OrderReport {
-    let keeps = (before.status.phase() == Phase::Final && after.status.phase() == Phase::Working)
-        || after.filled < before.filled;
-    if keeps { before } else { after }
+/// Whether `after` is not less advanced than `before`: reports of one order may repeat or come out of order.
+fn is_newer(before: &OrderReport, after: &OrderReport) -> bool {
+    let steps_back = before.status.phase() == Phase::Final && after.status.phase() == Phase::Working;
+    !steps_back && after.filled >= before.filled
 }
 
 /// The outcome of a final order. Fills count, whatever the status says.

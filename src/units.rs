@@ -103,6 +103,9 @@ impl Mul<Quantity> for Price {
 pub struct Quantity(Decimal);
 
 impl Quantity {
+    /// One share.
+    pub const ONE: Self = Self(Decimal::ONE);
+
     /// The absolute number of shares.
     #[inline]
     #[must_use]

@@ -14,6 +14,8 @@ pub struct Prices {
     shown: Vec<Shown>,
     /// By symbol.
     slots: Vec<(Symbol, Slot)>,
+    /// Whether quotes alone move the price of a symbol that has some, as they do live.
+    quotes_first: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +24,15 @@ struct Shown {
     bid: f64,
     ask: f64,
     price: f64,
+    is_quoted: bool,
 }
 
 impl Prices {
+    /// Whether quotes alone move the price of a symbol that has some.
+    pub fn set_quotes_first(&mut self, quotes_first: bool) {
+        self.quotes_first = quotes_first;
+    }
+
     /// The symbol's slot, where it has one.
     pub fn slot(&self, symbol: Symbol) -> Option<Slot> {
         self.slots.binary_search_by_key(&symbol, |(known, _)| *known).ok().map(|place| self.slots[place].1)
@@ -38,7 +46,7 @@ impl Prices {
                 let slot = Slot(self.shown.len());
                 self.slots.insert(place, (symbol, slot));
                 let (at, none) = (Timestamp::from_nanos(i64::MIN), f64::NAN);
-                self.shown.push(Shown { at, bid: none, ask: none, price: none });
+                self.shown.push(Shown { at, bid: none, ask: none, price: none, is_quoted: false });
                 slot
             }
         }
@@ -76,22 +84,25 @@ impl Prices {
         if ask { self.shown[slot.0].ask } else { self.shown[slot.0].bid }
     }
 
-    /// Notes an event; `price` is its usable price, and `at` when it was known.
+    /// Notes an event; `price` is its usable price, and `at` when it was known. False when it moves no price.
     #[inline]
-    pub fn note(&mut self, slot: Slot, event: &MarketEvent, price: f64, at: Timestamp) {
+    pub fn note(&mut self, slot: Slot, event: &MarketEvent, price: f64, at: Timestamp) -> bool {
+        let is_quoted = self.quotes_first && (self.shown[slot.0].is_quoted || event.is_quote());
         let (bid, ask) = match event {
             MarketEvent::Quote { quote, .. } => (quote.bid, quote.ask),
+            MarketEvent::Trade { .. } | MarketEvent::Bar { .. } if is_quoted => return false,
             MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => {
                 (price, price)
             }
         };
-        self.shown[slot.0] = Shown { at, bid, ask, price };
+        self.shown[slot.0] = Shown { at, bid, ask, price, is_quoted };
+        true
     }
 }
 
 impl Board for Prices {
     fn snapshot(&self, symbol: Symbol) -> Option<Snapshot> {
-        let Shown { at, bid, ask, price } = self.shown[self.slot(symbol)?.0];
+        let Shown { at, bid, ask, price, .. } = self.shown[self.slot(symbol)?.0];
         let quote = Quote { at, bid, bid_size: 0.0, ask, ask_size: 0.0 };
         (!price.is_nan()).then_some(Snapshot { symbol, quote: Some(quote), trade: None, read_at: at })
     }

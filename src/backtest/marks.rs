@@ -6,8 +6,8 @@ use chrono::{Days, NaiveTime, TimeZone};
 use chrono_tz::America::New_York;
 
 use super::board::Slot;
-use super::portfolio::Portfolio;
 use super::record::{Extremes, Mark, Record};
+use super::trading::Trading;
 use crate::clock::Timestamp;
 use crate::manifest::Period;
 use crate::units::{Money, Price};
@@ -26,6 +26,8 @@ pub(super) struct Marks {
     /// By slot.
     prices: Vec<Vec<f64>>,
     breaches: Vec<String>,
+    /// Whether others than the strategies hold a part of the account.
+    is_shared: bool,
 }
 
 /// The account from event to event, in `f64`: for extremes only.
@@ -60,7 +62,13 @@ impl Marks {
             taken: Vec::new(),
             prices: Vec::new(),
             breaches: Vec::new(),
+            is_shared: false,
         }
+    }
+
+    /// Others than the strategies hold a part of the account.
+    pub(super) fn share(&mut self) {
+        self.is_shared = true;
     }
 
     /// Makes room for so many symbols.
@@ -76,9 +84,9 @@ impl Marks {
 
     /// An event at `at` is about to happen.
     #[inline]
-    pub(super) fn begin(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+    pub(super) fn begin(&mut self, at: Timestamp, trading: &mut Trading) {
         if self.boundary.is_none_or(|boundary| at > boundary) {
-            self.cross(at, portfolio);
+            self.cross(at, trading);
         }
         self.last_at = at;
     }
@@ -99,10 +107,10 @@ impl Marks {
 
     /// The event's fills are booked.
     #[inline]
-    pub(super) fn end(&mut self, portfolio: &mut Portfolio) {
+    pub(super) fn end(&mut self, trading: &mut Trading) {
         let live = &mut self.live;
-        if !portfolio.moved.is_empty() {
-            live.follow(portfolio);
+        if !trading.moved.is_empty() {
+            live.follow(trading);
         }
         let equity = live.cash + live.value;
         if equity > live.high {
@@ -117,9 +125,9 @@ impl Marks {
     }
 
     /// The data have ended.
-    pub(super) fn finish(&mut self, portfolio: &mut Portfolio) {
+    pub(super) fn finish(&mut self, trading: &mut Trading) {
         if let Some(boundary) = self.boundary {
-            self.mark(self.stamp(self.last_at, boundary), portfolio);
+            self.mark(self.stamp(self.last_at, boundary), trading);
         }
         self.live.extremes.equity_high = self.live.high;
     }
@@ -133,13 +141,13 @@ impl Marks {
     }
 
     #[cold]
-    fn cross(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
+    fn cross(&mut self, at: Timestamp, trading: &mut Trading) {
         let next = end_of(self.period, at);
         let stamp = match self.boundary.replace(next) {
             None => self.stamp(at, next),
             Some(boundary) => self.stamp(self.last_at, boundary),
         };
-        self.mark(stamp, portfolio);
+        self.mark(stamp, trading);
     }
 
     /// What a mark at `at` is dated, in the period that ends with `boundary`.
@@ -150,13 +158,13 @@ impl Marks {
         }
     }
 
-    fn mark(&mut self, at: Timestamp, portfolio: &mut Portfolio) {
-        self.end(portfolio); // What was filled at the last event's close is not reckoned yet.
+    fn mark(&mut self, at: Timestamp, trading: &mut Trading) {
+        self.end(trading); // What was filled at the last event's close is not reckoned yet.
         self.live.add_up();
-        let statement = portfolio.statement();
+        let statement = trading.statement();
         let (mut net, mut gross) = (0.0, 0.0);
         for (symbol, position) in &statement.positions {
-            let price = portfolio.prices.slot(*symbol).map_or(f64::NAN, |slot| portfolio.prices.price(slot));
+            let price = trading.prices.slot(*symbol).map_or(f64::NAN, |slot| trading.prices.price(slot));
             let value = position.quantity().to_seen() * price;
             net += value;
             gross += value.abs();
@@ -166,23 +174,29 @@ impl Marks {
         for (list, (_, price)) in self.prices.iter_mut().zip(&self.live.held) {
             list.push(*price);
         }
-        portfolio.mark_books();
+        trading.mark_books();
         if self.breaches.len() < BREACHES_MAX {
-            self.check(at, statement.equity, portfolio);
+            self.check(at, statement.equity, trading);
         }
     }
 
     /// Equity must be cash plus positions, and what was earned: by the desk's books and by the broker's.
-    fn check(&mut self, at: Timestamp, equity: Money, portfolio: &Portfolio) {
-        let account = portfolio.connector.account();
+    fn check(&mut self, at: Timestamp, equity: Money, trading: &Trading) {
+        let account = trading.connector.account();
         self.breaches
-            .extend(portfolio.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
-        let earned = self.start_cash + portfolio.desk.earned() - portfolio.connector.fees();
-        let mut worth = portfolio.connector.cash();
-        for slot in portfolio.prices.slots() {
-            let shares = portfolio.connector.shares(slot);
+            .extend(trading.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
+        let is_shared = self.is_shared;
+        self.breaches.extend(trading.unowned().into_iter().filter(|_| !is_shared).map(
+            |(symbol, books, account)| {
+                format!("{at}: {symbol}: the strategies' books hold {books} shares, the account {account}")
+            },
+        ));
+        let earned = self.start_cash + trading.desk.earned() - trading.connector.fees();
+        let mut worth = trading.connector.cash();
+        for slot in trading.prices.slots() {
+            let shares = trading.connector.shares(slot);
             if !shares.is_zero()
-                && let Ok(price) = Price::from_seen(portfolio.prices.price(slot))
+                && let Ok(price) = Price::from_seen(trading.prices.price(slot))
             {
                 worth += price * shares;
             }
@@ -200,11 +214,11 @@ impl Marks {
 
 impl Live {
     /// Takes over what fills changed.
-    fn follow(&mut self, portfolio: &mut Portfolio) {
-        self.cash = portfolio.connector.cash().to_seen();
-        for slot in portfolio.moved.drain(..) {
+    fn follow(&mut self, trading: &mut Trading) {
+        self.cash = trading.connector.cash().to_seen();
+        for slot in trading.moved.drain(..) {
             let (shares, last) = &mut self.held[slot.0];
-            let now = portfolio.connector.shares(slot).to_seen();
+            let now = trading.connector.shares(slot).to_seen();
             if !last.is_nan() {
                 self.value += (now - *shares) * *last;
             }

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::data;
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
+use crate::portfolio::{OffTarget, StrategyBook};
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
@@ -23,6 +24,8 @@ pub struct Record {
     pub symbols: Vec<Symbol>,
     /// The strategies, in the order of the manifest.
     pub strategies: Vec<StrategyRecord>,
+    /// Their books at the end, in the same order; where wishes are combined, the last of `strategies` has none.
+    pub books: Vec<StrategyBook>,
     /// Every signal that asked for an order, in the order of the decisions.
     pub transactions: Vec<Transaction>,
     /// Every fill, in order; a transaction may have several.
@@ -77,29 +80,41 @@ pub struct StrategyRecord {
     pub equity: Vec<f64>,
     /// Events that it was shown.
     pub events: u64,
-    /// Wishes for a position or an order that it uttered.
+    /// Signals that it gave.
     pub signals: u64,
-    /// Wishes that needed no order: it was already where it wants to be.
+    /// Signals that changed nothing: it had said the same before.
     pub idle: u64,
+    /// For how much of the time, and by how much, its positions were off their targets.
+    pub off_target: OffTarget,
     /// How often it failed.
     pub failures: u32,
     /// Its last failure.
     pub last_failure: Option<String>,
+    /// Whether it was stopped for its failures, so that it was not asked any more.
+    pub is_stopped: bool,
 }
 
 /// One signal on its way: what was wanted, what was decided, what became of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction {
-    /// Place in [`Record::strategies`].
+    /// Place in [`Record::strategies`] of whose order it is; where wishes are combined, all orders are of the last one.
     pub strategy: u16,
+    /// Place in [`Record::strategies`] of the strategy whose signal it was.
+    pub by: u16,
     /// What.
     pub symbol: Symbol,
     /// Which way.
     pub side: Side,
     /// How sure the strategy was, where it said so.
     pub signal: Option<f64>,
-    /// When the signal was made.
+    /// When the signal was made; a step's, when it was due.
     pub at: Timestamp,
+    /// The time of the event that the first signal came of.
+    pub made_at: Timestamp,
+    /// Its number among its strategy's signals of that time, from 0.
+    pub number: u32,
+    /// Which step it is of that signal, 0 for itself.
+    pub step: u32,
     /// What one share cost then (ask for a buy, bid for a sell, the close of a bar).
     pub price_seen: f64,
     /// Shares asked for; 0 when the desk decided before it came to a number.

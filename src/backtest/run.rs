@@ -1,23 +1,26 @@
-//! The event loop: one event at a time goes to the market, to the marks and to the strategies; wishes become orders at once.
+//! The event loop: one event at a time goes to the market, to the marks and into the strategies' views; once all events of
+//! an instant are there, the strategies are asked, and what they want becomes orders at once.
 
 use std::time::Duration;
 
 use super::board::{Prices, Slot};
 use super::connector::{Connector, Met};
 use super::marks::Marks;
-use super::portfolio::Portfolio;
-use super::queue::{Queue, Stretch};
 use super::record::{End, Record};
+use super::trading::Trading;
 use crate::account::{Account, Holding};
-use crate::broker::simulated::Terms;
+use crate::broker::simulated::{FillModel, Terms};
 use crate::clock::Timestamp;
+use crate::data::queue::{Queue, Stretch};
 use crate::data::{Chunk, DataError, Source};
 use crate::desk::{Desk, Rules};
 use crate::manifest::{Combine, Period};
 use crate::market::MarketEvent;
-use crate::strategy::{Runner, usable_price};
+use crate::portfolio::Member;
+use crate::series::{HeardEvent, SeriesFeed};
+use crate::signal::Signal;
+use crate::strategy::{Intent, StrategyRun, usable_price};
 use crate::symbol::Symbol;
-use crate::target::Sizing;
 use crate::units::{Money, Weight};
 
 /// All that a run is made of.
@@ -38,6 +41,12 @@ pub struct Setup {
     pub combine: Combine,
     /// The strategies, in their order.
     pub strategies: Vec<StrategySetup>,
+    /// Signals that are no strategy's, in the order in which they were sent.
+    pub signals: Vec<Signal>,
+    /// What strategies, by their place, want before their first event, and when that is sent.
+    pub openings: Vec<(Timestamp, usize, Intent)>,
+    /// When which strategy, by its place, is started (or stopped), in order of time.
+    pub switches: Vec<(Timestamp, usize, bool)>,
     /// The data sources by name; at one instant the first comes first.
     pub sources: Vec<(String, Box<dyn Source>)>,
     /// The place of the source whose price is the benchmark.
@@ -49,17 +58,29 @@ pub struct Setup {
 /// One strategy of a run.
 pub struct StrategySetup {
     /// The strategy.
-    pub runner: Runner,
-    /// How its signals are sized.
-    pub sizing: Sizing,
-    /// What its book starts with.
-    pub capital: Money,
-    /// Its share of the sum, where wishes are combined.
-    pub weight: Weight,
-    /// The place of the source that it is asked on.
-    pub main: usize,
-    /// The places of the sources that it may look at.
-    pub also: Vec<usize>,
+    pub run: StrategyRun,
+    /// Its sizing and its book.
+    pub member: Member,
+    /// What it hears.
+    pub hears: Hears,
+}
+
+/// What a strategy hears of the sources.
+pub enum Hears {
+    /// It is asked on the events of one, and may look at others.
+    Sources {
+        /// The place of the source that it is asked on.
+        main: usize,
+        /// The places of the sources that it may look at.
+        also: Vec<usize>,
+    },
+    /// Its own series, made of the events of one: a session as it was recorded.
+    Feed {
+        /// The place of the source.
+        source: usize,
+        /// What it makes of its events.
+        feed: SeriesFeed,
+    },
 }
 
 /// How far a run has come.
@@ -80,9 +101,10 @@ const GLANCE_EVENTS: u64 = 1 << 16;
 ///
 /// # Errors
 /// Data that cannot be read; nothing is recorded then.
-pub fn run(setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Record, DataError> {
-    let (names, sources): (Vec<String>, Vec<Box<dyn Source>>) = setup.sources.into_iter().unzip();
-    let listeners = Listeners::of(&setup.strategies, names.len());
+pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Record, DataError> {
+    let sources = std::mem::take(&mut setup.sources);
+    let (names, sources): (Vec<String>, Vec<Box<dyn Source>>) = sources.into_iter().unzip();
+    let listeners = Listeners::of(&mut setup.strategies, names.len());
     let account = Account {
         cash: setup.cash,
         buying_power: setup.cash,
@@ -92,14 +114,23 @@ pub fn run(setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Reco
     };
     let desk = Desk::new(setup.rules, setup.weights, &account, &Prices::default());
     let words = Connector::words(&setup.terms);
-    let connector = Connector::new(setup.terms, setup.cash);
-    let portfolio = Portfolio::new(desk, connector, setup.strategies, setup.combine, setup.cash);
+    let connector = Connector::new(setup.terms.clone(), setup.cash);
+    let mut trading = Trading::new(desk, connector, setup.strategies, setup.combine, setup.cash);
+    let is_shared = !setup.signals.is_empty() || !setup.holdings.is_empty();
+    trading.feed(setup.signals);
+    trading.open_with(&setup.openings);
+    trading.switch(setup.switches);
     let paid = |held: &Holding| held.average_price.map_or(Money::ZERO, |price| price * held.quantity);
     let invested = setup.cash + setup.holdings.iter().map(paid).sum();
-    let marks = Marks::new(setup.period, invested, setup.benchmark);
+    let mut marks = Marks::new(setup.period, invested, setup.benchmark);
+    if is_shared {
+        marks.share();
+    }
     let slots = vec![None; names.len()];
-    let mut run = Run { portfolio, marks, listeners, slots, met: Vec::new(), events: 0 };
-    run.portfolio.hold(&setup.holdings);
+    trading.prices.set_quotes_first(setup.terms.fill == FillModel::Quote);
+    let (met, asks, heard) = (Vec::new(), Vec::new(), Vec::new());
+    let mut run = Run { trading, marks, listeners, slots, met, asks, heard, events: 0 };
+    run.trading.hold(&setup.holdings);
     run.marks.list(setup.holdings.len());
 
     let mut queue = Queue::new(sources)?;
@@ -131,63 +162,126 @@ pub fn run(setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Reco
 }
 
 struct Run {
-    portfolio: Portfolio,
+    trading: Trading,
     marks: Marks,
     listeners: Listeners,
     /// The slot of each source's last event.
     slots: Vec<Option<(Symbol, Slot)>>,
     /// Reused, so that an event costs no allocation.
     met: Vec<Met>,
+    /// Whom to ask about what, once all events of this instant are in the views.
+    asks: Vec<(usize, MarketEvent)>,
+    heard: Vec<HeardEvent>,
     events: u64,
 }
 
 impl Run {
-    fn go(&mut self, Stretch { source, chunk, range }: &Stretch) {
+    fn go(&mut self, Stretch { source, chunk, range, next_at }: &Stretch) {
         match &**chunk {
             Chunk::Rows { symbol, shape, rows } => {
-                rows[range.clone()].iter().for_each(|row| self.step(*source, &row.event(*symbol, *shape)));
+                let rows = &rows[range.clone()];
+                let Some(mut at) = rows.first().map(|row| shape.known_at(row.at)) else { return };
+                for (place, row) in rows.iter().enumerate() {
+                    let next = rows.get(place + 1).map(|next| shape.known_at(next.at)).or(*next_at);
+                    self.step(*source, &row.event(*symbol, *shape), at, next);
+                    at = next.unwrap_or(at);
+                }
             }
-            Chunk::Mixed(events) => events[range.clone()].iter().for_each(|event| self.step(*source, event)),
+            Chunk::Mixed(events) => {
+                let events = &events[range.clone()];
+                for (place, event) in events.iter().enumerate() {
+                    let next = events.get(place + 1).map(MarketEvent::known_at).or(*next_at);
+                    self.step(*source, event, event.known_at(), next);
+                }
+            }
         }
     }
 
+    /// One event that is known `at`; `next_at` is when the next one is, where that is known.
     #[inline]
-    fn step(&mut self, source: usize, event: &MarketEvent) {
+    fn step(&mut self, source: usize, event: &MarketEvent, at: Timestamp, next_at: Option<Timestamp>) {
         self.events += 1;
-        let at = event.known_at();
-        self.marks.begin(at, &mut self.portfolio);
-        if at >= self.portfolio.next_timer() {
-            self.portfolio.ring(at);
+        if !self.asks.is_empty() && at > self.marks.last_at() {
+            self.ask_all();
+        }
+        self.marks.begin(at, &mut self.trading);
+        if at >= self.trading.next_timer() {
+            self.trading.ring(at);
         }
         if let Some(price) = usable_price(event) {
             let slot = self.slot(source, event.symbol());
-            self.portfolio.connector.show(slot, event, price, &mut self.met);
-            self.marks.moved(slot, price, source);
-            self.portfolio.prices.note(slot, event, price, at);
-            for met in self.met.drain(..) {
-                self.portfolio.settle(&met, at);
+            self.trading.connector.show(slot, event, price, &mut self.met);
+            if self.trading.prices.note(slot, event, price, at) {
+                self.marks.moved(slot, price, source);
             }
-            self.marks.end(&mut self.portfolio);
+            for met in self.met.drain(..) {
+                self.trading.settle(&met, at);
+            }
+            self.marks.end(&mut self.trading);
         } else if let MarketEvent::Quote { symbol, .. } = event {
             self.blank(source, *symbol, event, at);
         }
-        for place in self.listeners.also(source) {
-            self.portfolio.show(*place, event);
+        for place in &self.listeners.also[source] {
+            self.trading.show(*place, event);
         }
-        for place in self.listeners.main(source) {
-            self.portfolio.ask(*place, event, at);
+        let is_last_of_instant = self.asks.is_empty() && next_at.is_some_and(|next| next > at);
+        match self.listeners.main[source].as_slice() {
+            [place] if is_last_of_instant && self.listeners.feeds.is_empty() => {
+                self.trading.count(*place);
+                if self.trading.show(*place, event) {
+                    self.trading.ask(*place, event, at);
+                }
+                return;
+            }
+            main => {
+                for place in main {
+                    self.trading.count(*place);
+                    if self.trading.show(*place, event) {
+                        self.asks.push((*place, *event));
+                    }
+                }
+            }
         }
+        self.feed(source, event);
+        if is_last_of_instant && !self.asks.is_empty() {
+            self.ask_all();
+        }
+    }
+
+    /// Shows an event to the strategies that make their series of all events of its source.
+    fn feed(&mut self, source: usize, event: &MarketEvent) {
+        for (place, _, feed) in self.listeners.feeds.iter_mut().filter(|(_, of, _)| *of == source) {
+            feed.push(event, &mut self.heard);
+            for (is_main, event) in self.heard.drain(..) {
+                if self.trading.show(*place, &event) && is_main {
+                    self.trading.count(*place);
+                    self.asks.push((*place, event));
+                }
+            }
+        }
+    }
+
+    /// All events of an instant are in the views: strategies are asked in their order, each about its events in theirs.
+    #[cold]
+    fn ask_all(&mut self) {
+        let mut asks = std::mem::take(&mut self.asks);
+        asks.sort_by_key(|(place, _)| *place); // Stable.
+        for (place, event) in &asks {
+            self.trading.ask(*place, event, event.known_at());
+        }
+        asks.clear();
+        self.asks = asks;
     }
 
     /// A quote that is no price: a side of it is empty, or it is crossed. Nothing fills at the one before it any more.
     #[cold]
     fn blank(&mut self, source: usize, symbol: Symbol, event: &MarketEvent, at: Timestamp) {
         let slot = self.slot(source, symbol);
-        let last = self.portfolio.prices.price(slot);
-        self.portfolio.connector.show(slot, event, last, &mut self.met);
-        self.portfolio.prices.note(slot, event, last, at);
+        let last = self.trading.prices.price(slot);
+        self.trading.connector.show(slot, event, last, &mut self.met);
+        self.trading.prices.note(slot, event, last, at);
         for met in std::mem::take(&mut self.met) {
-            self.portfolio.settle(&met, at);
+            self.trading.settle(&met, at);
         }
     }
 
@@ -201,26 +295,29 @@ impl Run {
 
     #[cold]
     fn list(&mut self, source: usize, symbol: Symbol) -> Slot {
-        let slot = self.portfolio.list(symbol);
-        self.marks.list(self.portfolio.prices.len());
+        let slot = self.trading.list(symbol);
+        self.marks.list(self.trading.prices.len());
         self.slots[source] = Some((symbol, slot));
         slot
     }
 
     fn finish(mut self, record: Record) -> Record {
-        self.marks.list(self.portfolio.prices.len()); // Also for symbols that were wished for and never shown.
-        self.marks.finish(&mut self.portfolio);
-        let statement = self.portfolio.statement();
+        self.ask_all();
+        self.trading.finish(self.marks.last_at() + Duration::from_nanos(1));
+        self.marks.list(self.trading.prices.len()); // Also for symbols that were wished for and never shown.
+        self.marks.finish(&mut self.trading);
+        let statement = self.trading.statement();
         let end = End {
             cash: statement.cash,
             equity: statement.equity,
-            fees: self.portfolio.connector.fees(),
+            fees: self.trading.connector.fees(),
             positions: statement.positions.iter().map(|(symbol, held)| (*symbol, held.quantity())).collect(),
             events: self.events,
             breaches: self.marks.take_breaches(),
         };
         let record = Record { end, ..record };
-        self.portfolio.write(self.marks.write(record))
+        let at = self.marks.last_at();
+        self.trading.write(self.marks.write(record), at)
     }
 }
 
@@ -228,26 +325,27 @@ impl Run {
 struct Listeners {
     main: Vec<Vec<usize>>,
     also: Vec<Vec<usize>>,
+    /// Those who hear all of a source, and make their series of it.
+    feeds: Vec<(usize, usize, SeriesFeed)>,
 }
 
 impl Listeners {
-    fn of(strategies: &[StrategySetup], sources: usize) -> Self {
-        let mut listeners = Self { main: vec![Vec::new(); sources], also: vec![Vec::new(); sources] };
-        for (place, strategy) in strategies.iter().enumerate() {
-            listeners.main[strategy.main].push(place);
-            for source in strategy.also.iter().filter(|source| **source != strategy.main) {
-                listeners.also[*source].push(place);
+    fn of(strategies: &mut [StrategySetup], sources: usize) -> Self {
+        let mut listeners =
+            Self { main: vec![Vec::new(); sources], also: vec![Vec::new(); sources], feeds: Vec::new() };
+        for (place, strategy) in strategies.iter_mut().enumerate() {
+            let nothing = Hears::Sources { main: 0, also: Vec::new() };
+            match std::mem::replace(&mut strategy.hears, nothing) {
+                Hears::Sources { main, also } => {
+                    listeners.main[main].push(place);
+                    for source in also.into_iter().filter(|source| *source != main) {
+                        listeners.also[source].push(place);
+                    }
+                }
+                Hears::Feed { source, feed } => listeners.feeds.push((place, source, feed)),
             }
         }
         listeners
-    }
-
-    fn main(&self, source: usize) -> &[usize] {
-        &self.main[source]
-    }
-
-    fn also(&self, source: usize) -> &[usize] {
-        &self.also[source]
     }
 }
 

@@ -2,29 +2,23 @@
 
 use thiserror::Error;
 
-use super::run::{FOR_EVER, Setup, StrategySetup};
+use super::run::{FOR_EVER, Hears, Setup, StrategySetup};
 use crate::data::{DataError, Source, Spec};
 use crate::desk::Rules;
-use crate::manifest::{BrokerKind, DataSection, Manifest, StrategySection, defaults};
+use crate::manifest::{BrokerKind, Manifest, defaults};
 use crate::market::Bar;
 use crate::risk::Limits;
-use crate::sizing::{self, SizeRule, WeightError};
-use crate::strategy::{MakeError, Runner};
+use crate::sizing::{self, WeightError};
+use crate::spec::{self, SpecError, StrategySpec};
 use crate::symbol::Symbol;
-use crate::target::Sizing;
-use crate::units::{Money, Weight};
+use crate::units::Weight;
 
 /// Why a manifest makes no run.
 #[derive(Debug, Error)]
 pub enum WiringError {
     /// A strategy is not made.
-    #[error("strategy \"{name}\": {source}")]
-    Strategy {
-        /// Which.
-        name: String,
-        /// Why.
-        source: MakeError,
-    },
+    #[error(transparent)]
+    Strategy(#[from] SpecError),
     /// Data cannot be had.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -44,44 +38,49 @@ pub type Open<'a> = dyn FnMut(&Spec) -> Result<Box<dyn Source>, DataError> + 'a;
 /// # Errors
 /// A strategy that is not made, or a source that cannot be opened.
 pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringError> {
-    let told: Vec<(&DataSection, &Spec)> =
-        manifest.data.iter().filter_map(|section| Some((section, section.spec.as_ref()?))).collect();
-    let place = |name: &str| told.iter().position(|(section, _)| section.name == name);
+    let specs = StrategySpec::all(manifest, &[]);
+    // In the order in which their events come at one instant, which is not the manifest's.
+    let told: Vec<usize> = spec::order_of(&manifest.data)
+        .into_iter()
+        .filter(|place| manifest.data[*place].spec.is_some())
+        .collect();
+    let place = |data: usize| told.iter().position(|place| *place == data);
     let cash = manifest.broker.cash();
-    let limits = limits(manifest);
-    let capitals = capitals(manifest, cash);
-    let mut strategies = Vec::with_capacity(manifest.strategies.len());
-    for ((section, weight), capital) in manifest.strategies.iter().zip(manifest.net_weights()).zip(capitals) {
-        let sources = manifest.sources_of(section).into_iter().filter_map(|source| place(&source.name));
-        let sources: Vec<usize> = sources.collect();
+    let rule = manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS);
+    let mut strategies = Vec::with_capacity(specs.len());
+    for (strategy, capital) in specs.iter().zip(spec::capitals(&specs, cash)) {
+        let sources: Vec<usize> = strategy.sources().iter().filter_map(|source| place(*source)).collect();
         let Some((main, also)) = sources.split_first() else {
-            return Err(WiringError::NoSource(section.name.clone()));
+            return Err(WiringError::NoSource(strategy.name().to_owned()));
         };
         strategies.push(StrategySetup {
-            runner: runner(manifest, section)?,
-            sizing: sizing_of(section, limits.short, capital),
-            capital,
-            weight,
-            main: *main,
-            also: also.to_vec(),
+            run: strategy.make()?,
+            member: strategy.member(capital, &rule, &[])?,
+            hears: Hears::Sources { main: *main, also: also.to_vec() },
         });
     }
     let mut sources = Vec::with_capacity(told.len());
-    for (section, spec) in &told {
-        sources.push((section.name.clone(), open(spec)?));
+    for section in told.iter().map(|place| &manifest.data[*place]) {
+        if let Some(spec) = &section.spec {
+            sources.push((section.name.clone(), open(spec)?));
+        }
     }
+    let named = |name: &str| manifest.data.iter().position(|section| section.name == name);
     let cash_buffer = manifest.portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
     Ok(Setup {
         name: manifest.name.clone().unwrap_or_else(|| "backtest".to_owned()),
         cash,
         holdings: Vec::new(),
         terms: manifest.broker.terms(),
-        rules: Rules { cash_buffer, limits, ..Rules::default() },
+        rules: Rules { cash_buffer, limits: limits(manifest), ..Rules::default() },
         weights: weights(manifest)?,
         combine: manifest.portfolio.combine(),
         strategies,
+        signals: Vec::new(),
+        openings: Vec::new(),
+        switches: Vec::new(),
         sources,
-        benchmark: manifest.statistics.benchmark.as_deref().and_then(place),
+        benchmark: manifest.statistics.benchmark.as_deref().and_then(named).and_then(place),
         period: manifest.statistics.period(),
     })
 }
@@ -90,56 +89,15 @@ pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringErr
 fn limits(manifest: &Manifest) -> Limits {
     Limits {
         quote_age_max: FOR_EVER,
-        flip_in_one: manifest.broker.kind != Some(BrokerKind::Alpaca),
+        flip_in_one: manifest.broker.kind.unwrap_or(BrokerKind::Simulated).flips_in_one(),
         ..manifest.risk.limits()
     }
 }
 
-/// A fraction as a target is one of its book's capital, also where that is not written.
-fn sizing_of(section: &StrategySection, short: bool, capital: Money) -> Sizing {
-    let sizing = section.sizing(short);
-    match (sizing.rule, sizing.is_target) {
-        (SizeRule::Fraction(_), true) => Sizing { capital: sizing.capital.or(Some(capital)), ..sizing },
-        (SizeRule::Fraction(_), false) | (SizeRule::All | SizeRule::Shares(_) | SizeRule::Notional(_), _) => {
-            sizing
-        }
-    }
-}
-
-fn runner(manifest: &Manifest, section: &StrategySection) -> Result<Runner, WiringError> {
-    let traded = section.symbols_of(manifest);
-    let failed = |source| WiringError::Strategy { name: section.name.clone(), source };
-    let strategy = section.make(&traded).map_err(failed)?;
-    // It hears all of its sources; the series of numbers among them are no symbols that it trades.
-    let sources = manifest.sources_of(section);
-    let hears_all = sources.iter().any(|source| source.symbols.is_empty());
-    let mut heard = if hears_all { Vec::new() } else { traded };
-    if !heard.is_empty() {
-        heard.extend(sources.iter().filter(|source| !source.is_priced()).flat_map(|source| &source.symbols));
-    }
-    let mut runner = Runner::new(&section.name, strategy, &heard, section.every());
-    if !section.active.unwrap_or(defaults::ACTIVE) {
-        runner.stop();
-    }
-    Ok(runner)
-}
-
-/// What each book starts with: as written, or an even share of the cash that is left.
-fn capitals(manifest: &Manifest, cash: Money) -> Vec<Money> {
-    let written: Money = manifest.strategies.iter().filter_map(|section| section.capital).sum();
-    let others = manifest.strategies.iter().filter(|section| section.capital.is_none()).count();
-    let left = (cash - written).max(Money::ZERO);
-    let each = Money::new(left.get() / rust_decimal::Decimal::from(others.max(1)));
-    manifest.strategies.iter().map(|section| section.capital.unwrap_or(each)).collect()
-}
-
+/// Of plain signals, which a manifest's own run has none of: what is written is held against what is traded.
 fn weights(manifest: &Manifest) -> Result<Vec<(Symbol, Weight)>, WeightError> {
-    let mut traded: Vec<(Symbol, Vec<Bar>)> = Vec::new();
-    for symbol in manifest.strategies.iter().flat_map(|section| section.symbols_of(manifest)) {
-        if traded.iter().all(|(known, _)| *known != symbol) {
-            traded.push((symbol, Vec::new()));
-        }
-    }
+    let traded: Vec<(Symbol, Vec<Bar>)> =
+        manifest.traded().into_iter().map(|symbol| (symbol, Vec::new())).collect();
     let rule = manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS);
     sizing::target_weights(&rule, &traded)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::clock::Timestamp;
 use crate::market::{Bar, MarketEvent, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
 use crate::symbol::Symbol;
@@ -44,6 +45,12 @@ pub struct Survey {
     pub daily_bars: Vec<(Symbol, Vec<Bar>)>,
 }
 
+/// So many minute bars are read in one go, at most: some ten years of regular sessions.
+pub const MINUTE_BARS_MAX: usize = 1_000_000;
+
+/// How long a minute bar is: known at its start and so much.
+const MINUTE: Duration = Duration::from_mins(1);
+
 /// One worker's connection to a broker. Calls block; `&mut` because nobody else uses the connection meanwhile.
 pub trait Broker: Send {
     /// Sends an order. Safe to repeat with the same `client_order_id`, for good.
@@ -61,6 +68,13 @@ pub trait Broker: Send {
     /// Says that nobody waits for this order any more.
     fn forget(&mut self, id: &ClientOrderId);
 
+    /// Our orders (by the prefix of their client order id, whatever became of them) that were submitted at `since` or later,
+    /// oldest first.
+    ///
+    /// # Errors
+    /// The list cannot be read to its end: no part of it is returned.
+    fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError>;
+
     /// Reads money and holdings.
     fn account(&mut self) -> Result<Account, BrokerError>;
 
@@ -72,6 +86,24 @@ pub trait Broker: Send {
 
     /// Reads all that start-up needs, in parallel; `daily_bars` is how many days of bars, 0 for none.
     fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError>;
+
+    /// Reads the bars of one minute that were known from `from` until before `to`, and by now: oldest first, prices
+    /// adjusted for splits, of the feed that the market data stream is of. A minute without a trade has none.
+    ///
+    /// # Errors
+    /// Besides those of every read, more than [`MINUTE_BARS_MAX`] bars are refused. What was read by then is lost.
+    fn minute_bars(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bar>, BrokerError>;
+}
+
+/// Why more than [`MINUTE_BARS_MAX`] bars are not read.
+fn too_many_bars(symbol: Symbol) -> BrokerError {
+    let message = format!("minute bars of {symbol} must be at most {MINUTE_BARS_MAX} at once, were more");
+    BrokerError::Refused(Rejection { status: 200, code: None, message })
 }
 
 /// A broker account that several workers connect to.

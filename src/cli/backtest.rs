@@ -27,7 +27,8 @@ use crate::stats::{self, Made, Options, Statistics};
 ///
 /// The same desk that trades decides; a simulated broker fills as the manifest's broker section says. Writes report.html,
 /// stats.json, trades.csv, orders.csv, equity.csv and manifest.toml (the manifest as it was run). Ctrl-C ends the run
-/// early with the statistics so far. Exit code 10 says that the books did not agree with the broker's.
+/// early with the statistics so far. Exit code 10 says that the books did not agree with the broker's, or that a
+/// strategy was stopped for its failures.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot backtest examples/backtest/manifest.toml\n  \
     bot backtest manifest.toml --out results --set strategy.cross.params.fast=5 --set broker.fees=alpaca\n  \
@@ -73,14 +74,13 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let resolved = document.resolved(&args.overrides, &args.out).map_err(ManifestError::from)?;
     write_files(&args.out, &record, &statistics, &made, &resolved)?;
     answer(args, global, &record, &statistics, &made, timing)?;
-    if record.end.breaches.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::message(
-            Exit::CheckFailed,
-            format!("the books do not agree: {}", record.end.breaches.join("; ")),
-        ))
+    let check_failed = |text: String| Err(Failure::message(Exit::CheckFailed, text));
+    if !record.end.breaches.is_empty() {
+        return check_failed(format!("the books do not agree: {}", record.end.breaches.join("; ")));
     }
+    let stopped = record.strategies.iter().filter(|strategy| strategy.is_stopped);
+    let reasons: Vec<&str> = stopped.filter_map(|strategy| strategy.last_failure.as_deref()).collect();
+    if reasons.is_empty() { Ok(()) } else { check_failed(reasons.join("; ")) }
 }
 
 /// How long it took.
@@ -199,6 +199,22 @@ fn answer(
         .iter()
         .map(|(symbol, shares)| (symbol.to_string(), json!(shares.to_string())))
         .collect();
+    let failed = record.strategies.iter().filter(|strategy| strategy.last_failure.is_some());
+    let failures: Vec<_> = failed
+        .map(|strategy| {
+            json!({
+                "strategy": strategy.name,
+                "failures": strategy.failures,
+                "stopped": strategy.is_stopped,
+                "reason": strategy.last_failure,
+            })
+        })
+        .collect();
+    let strategies: Vec<_> = statistics
+        .strategies
+        .iter()
+        .map(|row| json!({ "name": row.name, "off_target": row.off_target }))
+        .collect();
     let answer = json!({
         "orders": record.transactions.iter().filter(|transaction| transaction.is_order).count(),
         "fills": record.fills.len(),
@@ -214,6 +230,9 @@ fn answer(
         "hash": made.hash,
         "interrupted": record.interrupted,
         "breaches": record.end.breaches,
+        "off_target": statistics.execution.off_target,
+        "strategies": strategies,
+        "failures": failures,
         "out": args.out,
     });
     writeln!(out, "{answer}")?;

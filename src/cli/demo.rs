@@ -1,6 +1,5 @@
 //! `bot demo`: exchange, signals and pool in one command, so that the first result needs nothing.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::run::{in_range, run_pool};
-use super::run_strategies::Strategies;
+use crate::activity::Activity;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaVenue, Credentials, Endpoints};
 use crate::broker::simulated;
 use crate::clock::{Clock, SystemClock};
@@ -80,7 +79,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         return with_signals(
             args,
             |fields| producer.send(STREAM, fields).is_ok(),
-            || run_pool(&config, &venue, inbox, settler, &*clock, global, Strategies::default()),
+            || run_pool(&config, &venue, inbox, settler, &*clock, global),
         );
     }
     say(global, "signals in memory: there is no redis-server on the PATH");
@@ -89,7 +88,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     with_signals(
         args,
         |fields| stream.send(fields).is_ok(),
-        || run_pool(&config, &venue, inbox, settler, &*clock, global, Strategies::default()),
+        || run_pool(&config, &venue, inbox, settler, &*clock, global),
     )
 }
 
@@ -119,8 +118,10 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         drain_timeout: Duration::from_secs(20),
         no_wait: false,
         seed: args.seed,
+        prices: Arc::default(),
+        activity: Activity::default(),
         feed: Feed::default(),
-        outcome_listeners: HashMap::new(),
+        strategies: None,
         feed_source: FeedSource::default(),
         record: None,
         record_format: RecordFormat::default(),

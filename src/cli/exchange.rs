@@ -180,6 +180,7 @@ fn config(args: Args) -> Result<Config, Failure> {
             hours,
             multiplier: 1,
             shorting: false,
+            flips_in_one: false,
         },
         latency: args.latency,
         jitter: args.jitter,

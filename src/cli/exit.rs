@@ -94,7 +94,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
     match error.downcast_ref::<WiringError>() {
         Some(WiringError::Data(error)) => return of_data(error),
-        Some(WiringError::Strategy { .. } | WiringError::Weights(_) | WiringError::NoSource(_)) => {
+        Some(WiringError::Strategy(_) | WiringError::Weights(_) | WiringError::NoSource(_)) => {
             return Exit::Invalid;
         }
         None => {}
@@ -109,10 +109,13 @@ fn of_live(error: &LiveError) -> Exit {
     match error {
         LiveError::Start(StartError::Broker(error)) => of_broker(error),
         LiveError::Start(StartError::Inbox(error)) => of_inbox(error),
-        LiveError::Start(StartError::Weights(_)) => Exit::Invalid,
+        LiveError::Start(StartError::Weights(_) | StartError::Strategy(_)) => Exit::Invalid,
+        LiveError::Start(StartError::Data(error)) => of_data(error),
         LiveError::Start(StartError::Blocked { .. }) => Exit::CheckFailed,
         LiveError::Start(StartError::Stopped(_)) => Exit::Success, // Asked to end with nothing in hand.
-        LiveError::Record(_) | LiveError::Thread(_) => Exit::Unexpected,
+        LiveError::Start(StartError::State(_)) | LiveError::Record(_) | LiveError::Thread(_) => {
+            Exit::Unexpected
+        }
     }
 }
 
@@ -152,7 +155,7 @@ fn of_parity(error: &ParityError) -> Exit {
         | ParityError::NoSession(_)
         | ParityError::NoSuchSession { .. }
         | ParityError::NoOutcome(_) => Exit::NotFound,
-        ParityError::NoSymbols | ParityError::Strategy { .. } | ParityError::History(_) => Exit::Invalid,
+        ParityError::NoSymbols | ParityError::Strategy(_) | ParityError::History(_) => Exit::Invalid,
         ParityError::Manifest(error) => of_manifest(error),
         ParityError::Data(error) => of_data(error),
     }

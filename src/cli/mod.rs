@@ -12,7 +12,6 @@ pub mod parity;
 pub mod rate_limit;
 pub mod progress;
 pub mod run;
-mod run_strategies;
 pub mod send;
 pub mod signals;
 pub mod strategy;

@@ -1,6 +1,5 @@
 //! `bot run`: the live pool from flags, environment and manifest, in that order.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::rate_limit::RateLimit;
-use super::run_strategies::Strategies;
+use crate::activity::Activity;
 use crate::broker::Venue;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
 use crate::broker::simulated::{self, SimulatedVenue};
@@ -24,16 +23,17 @@ use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::feed::Feed;
 use crate::history::{RecordFormat, session};
-use crate::host::Status;
+use crate::host::outbox::to_stream;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
-use crate::live::{self, Config, FeedSource, Stop, Summary};
+use crate::live::{self, Config, FeedSource, Stop, StrategyPlan, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::redis::check_key;
-use crate::manifest::{BrokerKind, Document, Manifest, ManifestError, StrategySource, defaults};
+use crate::manifest::{BrokerKind, Document, Manifest, ManifestError, Purpose, StrategySource, defaults};
 use crate::risk::Limits;
 use crate::signal::EntryId;
 use crate::sizing::{SellRule, SizeRule};
+use crate::spec::StrategySpec;
 use crate::state_dir::StateDir;
 use crate::strategy::script::FILE_SUFFIX;
 use crate::symbol::Symbol;
@@ -173,17 +173,19 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let state = StateDir::open(&args.state)?;
     let redis = redis_config(args, &manifest, &state);
     let mut config = config(args, &manifest, &state, &redis.stream);
+    config.rules.limits.flip_in_one = kind.flips_in_one();
     if let Some(place) = &args.record {
         config.record_files = record_files(args, &manifest, place)?;
     }
-    let strategies = Strategies::start(&manifest, &redis, &mut config, &clock, &args.state)?;
+    config.strategies = strategies(&manifest, &redis, &config.symbols, &clock, &args.state);
     let (inbox, settler) = redis_stream::open(redis, Arc::clone(&clock));
     let ended = if let Some(venue) = alpaca {
-        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+        run_pool(&config, &venue, inbox, settler, &*clock, global)
     } else {
         let cash = manifest.broker.cash.unwrap_or(defaults::CASH);
-        let venue = SimulatedVenue::new(&simulation(&config.symbols, cash, state.seed()), Arc::clone(&clock));
-        run_pool(&config, &venue, inbox, settler, &*clock, global, strategies)
+        let market = simulation(&config, cash);
+        let venue = SimulatedVenue::new(&market, Arc::clone(&clock));
+        run_pool(&config, &venue, inbox, settler, &*clock, global)
     };
     drop(state); // The lock outlives all that writes.
     ended
@@ -205,7 +207,6 @@ pub(super) fn run_pool(
     settler: impl Settler,
     clock: &dyn Clock,
     global: &Global,
-    strategies: Strategies,
 ) -> Result<(), Failure> {
     let stop = Stop::default();
     let _interrupts = Interrupts::listen(&stop)?;
@@ -214,10 +215,8 @@ pub(super) fn run_pool(
             eprintln!("{table}");
         }
     };
-    let summary = strategies.beside(&stop, || live::run(config, venue, inbox, settler, clock, &stop, show));
-    let strategies = strategies.end(clock);
-    let summary = summary?;
-    print(&summary, &strategies, global)?;
+    let summary = live::run(config, venue, inbox, settler, clock, &stop, show)?;
+    print(&summary, global)?;
     if let Some(fault) = summary.fault {
         return Err(fault.into());
     }
@@ -230,24 +229,43 @@ pub(super) fn run_pool(
     }
 }
 
-fn print(summary: &Summary, strategies: &[Status], global: &Global) -> Result<(), Failure> {
+fn print(summary: &Summary, global: &Global) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     if global.json {
-        let mut json = summary.to_json();
-        if !strategies.is_empty() {
-            json["strategies"] = serde_json::to_value(strategies)?;
-        }
-        writeln!(stdout, "{json}")?;
-        return Ok(());
+        writeln!(stdout, "{}", summary.to_json())?;
+    } else {
+        write!(stdout, "{summary}")?;
     }
-    write!(stdout, "{summary}")?;
-    strategies.iter().try_for_each(|status| writeln!(stdout, " strategy {status}"))?;
     Ok(())
+}
+
+/// The strategies that the manifest names, to run beside the pool.
+fn strategies(
+    manifest: &Manifest,
+    redis: &RedisConfig,
+    symbols: &[Symbol],
+    clock: &Arc<dyn Clock>,
+    state: &Path,
+) -> Option<StrategyPlan> {
+    let (url, stream) = (redis.url.clone(), redis.stream.clone());
+    (!manifest.strategies.is_empty()).then(|| StrategyPlan {
+        specs: StrategySpec::all(manifest, symbols),
+        data: manifest.data.clone(),
+        combine: manifest.portfolio.combine(),
+        weights: manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS),
+        outbox: Arc::new(move || to_stream(&url, &stream)),
+        numbers: Some(redis.url.clone()),
+        state: Some(state.to_owned()),
+        clock: Arc::clone(clock),
+    })
 }
 
 fn read_manifest(args: &Args) -> Result<Manifest, Failure> {
     match &args.manifest {
-        Some(path) => Ok(Manifest::read(path)?),
+        Some(path) => {
+            let purpose = Purpose::Run { symbols: &args.symbols };
+            Ok(Document::open(path)?.read(&[], purpose).map_err(ManifestError::from)?)
+        }
         None => Ok(Manifest::default()),
     }
 }
@@ -292,7 +310,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
     };
     let cash_buffer = portfolio.cash_buffer.unwrap_or(defaults::CASH_BUFFER);
     Config {
-        symbols: symbols(args, manifest),
+        symbols: manifest.traded_live(&args.symbols),
         workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
         signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
         rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
@@ -306,8 +324,10 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         drain_timeout: args.drain_timeout,
         no_wait: args.no_wait,
         seed: state.seed(),
+        prices: Arc::default(),
+        activity: Activity::default(),
         feed: Feed::default(),
-        outcome_listeners: HashMap::new(),
+        strategies: None,
         feed_source: match args.feed {
             FeedFrom::Stream => FeedSource::Stream,
             FeedFrom::Poll => FeedSource::Poll,
@@ -336,32 +356,17 @@ fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(S
 }
 
 /// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.
-fn simulation(symbols: &[Symbol], cash: Money, seed: u64) -> simulated::Config {
+fn simulation(run: &Config, cash: Money) -> simulated::Config {
     simulated::Config {
-        symbols: symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
+        symbols: run.symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
         prices: simulated::Prices::Walk,
         cash,
-        seed,
+        seed: run.seed,
         hours: simulated::Hours::Always,
         multiplier: 1,
-        shorting: false,
+        shorting: run.rules.limits.short,
+        flips_in_one: run.rules.limits.flip_in_one,
     }
-}
-
-/// A symbol that is named twice must not share its weight with itself.
-fn symbols(args: &Args, manifest: &Manifest) -> Vec<Symbol> {
-    let watched = manifest.strategies.iter().flat_map(|section| section.symbols_of(manifest));
-    let symbols = if args.symbols.is_empty() { watched.collect() } else { args.symbols.clone() };
-    if symbols.is_empty() {
-        defaults::SYMBOLS.iter().filter_map(|name| name.parse().ok()).collect()
-    } else {
-        each_once(&symbols)
-    }
-}
-
-fn each_once(symbols: &[Symbol]) -> Vec<Symbol> {
-    let mut seen = HashSet::new();
-    symbols.iter().copied().filter(|symbol| seen.insert(*symbol)).collect()
 }
 
 fn beginning(text: &str) -> Result<From, String> {

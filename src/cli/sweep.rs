@@ -21,9 +21,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::live::Stop;
 use crate::manifest::{Document, ManifestError, overrides};
 use crate::stats::text::number;
-use crate::sweep::{
-    self, Choice, Crew, Deflated, Fold, Part, Plan, PlanError, Proof, Shard, Story, Table, Trial,
-};
+use crate::sweep::{self, Choice, Crew, Deflated, Fold, Part, Plan, Proof, Shard, Story, Table, Trial};
 
 /// Runs every combination of a manifest's [sweep]
 ///
@@ -60,7 +58,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let clock = SystemClock;
     let start = clock.now();
     let document = Document::open(&args.manifest)?;
-    let plan = Plan::new(document.clone(), args.overrides.clone()).map_err(refused)?;
+    let plan = Plan::new(document.clone(), args.overrides.clone()).map_err(ManifestError::from)?;
     fs::create_dir_all(&args.out).with_context(|| format!("make {}", args.out.display()))?;
     let folder = args.manifest.parent().unwrap_or(Path::new(""));
     let hash = plan.hash(folder).map_err(ManifestError::from)?;
@@ -268,13 +266,6 @@ fn share(part: u64, of: u64) -> f64 {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-fn refused(error: PlanError) -> Failure {
-    match error {
-        PlanError::Manifest(faults) => ManifestError::from(faults).into(),
-        PlanError::Empty | PlanError::Objective { .. } => Failure::message(Exit::Invalid, error),
-    }
 }
 
 fn write_part(args: &Args, plan: &Plan, swept: &Swept, manifest: String) -> Result<Vec<PathBuf>, Failure> {

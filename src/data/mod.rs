@@ -12,9 +12,11 @@ mod generator;
 pub mod loaded;
 mod number;
 mod parquet;
+pub mod queue;
 mod recorded;
 mod sieve;
 pub mod spec;
+mod timeframe;
 mod times;
 pub mod write;
 
@@ -190,6 +192,14 @@ pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
         None => source,
         Some(path) => Box::new(Saving::new(source, spec.shape, path)?),
     })
+}
+
+/// Reads a time as files write it; one without an offset is by the clock of `zone`.
+///
+/// # Errors
+/// The rule, then the text.
+pub fn read_time(text: &str, zone: chrono_tz::Tz) -> Result<Timestamp, String> {
+    times::Times::new(zone).read(text)
 }
 
 /// Bytes of the files that `spec` reads; 0 for what is no file.

@@ -1,12 +1,18 @@
-//! What every row read from a table passes: its numbers, its place in time, the gap before it; and the policies.
+//! What every row read from a table passes: its numbers, its place in time, the timeframe, the gap before it; and the
+//! policies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::gaps::{Gap, Hours};
-use super::spec::{OnBadRow, OnGap, Spec};
+use super::spec::{OnBadRow, OnGap, Origin, Spec};
+use super::timeframe::{self, Fit};
 use super::{Account, Chunk, DataError, NOTES_MAX, Row, Shape, Source};
+use crate::bars::Resampler;
 use crate::clock::Timestamp;
+use crate::duration;
+use crate::market::Bar;
 use crate::symbol::Symbol;
 
 /// So many rows are given at once: they fit into a core's cache.
@@ -40,8 +46,12 @@ impl<T: Table> Source for Sieved<T> {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
         while !self.ended {
             match self.table.read(&mut self.sieve) {
-                Ok(more) => self.ended = !more,
-                Err(error) => (self.ended, self.error) = (true, Some(error)),
+                Ok(true) => {}
+                Ok(false) => (self.ended, self.error) = (true, self.sieve.finish().err()),
+                // The rows before the fault are given; a bar that it leaves unfinished is not.
+                Err(error) => {
+                    (self.ended, self.error) = (true, Some(self.sieve.decide().err().unwrap_or(error)));
+                }
             }
             if let Some(chunk) = self.sieve.take() {
                 return Ok(Some(chunk));
@@ -66,16 +76,53 @@ pub(super) struct Sieve {
     on_gap: OnGap,
     /// The file that is being read.
     path: PathBuf,
+    making: Making,
+    /// The last row of the table.
     last: Option<Row>,
-    /// The last row within `from` and `to`.
+    /// The last row given, within `from` and `to`.
     given: Option<Row>,
     hours: Hours,
     rows: Vec<Row>,
     account: Account,
 }
 
+/// How rows become bars of the declared timeframe.
+#[derive(Debug)]
+enum Making {
+    /// Each row is one, and so is whatever is no bar.
+    Exact,
+    /// Not known before so many rows are there.
+    Unknown(Vec<Held>),
+    /// Finer rows make them.
+    Finer(Finer),
+}
+
+/// What waits until it is known what the rows are.
+#[derive(Debug)]
+enum Held {
+    File(PathBuf),
+    Row(u64, Row),
+}
+
+#[derive(Debug)]
+struct Finer {
+    /// The span of a row.
+    piece: Duration,
+    resampler: Resampler,
+    finished: Vec<Bar>,
+    /// Of the last row.
+    line: u64,
+}
+
 impl Sieve {
     fn new(spec: &Spec) -> Self {
+        let making = match (spec.shape, &spec.origin) {
+            // A generator's bars are what they are asked to be.
+            (Shape::Bar { .. }, Origin::Generator(_)) | (Shape::Quote | Shape::Trade | Shape::Number, _) => {
+                Making::Exact
+            }
+            (Shape::Bar { .. }, _) => Making::Unknown(Vec::new()),
+        };
         Self {
             symbol: spec.symbol,
             shape: spec.shape,
@@ -84,6 +131,7 @@ impl Sieve {
             on_bad_row: spec.on_bad_row,
             on_gap: spec.on_gap,
             path: PathBuf::new(),
+            making,
             last: None,
             given: None,
             hours: Hours::default(),
@@ -99,6 +147,9 @@ impl Sieve {
     /// The rows that follow are of this file.
     pub(super) fn begin(&mut self, path: &Path) {
         path.clone_into(&mut self.path);
+        if let Making::Unknown(held) = &mut self.making {
+            held.push(Held::File(path.to_owned()));
+        }
     }
 
     pub(super) fn count_bytes(&mut self, bytes: usize) {
@@ -140,14 +191,80 @@ impl Sieve {
             return self.bad(line, fault);
         }
         self.last = Some(row);
+        match &mut self.making {
+            Making::Exact => self.give(line, row),
+            Making::Unknown(held) => {
+                held.push(Held::Row(line, row));
+                if held.len() < CHUNK_ROWS { Ok(()) } else { self.decide() }
+            }
+            Making::Finer(_) => self.piece(line, row),
+        }
+    }
+
+    /// Finds out what the rows so far are, and goes on with them as such.
+    fn decide(&mut self) -> Result<(), DataError> {
+        let (Making::Unknown(held), Shape::Bar { span }) = (&mut self.making, self.shape) else {
+            return Ok(());
+        };
+        let held = std::mem::take(held);
+        let times =
+            held.iter().filter_map(|held| if let Held::Row(_, row) = held { Some(row.at) } else { None });
+        self.making = match timeframe::judge(&times.collect::<Vec<_>>(), span) {
+            Ok(Fit::Exact) => Making::Exact,
+            Ok(Fit::Finer(piece)) => {
+                Making::Finer(Finer { piece, resampler: Resampler::new(span), finished: Vec::new(), line: 0 })
+            }
+            Err(fault) => return Err(self.fault(0, fault)),
+        };
+        for held in held {
+            match held {
+                Held::File(path) => self.path = path,
+                Held::Row(line, row) if matches!(self.making, Making::Finer(_)) => self.piece(line, row)?,
+                Held::Row(line, row) => self.give(line, row)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that is finer than the timeframe.
+    fn piece(&mut self, line: u64, row: Row) -> Result<(), DataError> {
+        let Making::Finer(finer) = &mut self.making else { return Ok(()) };
+        finer.line = line;
+        let mut finished = std::mem::take(&mut finer.finished);
+        if let Err(misfit) = finer.resampler.push(bar_of(&row), finer.piece, &mut finished) {
+            self.bad(line, misfit.to_string())?;
+        }
+        for bar in finished.drain(..) {
+            self.give(line, row_of(&bar))?;
+        }
+        if let Making::Finer(finer) = &mut self.making {
+            finer.finished = finished;
+        }
+        Ok(())
+    }
+
+    /// There are no more rows: what is there of the last bar is that bar.
+    fn finish(&mut self) -> Result<(), DataError> {
+        self.decide()?;
+        let Making::Finer(finer) = &mut self.making else { return Ok(()) };
+        let (line, last) = (finer.line, finer.resampler.close_until(Timestamp::MAX));
+        last.map_or(Ok(()), |bar| self.give(line, row_of(&bar)))
+    }
+
+    /// A row of the declared shape.
+    #[inline]
+    fn give(&mut self, line: u64, row: Row) -> Result<(), DataError> {
         let known = self.shape.known_at(row.at);
         if self.from.is_some_and(|from| known < from) || self.to.is_some_and(|to| known >= to) {
             return Ok(());
         }
         if let Shape::Bar { span } = self.shape {
             if let Some(last) = self.given
-                && row.at > last.at + span
+                && row.at != last.at + span
             {
+                if timeframe::is_too_close(last.at, row.at, span) {
+                    return Err(self.too_close(line, last.at, row.at, span));
+                }
                 self.gap(line, &last, row.at)?;
             }
             self.hours.learn(row.at, span);
@@ -155,6 +272,12 @@ impl Sieve {
         self.given = Some(row);
         self.push(row);
         Ok(())
+    }
+
+    #[cold]
+    fn too_close(&self, line: u64, last: Timestamp, next: Timestamp, span: Duration) -> DataError {
+        let (step, span) = (duration::format(next.since(last)), duration::format(span));
+        self.fault(line, format!("bars must stand one timeframe of {span} apart or more, were {step} apart"))
     }
 
     #[inline]
@@ -212,6 +335,15 @@ impl Sieve {
         rows.shrink_to_fit();
         Some(Arc::new(Chunk::Rows { symbol: self.symbol, shape: self.shape, rows }))
     }
+}
+
+fn bar_of(row: &Row) -> Bar {
+    let [open, high, low, close, volume] = row.values;
+    Bar { at: row.at, open, high, low, close, volume }
+}
+
+fn row_of(bar: &Bar) -> Row {
+    Row { at: bar.at, values: [bar.open, bar.high, bar.low, bar.close, bar.volume] }
 }
 
 /// True when all numbers of a row are such as the shape may have.
@@ -283,8 +415,6 @@ fn misplaced(shape: Shape, last: &Row, row: &Row) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const BAR: Shape = Shape::Bar { span: Duration::from_mins(1) };

@@ -325,3 +325,64 @@ fn what_is_loaded_takes_at_most_twice_its_rows() {
     while once.next_chunk().unwrap().is_some() {}
     assert_eq!(once.account(), *loaded.account());
 }
+
+/// Rows of so many minutes each, from 09:30 on: open and low 10, high and close 11, volume 1.
+fn minutes(step: u64, rows: u32) -> String {
+    let first = Timestamp::parse_rfc3339("2025-09-15T13:30:00Z").unwrap();
+    let row = |place| format!("{},10,11,10,11,1\n", first + Duration::from_mins(step) * place);
+    std::iter::once(HEADER.to_owned()).chain((0..rows).map(row)).collect()
+}
+
+const HALF_HOUR: Shape = Shape::Bar { span: Duration::from_mins(30) };
+
+#[test]
+fn finer_rows_make_the_bars_that_the_section_declares() {
+    let (_directory, paths) = files(&[&minutes(1, 100)]);
+    let (rows, error) = rows(&mut *open(&spec(csv(paths, true), HALF_HOUR)).unwrap());
+    assert!(error.is_none());
+    let found: Vec<_> = rows.iter().map(|row| (row.at.to_string(), row.values[4])).collect();
+    let bar = |time: &str, volume: f64| (format!("2025-09-15T{time}:00Z"), volume);
+    assert_eq!(found, [bar("13:30", 30.0), bar("14:00", 30.0), bar("14:30", 30.0), bar("15:00", 10.0)]);
+    assert_eq!(rows[0].values[..4], [10.0, 11.0, 10.0, 11.0]);
+}
+
+#[test]
+fn a_timeframe_that_the_rows_cannot_serve_is_refused_with_file_step_and_timeframe() {
+    let rule = "timeframe must be a multiple of the rows' step and at most 1d";
+    let note = format!("0.csv: {rule}, was 30m where rows stand 7m apart");
+    check(HALF_HOUR, &[&minutes(7, 20)], |_| {}, 0, &[&note]);
+    let note = "0.csv: timeframe must be at least 1h where rows stand 1h apart, was 30m";
+    check(HALF_HOUR, &[&minutes(60, 120)], |_| {}, 0, &[note]);
+    // Later rows are held against it, too.
+    let more = "2025-12-28T17:30:00Z,10,11,10,11,1\n2025-12-28T17:31:00Z,10,11,10,11,1\n";
+    let note = "1.csv:2: bars must stand one timeframe of 30m apart or more, were 1m apart";
+    check(HALF_HOUR, &[&minutes(30, 5_000), more], |_| {}, 5_001, &[note]);
+}
+
+#[test]
+fn gaps_and_bounds_are_those_of_the_bars_and_not_of_the_rows() {
+    // 13:30 to 13:50 with a hole, then 14:31 and 14:32: the half hour from 14:00 has no row.
+    let mut text = minutes(1, 20).replace("2025-09-15T13:40:00Z,10,11,10,11,1\n", "");
+    text.push_str("2025-09-15T14:31:00Z,10,11,10,11,1\n2025-09-15T14:32:00Z,10,11,10,11,1\n");
+    let note =
+        "0.csv:22: 1 bar missing before this one, from 2025-09-15T14:00:00Z to 2025-09-15T14:30:00Z, filled";
+    check(HALF_HOUR, &[&text], |spec| spec.on_gap = OnGap::Fill, 3, &[note]);
+    // Known at 14:00 is the whole bar of the half hour before it.
+    let from = Timestamp::parse_rfc3339("2025-09-15T14:00:00Z").unwrap();
+    let (_directory, paths) = files(&[&minutes(1, 60)]);
+    let mut spec = spec(csv(paths, true), HALF_HOUR);
+    (spec.from, spec.to) = (Some(from), Some(from + Duration::from_mins(30)));
+    let (rows, _) = rows(&mut *open(&spec).unwrap());
+    assert_eq!(rows.iter().map(|row| row.values[4]).collect::<Vec<_>>(), [30.0]);
+}
+
+#[test]
+fn a_row_that_belongs_to_two_spans_is_a_bad_row_and_a_fault_leaves_no_half_bar() {
+    let odd = minutes(1, 4_200).replace("2025-09-18T09:59:00Z", "2025-09-18T09:59:30Z");
+    let misfit = "0.csv:4111: a bar of 1m must lie within one span of 30m, counted from midnight in New York, was from 2025-09-18T09:59:30Z";
+    check(HALF_HOUR, &[&odd], |_| {}, 140, &[misfit]);
+    let torn = format!("{}x,1,1,1,1,1\n", minutes(1, 40));
+    let time = "time must be YYYY-MM-DD HH:MM:SS, RFC 3339 or a Unix number from 1678 to 2261, was \"x\"";
+    let strict = |spec: &mut Spec| spec.on_bad_row = OnBadRow::Error;
+    check(HALF_HOUR, &[&torn], strict, 1, &[&format!("0.csv:42: {time}")]);
+}

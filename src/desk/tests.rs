@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::Holding;
-use crate::market::Quote;
-use crate::order::{OrderId, OrderStatus};
+use crate::market::{Quote, Snapshot};
+use crate::order::{OrderId, OrderStatus, OrderType};
+use crate::signal::Wanted;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -41,24 +42,21 @@ fn desk(rules: Rules, account: &Account) -> Desk {
 }
 
 fn signal(number: usize, side: Side) -> Signal {
-    Signal {
-        id: EntryId::new(&format!("{number}-0")),
-        producer_id: None,
-        symbol: nvda(),
-        side,
-        quantity: None,
-        limit: None,
-        strategy: String::new(),
-        strength: None,
-        time_to_live: None,
-        sent_at: NOW,
-        redelivered: false,
-    }
+    Signal::plain(number, Wanted::Order { side, quantity: None, strength: None }, NOW)
+}
+
+fn of_shares(number: usize, side: Side, quantity: i64) -> Signal {
+    let quantity = Some(shares(quantity));
+    Signal { wanted: Wanted::Order { side, quantity, strength: None }, ..signal(number, side) }
 }
 
 fn decide(desk: &mut Desk, signal: &Signal) -> Result<Approved, Refusal> {
     let id = format!("bot-{}", signal.id).parse().unwrap();
     desk.decide(signal, &id, MarketView { board: &quotes(99.9, 100.0), session: open() }, NOW)
+}
+
+fn end(desk: &mut Desk, signal: &Signal) {
+    desk.end(signal, (OutcomeKind::Filled, ""), None, Money::ZERO, NOW);
 }
 
 fn report(approved: &Approved, filled: &str, price: &str, status: OrderStatus) -> OrderReport {
@@ -88,7 +86,7 @@ fn n_workers_never_spend_the_same_dollar_twice() {
     for number in 2..8 {
         assert_eq!(decide(&mut desk, &signal(number, Side::Buy)).unwrap_err().code(), "at_target");
     }
-    desk.release(&signal(1, Side::Buy).id);
+    end(&mut desk, &signal(1, Side::Buy));
     assert_eq!(decide(&mut desk, &signal(9, Side::Buy)).unwrap().request().quantity, shares(10));
 }
 
@@ -96,8 +94,8 @@ fn n_workers_never_spend_the_same_dollar_twice() {
 fn n_workers_never_sell_the_same_share_twice() {
     let mut desk = desk(Rules { size: "60%".parse().unwrap(), ..Rules::default() }, &account("0", "10"));
     assert_eq!(decide(&mut desk, &signal(1, Side::Sell)).unwrap().request().quantity, shares(6));
-    assert_eq!(decide(&mut desk, &signal(2, Side::Sell)).unwrap().request().quantity, shares(2));
-    let own = Signal { quantity: Some(shares(5)), ..signal(3, Side::Sell) };
+    assert_eq!(decide(&mut desk, &signal(2, Side::Sell)).unwrap().request().quantity, shares(4));
+    let own = of_shares(3, Side::Sell, 5);
     assert_eq!(decide(&mut desk, &own).unwrap_err().code(), "insufficient_shares");
 }
 
@@ -109,7 +107,7 @@ fn a_fill_is_counted_once_however_often_it_is_reported() {
     for (filled, price) in [("4", "100"), ("4", "100"), ("10", "99.5"), ("4", "100"), ("10", "99.5")] {
         desk.apply(&buy.id, &report(&approved, filled, price, OrderStatus::PartiallyFilled));
     }
-    desk.release(&buy.id);
+    end(&mut desk, &buy);
     desk.apply(&buy.id, &report(&approved, "10", "99.5", OrderStatus::Filled));
     let statement = desk.statement();
     assert_eq!(statement.cash, "5".parse().unwrap());
@@ -157,18 +155,17 @@ fn limits_are_rounded_to_the_tick_on_the_safe_side_and_the_signals_own_wins() {
     let limit = |approved: Approved| approved.request().order_type;
     let price = |text: &str| OrderType::Limit(text.parse().unwrap());
     assert_eq!(limit(decide(&mut desk, &signal(1, Side::Sell)).unwrap()), price("99.84"));
-    let own = Signal { limit: "95.129".parse().ok(), quantity: Some(shares(1)), ..signal(2, Side::Buy) };
+    let own = Signal { limit: "95.129".parse().ok(), ..of_shares(2, Side::Buy, 1) };
     assert_eq!(limit(decide(&mut desk, &own).unwrap()), price("95.12"));
-    desk.release(&signal(1, Side::Sell).id);
-    let buy = Signal { quantity: Some(shares(1)), ..signal(3, Side::Buy) };
+    end(&mut desk, &signal(1, Side::Sell));
+    let buy = of_shares(3, Side::Buy, 1);
     assert_eq!(limit(decide(&mut desk, &buy).unwrap()), price("100.07"));
 }
 
 #[test]
 fn what_was_to_be_a_limit_is_never_sent_as_a_market_order() {
     let mut plain = desk(Rules::default(), &account("1000", "10"));
-    let worthless =
-        Signal { limit: "0.00001".parse().ok(), quantity: Some(shares(1)), ..signal(1, Side::Buy) };
+    let worthless = Signal { limit: "0.00001".parse().ok(), ..of_shares(1, Side::Buy, 1) };
     assert_eq!(decide(&mut plain, &worthless).unwrap_err().code(), "limit_too_low");
     let rules =
         |through: &str| Rules { pricing: Pricing::Marketable(through.parse().unwrap()), ..Rules::default() };
@@ -209,15 +206,23 @@ proptest! {
                 let (signal, approved) = open_orders.remove(0);
                 let all = approved.request().quantity.to_string();
                 desk.apply(&signal.id, &report(&approved, &all, "100", OrderStatus::Filled));
-                desk.release(&signal.id);
+                end(&mut desk, &signal);
             } else {
-                let own = if event == 1 { None } else { Some(shares(quantity)) };
-                let wish = Signal { quantity: own, ..signal(number, side) };
+                let wish = if event == 1 { signal(number, side) } else { of_shares(number, side, quantity) };
                 if let Ok(approved) = decide(&mut desk, &wish) { open_orders.push((wish, approved)); }
             }
-            prop_assert!(desk.cash >= Money::ZERO);
-            prop_assert!(desk.held(nvda()) >= Quantity::ZERO);
+            prop_assert!(desk.account.cash() >= Money::ZERO);
+            prop_assert!(desk.account.held(nvda()) >= Quantity::ZERO);
             prop_assert!(desk.available_cash(&desk.committed(nvda())) >= Money::ZERO);
         }
     }
+}
+
+#[test]
+fn a_signal_of_a_book_that_is_not_here_is_never_traded_as_one_of_nobody() {
+    let mut desk = desk(Rules::default(), &account("10000", "0"));
+    let tagged = Signal { strategy: "elsewhere".into(), ..of_shares(1, Side::Buy, 2) };
+    let own = Signal { is_own: true, ..tagged.clone() };
+    assert_eq!(decide(&mut desk, &own), Err(Refusal::NotRunHere("elsewhere".to_owned())));
+    assert!(decide(&mut desk, &tagged).is_ok(), "a name alone is a tag");
 }

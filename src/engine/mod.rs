@@ -2,8 +2,9 @@
 //! both run the same traders over the same store.
 //!
 //! Every trader has a thread of its own and judges a snapshot, so one that fails, panics, blocks or loops for ever
-//! hurts neither its neighbours nor the feed.
+//! hurts neither its neighbours nor the feed. [`TraderStrategy`] runs them in `bot run` and `bot backtest` instead, like any strategy.
 
+mod as_strategy;
 mod order;
 mod outlet;
 mod running;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use as_strategy::TraderStrategy;
 pub use order::{OrderFault, TradeDirection, TradeOrder};
 pub use outlet::{Outlet, OutletError};
 use running::{Grace, Running};
+pub use seat::Reporter;
 use seat::{NewTrader, Seat, announce};
 pub use trader::{
     News, OnFailure, Trader, TraderError, TraderReport, TraderSetup, TraderState, TraderStatus,
@@ -30,9 +33,6 @@ pub use travel::TestEngine;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::symbol::Symbol;
 use crate::ticks::{Limits, Placement, Tick, TickError, TickStore, Window};
-
-/// Takes the news of all traders, on the thread where they happen.
-pub type Reporter = Arc<dyn Fn(&TraderReport) + Send + Sync>;
 
 /// Keeps ticks and runs traders, live.
 pub struct Engine {
@@ -124,7 +124,7 @@ impl Engine {
     pub fn stop(&self, symbol: Symbol) -> Result<(), EngineError> {
         let mut running = self.running().remove(&symbol).ok_or(EngineError::NotRunning(symbol))?;
         running.ask_to_end();
-        if running.wait(&mut Grace::new(self.stop_grace)) {
+        if running.wait(&mut Grace::new(&*self.clock, self.stop_grace)) {
             Ok(())
         } else {
             Err(self.leave_behind(symbol, &running))
@@ -138,7 +138,7 @@ impl Engine {
         for (_, running) in &mut running {
             running.ask_to_end();
         }
-        let mut grace = Grace::new(self.stop_grace);
+        let mut grace = Grace::new(&*self.clock, self.stop_grace);
         let mut left_behind = Vec::new();
         for (symbol, running) in running {
             if !running.wait(&mut grace) {

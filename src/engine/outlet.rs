@@ -2,45 +2,34 @@
 //! outlet's name and the order's symbol, time and direction. The same order is the same signal, however often it is
 //! sent and by whichever process, so the pool makes at most one order of it.
 //!
-//! Without a number of shares the pool sizes them: `long` buys up to the symbol's weight, `short` and `close` sell what
-//! is held. With one, `long` buys and `short` sells so many shares, each time, and `close` takes back what was sent
-//! since the last one, by this process; going below zero needs `[risk] short = true`. An `invalid_at` becomes the
-//! signal's `ttl_ms`. An order with a stop loss is refused: the pool's orders end at once and none rests that could stop
-//! anything; a trader that wants one watches the price itself and issues `close`.
+//! With a number of shares a signal says what is to be held: `long` so many shares, `short` so many below zero (which needs
+//! `[risk] short = true`), `close` none. So an order that repeats what is held already, before or after a restart, changes
+//! nothing. Without a number the pool sizes them: `long` buys up to the symbol's weight, `short` and `close` sell what is
+//! held. An `invalid_at` becomes the signal's `ttl_ms`. An order with a stop loss is refused: the pool's orders end at once
+//! and none rests that could stop anything; a trader that wants one watches the price itself and issues `close`.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use super::{TradeDirection, TradeOrder};
 use crate::clock::Clock;
 use crate::host::outbox::{Outbox, post};
-use crate::order::Side;
-use crate::signal::EntryId;
-use crate::symbol::Symbol;
+use crate::order::{Side, TimeInForce};
+use crate::signal::{EntryId, Signal, Strength, Wanted};
 use crate::units::Quantity;
 
-/// Sends the orders of traders; its clones share one connection and one count of shares.
+/// Sends the orders of traders; its clones share one connection.
 #[derive(Clone)]
 pub struct Outlet(Arc<Mutex<Inner>>);
 
 struct Inner {
-    name: String,
+    name: Arc<str>,
     shares: Option<Quantity>,
     clock: Arc<dyn Clock>,
     outbox: Outbox,
-    sent: HashMap<Symbol, Sent>,
-}
-
-/// What was sent for one symbol.
-#[derive(Clone, Copy)]
-struct Sent {
-    /// The last order and what it asked for: sent again, it asks for the same.
-    last: (TradeOrder, Side, Option<Quantity>),
-    /// Signed shares since the last close.
-    net: Quantity,
 }
 
 /// Why an order did not become a signal.
@@ -61,15 +50,14 @@ impl Outlet {
     /// Sends by `outbox`; `name` is the strategy that the signals speak for, the same in every run. Without `shares`
     /// the pool sizes.
     pub fn new(name: &str, shares: Option<Quantity>, clock: Arc<dyn Clock>, outbox: Outbox) -> Self {
-        let (name, sent) = (name.to_owned(), HashMap::new());
-        Self(Arc::new(Mutex::new(Inner { name, shares, clock, outbox, sent })))
+        Self(Arc::new(Mutex::new(Inner { name: name.into(), shares, clock, outbox })))
     }
 
-    /// Sends an order; none when it closes what is not open.
+    /// Sends an order.
     ///
     /// # Errors
     /// It has a stop loss, it is no longer valid, or the stream cannot be reached.
-    pub fn send(&self, order: &TradeOrder) -> Result<Option<EntryId>, OutletError> {
+    pub fn send(&self, order: &TradeOrder) -> Result<EntryId, OutletError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).send(order)
     }
 
@@ -91,55 +79,43 @@ impl fmt::Debug for Outlet {
 }
 
 impl Inner {
-    fn send(&mut self, order: &TradeOrder) -> Result<Option<EntryId>, OutletError> {
+    fn send(&mut self, order: &TradeOrder) -> Result<EntryId, OutletError> {
         if let Some(stop) = order.stop_loss {
             return Err(OutletError::StopLoss(stop));
         }
+        let now = self.clock.now();
         let time_to_live = match order.invalid_at {
             None => None,
-            Some(end) => match end.since(self.clock.now()).as_millis() {
+            Some(end) => match end.since(now).as_millis() {
                 0 => return Err(OutletError::Expired(end)),
-                millis => Some(millis),
+                millis => Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))),
             },
         };
-        let Some(sent) = self.plan(order) else { return Ok(None) };
-        let (_, side, shares) = sent.last;
         let TradeOrder { timestamp, direction, symbol, .. } = *order;
-        let word = match direction {
-            TradeDirection::Long => "long",
-            TradeDirection::Short => "short",
-            TradeDirection::Close => "close",
+        let (word, side, target) = match direction {
+            TradeDirection::Long => ("long", Side::Buy, self.shares),
+            TradeDirection::Short => ("short", Side::Sell, self.shares.map(|shares| -shares)),
+            TradeDirection::Close => ("close", Side::Sell, self.shares.map(|_| Quantity::ZERO)),
         };
-        let mut fields = vec![
-            ("ticker", symbol.to_string()),
-            ("direction", side.as_str()[..1].to_owned()),
-            ("strength", direction.strength().to_string()),
-            ("id", format!("{}-{symbol}-{}-{word}", self.name, timestamp.nanos())),
-            ("strategy", self.name.clone()),
-        ];
-        fields.extend(shares.map(|shares| ("qty", shares.to_string())));
-        fields.extend(time_to_live.map(|millis| ("ttl_ms", millis.to_string())));
-        // Counted also when it is not known to be there: it may be.
-        self.sent.insert(symbol, sent);
-        post(&mut self.outbox, &fields).map(Some).map_err(OutletError::Unsent)
-    }
-
-    /// What is sent after this order was; none when it asks for nothing.
-    fn plan(&self, order: &TradeOrder) -> Option<Sent> {
-        let before = self.sent.get(&order.symbol).copied();
-        if let Some(same) = before.filter(|before| before.last.0 == *order) {
-            return Some(same);
-        }
-        let net = before.map_or(Quantity::ZERO, |before| before.net);
-        let side = match order.direction {
-            TradeDirection::Long => Side::Buy,
-            TradeDirection::Close if net < Quantity::ZERO => Side::Buy,
-            TradeDirection::Short | TradeDirection::Close => Side::Sell,
+        let id: Arc<str> = format!("{}-{symbol}-{}-{word}", self.name, timestamp.nanos()).into();
+        let signal = Signal {
+            id: EntryId::shared(Arc::clone(&id)), // The stream gives it another one.
+            producer_id: Some(id),
+            symbol,
+            wanted: target.map_or_else(
+                || Wanted::Order { side, quantity: None, strength: Strength::new(direction.strength()).ok() },
+                Wanted::Target,
+            ),
+            limit: None,
+            time_in_force: TimeInForce::Ioc,
+            strategy: Arc::clone(&self.name),
+            is_own: false,
+            time_to_live,
+            sent_at: now,
+            step: None,
+            redelivered: false,
         };
-        let Some(shares) = self.shares else { return Some(Sent { last: (*order, side, None), net }) };
-        let shares = if order.direction == TradeDirection::Close { net.abs() } else { shares };
-        let net = if side == Side::Buy { net + shares } else { net - shares };
-        shares.is_positive().then_some(Sent { last: (*order, side, Some(shares)), net })
+        post(&mut self.outbox, &signal.fields(), &*self.clock).map_err(OutletError::Unsent)
     }
 }
 
@@ -149,16 +125,18 @@ mod tests {
 
     use super::*;
     use crate::clock::{ManualClock, Timestamp};
+    use crate::signal::OWN;
 
     type Told = Arc<Mutex<Vec<String>>>;
 
-    /// An outlet whose entries are told as `direction qty strength id ttl_ms`.
+    /// An outlet whose entries are told as `direction strength target id ttl_ms`.
     fn outlet(shares: Option<i64>) -> (Outlet, Told) {
         let told = Told::default();
         let to = Arc::clone(&told);
         let outbox: Outbox = Box::new(move |fields| {
             let of = |name| fields.iter().find(|(field, _)| *field == name).map_or("-", |(_, value)| *value);
-            let names = ["direction", "qty", "strength", "id", "ttl_ms"];
+            let names = ["direction", "strength", "target", "id", "ttl_ms"];
+            assert_eq!((of("strategy"), of("qty"), of(OWN)), ("walnut", "-", "-"));
             to.lock().unwrap().push(names.map(of).join(" "));
             Ok(EntryId::new("1-0"))
         });
@@ -180,36 +158,46 @@ mod tests {
     }
 
     #[test]
-    fn an_order_becomes_a_signal() {
+    fn an_order_becomes_a_signal_and_with_shares_one_that_says_what_is_to_be_held() {
         use TradeDirection::{Close, Long, Short};
         check(
             None,
             &[Long, Close, Short],
-            &["b - 1 walnut-F-1-long -", "s - 0 walnut-F-2-close -", "s - -1 walnut-F-3-short -"],
+            &["b 1 - walnut-F-1-long -", "s 0 - walnut-F-2-close -", "s -1 - walnut-F-3-short -"],
         );
         check(
             Some(5),
-            &[Close, Long, Long, Close, Close, Short, Close],
+            &[Close, Long, Long, Short, Close],
             &[
-                "b 5 1 walnut-F-2-long -",
-                "b 5 1 walnut-F-3-long -",
-                "s 10 0 walnut-F-4-close -",
-                "s 5 -1 walnut-F-6-short -",
-                "b 5 0 walnut-F-7-close -",
+                "- - 0 walnut-F-1-close -",
+                "- - 5 walnut-F-2-long -",
+                "- - 5 walnut-F-3-long -",
+                "- - -5 walnut-F-4-short -",
+                "- - 0 walnut-F-5-close -",
             ],
         );
     }
 
     #[test]
-    fn the_same_order_is_the_same_signal_however_often_it_is_sent() {
-        let (outlet, told) = outlet(Some(5));
+    fn the_same_order_is_the_same_signal_sent_twice_and_after_a_restart() {
         let orders = [order(1, TradeDirection::Long), order(2, TradeDirection::Close)];
-        for again in orders.iter().flat_map(|order| [order, order]) {
-            outlet.send(again).unwrap();
-        }
-        let told = told.lock().unwrap();
+        let sent = || {
+            let (outlet, told) = outlet(Some(5));
+            for again in orders.iter().flat_map(|order| [order, order]) {
+                outlet.send(again).unwrap();
+            }
+            told.lock().unwrap().clone()
+        };
+        let told = sent();
         assert_eq!((&told[0], &told[2]), (&told[1], &told[3]));
-        assert_eq!(told[2], "s 5 0 walnut-F-2-close -");
+        assert_eq!(sent(), told);
+    }
+
+    #[test]
+    fn a_close_after_a_restart_closes_what_was_opened_before() {
+        let (outlet, told) = outlet(Some(5));
+        outlet.send(&order(2, TradeDirection::Close)).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["- - 0 walnut-F-2-close -"]);
     }
 
     #[test]
@@ -217,7 +205,7 @@ mod tests {
         let (outlet, told) = outlet(None);
         let long = order(1, TradeDirection::Long);
         outlet.send(&long.invalid_at(Timestamp::from_secs(100) + Duration::from_millis(1_500))).unwrap();
-        assert_eq!(told.lock().unwrap()[0], "b - 1 walnut-F-1-long 1500");
+        assert_eq!(told.lock().unwrap()[0], "b 1 - walnut-F-1-long 1500");
         for (refused, says) in [
             (long.invalid_at(Timestamp::from_secs(100)), "order must be sent before its invalid_at"),
             (long.stop_loss(9.5), "order for the pool must be without stop loss, was 9.5"),
@@ -238,11 +226,18 @@ mod tests {
             failures -= 1;
             if failures >= 0 { Err("no connection".to_owned()) } else { Ok(EntryId::new("1-0")) }
         });
-        let outlet =
-            Outlet::new("walnut", Some(Quantity::new(5.into())), Arc::new(ManualClock::default()), outbox);
+        let clock = Arc::new(ManualClock::default());
+        let outlet = Outlet::new("walnut", Some(Quantity::new(5.into())), Arc::clone(&clock) as _, outbox);
         let long = order(1, TradeDirection::Long);
-        assert_eq!(outlet.send(&long), Err(OutletError::Unsent("no connection".to_owned())));
-        assert!(outlet.send(&long).unwrap().is_some());
+        let first = std::thread::scope(|scope| {
+            let sending = scope.spawn(|| outlet.send(&long));
+            while !sending.is_finished() {
+                clock.next_alarm().map_or_else(std::thread::yield_now, |pause| clock.set(pause));
+            }
+            sending.join().unwrap()
+        });
+        assert_eq!(first, Err(OutletError::Unsent("no connection".to_owned())));
+        assert_eq!(outlet.send(&long), Ok(EntryId::new("1-0")));
         let ids = ids.lock().unwrap();
         assert!(ids.len() == 4 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }

@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, select};
 
 use super::EngineError;
-use super::seat::{Seat, SharedStatus, catch, next_due};
+use super::seat::{Seat, SharedStatus, next_due};
 use super::trader::{News, TraderState, TraderStatus};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Alarm, Clock, Timestamp, recv_until};
+use crate::strategy::runner::catch;
 use crate::symbol::Symbol;
 use crate::ticks::Series;
 
@@ -65,7 +66,7 @@ impl Running {
         if !grace.is_over {
             select! {
                 recv(self.done) -> _ => return true,
-                recv(grace.timer) -> _ => grace.is_over = true,
+                recv(*grace.timer) -> _ => grace.is_over = true,
             }
         }
         self.done.try_recv() == Err(TryRecvError::Disconnected)
@@ -82,13 +83,13 @@ impl Running {
 
 /// A time that any number of waits may use up together.
 pub(super) struct Grace {
-    timer: Receiver<Instant>,
+    timer: Alarm,
     is_over: bool,
 }
 
 impl Grace {
-    pub(super) fn new(span: Duration) -> Self {
-        Self { timer: crossbeam_channel::after(span), is_over: false }
+    pub(super) fn new(clock: &dyn Clock, span: Duration) -> Self {
+        Self { timer: clock.alarm(clock.now() + span), is_over: false }
     }
 }
 
@@ -121,7 +122,7 @@ impl Life {
             let now = self.clock.now();
             let window = self.series.snapshot(now);
             let stopped = &self.stopped;
-            if self.seat.evaluate(now, &window, || !stopped.load(Ordering::SeqCst)).ended {
+            if self.seat.evaluate(now, window.all(), || !stopped.load(Ordering::SeqCst)).ended {
                 return;
             }
             due = next_due(due, self.seat.eval_interval(), self.clock.now());
@@ -149,7 +150,7 @@ impl Life {
             if now >= due || due > now + interval {
                 return true;
             }
-            match self.stop.recv_timeout(due.since(now)) {
+            match recv_until(&*self.clock, &self.stop, due) {
                 Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(never) => match never {},

@@ -1,8 +1,6 @@
 //! Where a trader sits: one evaluation with everything that can go wrong in it, and when the next one is due.
 //! The live engine and time travel run traders through here, so they run them alike.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,14 +10,15 @@ use super::EngineError;
 use super::order::TradeOrder;
 use super::trader::{News, OnFailure, TraderReport, TraderSetup, TraderState, TraderStatus};
 use crate::clock::Timestamp;
+use crate::strategy::runner::catch;
 use crate::symbol::Symbol;
-use crate::ticks::Window;
+use crate::ticks::Span;
 
 /// Makes the trader of a symbol.
 pub(super) type NewTrader = Arc<dyn Fn(Symbol) -> TraderSetup + Send + Sync>;
 
-/// Takes the news of all traders.
-pub(super) type Reporter = Arc<dyn Fn(&TraderReport) + Send + Sync>;
+/// Takes the news of all traders, on the thread where they happen.
+pub type Reporter = Arc<dyn Fn(&TraderReport) + Send + Sync>;
 
 /// A trader at work.
 pub(super) struct Seat {
@@ -79,7 +78,12 @@ impl Seat {
     }
 
     /// Evaluates once. An order leaves only while `may_leave`; nothing the trader does gets past here but that order.
-    pub(super) fn evaluate(&mut self, now: Timestamp, window: &Window, may_leave: impl Fn() -> bool) -> Turn {
+    pub(super) fn evaluate(
+        &mut self,
+        now: Timestamp,
+        window: Span<'_>,
+        may_leave: impl Fn() -> bool,
+    ) -> Turn {
         let Some(last) = window.last() else { return Turn::default() };
         {
             let mut status = self.status.lock();
@@ -204,16 +208,6 @@ pub(super) fn next_due(due: Timestamp, interval: Duration, now: Timestamp) -> Ti
     let passed = now.since(due).as_nanos() / interval.as_nanos().max(1) + 1;
     let step = interval.as_nanos().saturating_mul(passed);
     due + Duration::from_nanos(u64::try_from(step).unwrap_or(u64::MAX))
-}
-
-/// Runs foreign code; its panic becomes a text.
-pub(super) fn catch<Answer>(run: impl FnOnce() -> Answer) -> Result<Answer, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(&*panic))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a text".to_owned())
 }
 
 #[cfg(test)]

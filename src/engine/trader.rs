@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::order::{OrderFault, TradeOrder};
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
-use crate::ticks::Window;
+use crate::ticks::Span;
 
 /// Looks at one symbol's ticks from time to time and says what to do.
 pub trait Trader: Send {
@@ -16,7 +16,7 @@ pub trait Trader: Send {
     ///
     /// # Errors
     /// The trader cannot go on; it is reported, and [`OnFailure`] says what becomes of it.
-    fn evaluate(&mut self, now: Timestamp, window: &Window) -> Result<Option<TradeOrder>, TraderError>;
+    fn evaluate(&mut self, now: Timestamp, window: Span<'_>) -> Result<Option<TradeOrder>, TraderError>;
 }
 
 /// Why a trader failed, in its own words.

@@ -285,8 +285,9 @@ impl Seated {
             return false;
         }
         let seat = &mut self.seat;
-        let Some(turn) =
-            self.series.read(now, |window| (!window.is_empty()).then(|| seat.evaluate(now, window, || true)))
+        let Some(turn) = self
+            .series
+            .read(now, |window| (!window.is_empty()).then(|| seat.evaluate(now, window.all(), || true)))
         else {
             return false;
         };

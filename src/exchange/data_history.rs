@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use chrono::{NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde_json::json;
@@ -17,6 +15,7 @@ use super::answer::Problem;
 use super::data::{Answer, BarBody, QuoteBody, TradeBody, bad, symbol, wanted};
 use super::params::Params;
 use crate::broker::simulated::{Core, Timeframe, prices};
+use crate::calendar::midnight;
 use crate::clock::Timestamp;
 use crate::market::{Bar, Quote, Trade};
 use crate::symbol::Symbol;
@@ -137,7 +136,10 @@ impl Ask {
         }
         let token = params.text("page_token");
         Ok(Self {
-            from: params.time("start").map_err(bad)?.unwrap_or_else(|| midnight(now)),
+            from: params
+                .time("start")
+                .map_err(bad)?
+                .unwrap_or_else(|| midnight(now.to_new_york().date_naive())),
             to: params.time("end").map_err(bad)?.unwrap_or(now).min(now),
             newest_first: match params.text("sort") {
                 None | Some("asc") => false,
@@ -235,11 +237,6 @@ fn quotes_in(core: &Core, stretch: &Stretch) -> Vec<Quote> {
         Quote { at: print.at, bid, bid_size: 100.0, ask, ask_size: 100.0 }
     };
     trades_in(core, stretch).iter().map(around).collect()
-}
-
-fn midnight(now: Timestamp) -> Timestamp {
-    let start = now.to_new_york().date_naive().and_time(NaiveTime::MIN);
-    New_York.from_local_datetime(&start).earliest().map_or(now, Timestamp::from)
 }
 
 fn write_token(symbol: Symbol, at: Timestamp) -> String {

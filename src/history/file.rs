@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chrono::{Days, NaiveDate, NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
+use chrono::{Days, NaiveDate};
 
 use super::HistoryError;
+use crate::calendar::midnight;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 
@@ -146,10 +146,4 @@ impl DayFile {
         let next = self.day.checked_add_days(Days::new(1)).unwrap_or(self.day);
         (midnight(self.day), midnight(next))
     }
-}
-
-fn midnight(day: NaiveDate) -> Timestamp {
-    let naive = day.and_time(NaiveTime::MIN);
-    // New York's clock changes at two in the morning: there is a midnight every day.
-    New_York.from_local_datetime(&naive).earliest().map_or_else(|| naive.and_utc().into(), Timestamp::from)
 }

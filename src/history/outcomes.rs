@@ -1,22 +1,22 @@
 //! What became of one signal as one line, with all that it takes to decide once more. Pure, but for reading a file.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use super::HistoryError;
 use crate::clock::Timestamp;
 use crate::market::Quote;
 use crate::order::{ClientOrderId, OrderId, Side};
 use crate::outcome::{Decision, Outcome, OutcomeKind};
-use crate::signal::{EntryId, Signal};
+use crate::signal::{Entry, EntryId, Signal};
 use crate::symbol::Symbol;
 
 /// The first line of each file.
 pub(super) const HEADER: &str = "signal,client_order_id,ticker,direction,strategy,outcome,reason,order_id,qty,\
-filled_qty,filled_avg_price,received,submitted,final,id,strength,asked_qty,asked_limit,ttl_ms,sent,redelivered,decided,\
+filled_qty,filled_avg_price,received,submitted,final,fields,sent,redelivered,decided,\
 limit,quote_time,bid,bid_size,ask,ask_size";
 
 /// Appends the outcome's line with its line feed.
@@ -38,11 +38,7 @@ pub(super) fn write(outcome: &Outcome, line: &mut String) {
     line.add(outcome.final_at);
     let decision = outcome.decision.as_deref();
     let signal = decision.map(|decision| &decision.signal);
-    line.text(signal.and_then(|signal| signal.producer_id.as_deref()).unwrap_or_default());
-    line.add(signal.and_then(|signal| signal.strength));
-    line.add(signal.and_then(|signal| signal.quantity));
-    line.add(signal.and_then(|signal| signal.limit));
-    line.add(signal.and_then(|signal| signal.time_to_live).map(|span| span.as_millis()));
+    line.text(&signal.map(fields).unwrap_or_default());
     line.add(signal.map(|signal| signal.sent_at));
     line.add(signal.map(|signal| signal.redelivered));
     line.add(decision.and_then(|decision| decision.at));
@@ -95,41 +91,34 @@ fn parse(line: &str) -> Result<Outcome, String> {
     let symbol = read_cell("ticker", text("ticker"), Symbol::from_str)?;
     let side = read_cell("direction", text("direction"), side)?;
     let id = EntryId::new(text("signal"));
-    let strategy = text("strategy").to_owned();
+    let strategy = text("strategy").into();
     let sent = time("sent")?;
-    let decision = match (sent, symbol, side) {
-        (Some(sent_at), Some(symbol), Some(side)) => {
-            let number = |name| {
-                read_cell(name, text(name), f64::from_str)
-                    .and_then(|found| found.ok_or_else(|| format!("{name} is missing")))
-            };
-            let quote = match time("quote_time")? {
-                Some(at) => Some(Quote {
-                    at,
-                    bid: number("bid")?,
-                    bid_size: number("bid_size")?,
-                    ask: number("ask")?,
-                    ask_size: number("ask_size")?,
-                }),
-                None => None,
-            };
-            let signal = Signal {
-                id: id.clone(),
-                producer_id: Some(text("id").to_owned()).filter(|id| !id.is_empty()),
-                symbol,
-                side,
-                quantity: read_cell("asked_qty", text("asked_qty"), str::parse)?,
-                limit: read_cell("asked_limit", text("asked_limit"), str::parse)?,
-                strategy: strategy.clone(),
-                strength: read_cell("strength", text("strength"), str::parse)?,
-                time_to_live: read_cell("ttl_ms", text("ttl_ms"), str::parse)?.map(Duration::from_millis),
-                sent_at,
-                redelivered: text("redelivered") == "true",
-            };
+    let number = |name| {
+        read_cell(name, text(name), f64::from_str)
+            .and_then(|found| found.ok_or_else(|| format!("{name} is missing")))
+    };
+    let quote = match time("quote_time")? {
+        Some(at) => Some(Quote {
+            at,
+            bid: number("bid")?,
+            bid_size: number("bid_size")?,
+            ask: number("ask")?,
+            ask_size: number("ask_size")?,
+        }),
+        None => None,
+    };
+    let decision = match (sent, symbol) {
+        (Some(sent_at), Some(symbol)) => {
+            let fields: BTreeMap<String, String> = read_cell("fields", text("fields"), serde_json::from_str)?
+                .ok_or_else(|| "fields is missing".to_owned())?;
+            let fields = fields.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes()));
+            let deliveries = if text("redelivered") == "true" { 2 } else { 1 };
+            let entry = Entry { id: id.clone(), fields: fields.collect(), sent_at, deliveries };
+            let signal = Signal::parse(&entry, &[symbol]).map_err(|error| error.to_string())?;
             let limit = read_cell("limit", text("limit"), str::parse)?;
             Some(Box::new(Decision { signal, at: time("decided")?, quote, limit }))
         }
-        (None, ..) | (_, None, _) | (.., None) => None,
+        (None, _) | (_, None) => None,
     };
     Ok(Outcome {
         signal: id,
@@ -150,6 +139,12 @@ fn parse(line: &str) -> Result<Outcome, String> {
         final_at: time("final")?,
         decision,
     })
+}
+
+/// A signal as the fields of its entry.
+fn fields(signal: &Signal) -> String {
+    let fields: BTreeMap<&str, String> = signal.fields().into_iter().collect();
+    serde_json::to_string(&fields).unwrap_or_default() // Texts by texts are always JSON.
 }
 
 fn read_cell<'a, T, E: Display>(
@@ -234,33 +229,42 @@ fn split(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::signal::{Step, Wanted};
 
     #[test]
     fn an_outcome_reads_back_as_it_was_written() {
         let at = Timestamp::from_nanos(1_800_000_000_123_456_789);
+        let quantity = Some("7".parse().unwrap());
+        let wanted = Wanted::Order { side: Side::Sell, quantity, strength: None };
+        let step = Step {
+            first: "seesaw-1-0".into(),
+            number: 2,
+            retries: 1,
+            reason: "no_fill".into(),
+            due: at - Duration::from_secs(2),
+        };
         let signal = Signal {
-            id: EntryId::new("1-0"),
-            producer_id: Some("mine, \"7\"".to_owned()),
-            symbol: "NVDA".parse().unwrap(),
-            side: Side::Sell,
-            quantity: Some("7".parse().unwrap()),
+            producer_id: Some("mine, \"7\"".into()),
             limit: Some("99.5".parse().unwrap()),
-            strategy: "seesaw".to_owned(),
-            strength: Some(-0.1),
+            strategy: "seesaw".into(),
+            is_own: true,
             time_to_live: Some(Duration::from_millis(250)),
-            sent_at: at,
+            step: Some(Box::new(step)),
             redelivered: true,
+            ..Signal::plain(1, wanted, at)
         };
         let quote = Quote { at, bid: 99.125, bid_size: 100.0, ask: 0.1 + 0.2, ask_size: 3.0 };
         let limit = Some("99.49".parse().unwrap());
         let outcome = Outcome {
             client_order_id: Some(ClientOrderId::shared("bot-1".into()).unwrap()),
             symbol: Some(signal.symbol),
-            side: Some(signal.side),
-            strategy: signal.strategy.clone(),
+            side: Some(Side::Sell),
+            strategy: signal.strategy.to_string(),
             order_id: Some(OrderId::new("abc")),
-            quantity: signal.quantity,
+            quantity,
             filled: Some("5".parse().unwrap()),
             average_price: Some("99.123456".parse().unwrap()),
             received_at: Some(at),
@@ -276,8 +280,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_outcome_is_told_with_its_cell() {
-        assert_eq!(parse("1-0").unwrap_err(), "line must have 28 cells, had 1");
-        let line = "1-0,,,up,,filled,,,,,,,,,,,,,,,,,,,,,,";
+        assert_eq!(parse("1-0").unwrap_err(), "line must have 24 cells, had 1");
+        let line = "1-0,,,up,,filled,,,,,,,,,,,,,,,,,,";
         assert_eq!(parse(line).unwrap_err(), "direction cannot be read, was \"up\": must be buy or sell");
     }
 }

@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::desk::Rules;
 use crate::market::{MarketEvent, Quote};
 use crate::outcome::Outcome;
+use crate::portfolio::StrategyBook;
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity, Weight};
 
@@ -46,6 +47,29 @@ pub struct Session {
     pub holdings: Vec<Holding>,
     /// The prices that were read at the start.
     pub quotes: Vec<(Symbol, Quote)>,
+    /// The strategies' books at the start, in the order of the manifest.
+    #[serde(default)]
+    pub books: Vec<SessionBook>,
+}
+
+/// A strategy at the start of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionBook {
+    /// Its money and positions.
+    pub book: StrategyBook,
+    /// The share of its equity that each symbol has.
+    pub weights: Vec<(Symbol, Weight)>,
+}
+
+/// A strategy was started or stopped by name during a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub strategy: String,
+    /// Started, not stopped.
+    pub active: bool,
 }
 
 /// What a session ended with.
@@ -82,6 +106,8 @@ pub struct Recorded {
     pub end: Option<SessionEnd>,
     /// What became of its signals, in the order in which they were settled.
     pub outcomes: Vec<Outcome>,
+    /// Strategies that were started and stopped, in order.
+    pub switches: Vec<Switch>,
     /// Of what kinds the events of an instant were, in the order in which they came, where it is not the files' order.
     pub order: HashMap<Timestamp, String>,
 }
@@ -131,7 +157,8 @@ pub fn read(folder: &Path) -> Result<Recorded, HistoryError> {
         outcomes::read(&path, &mut settled)?;
     }
     let (end, order) = (read_json(&folder.join(END))?, read_order(&folder.join(ORDER))?);
-    Ok(Recorded { folder: folder.to_owned(), session, end, outcomes: settled, order })
+    let switches = read_switches(&folder.join(SWITCHES))?;
+    Ok(Recorded { folder: folder.to_owned(), session, end, outcomes: settled, switches, order })
 }
 
 /// What stands for an event's kind where the order of one instant is written down.
@@ -163,6 +190,20 @@ const END: &str = "end.json";
 const OUTCOMES: &str = "outcomes-";
 const ORDER: &str = "order.csv";
 const ORDER_HEADER: &str = "time,kinds";
+const SWITCHES: &str = "switches.csv";
+const SWITCHES_HEADER: &str = "time,strategy,active";
+/// Where what strategies were warmed with is kept, in a folder for each.
+const WARM_UP: &str = "warm-up";
+
+/// The folder of a session that began at `started_at`, within a recording's directory.
+pub fn session_folder(directory: &Path, started_at: Timestamp) -> PathBuf {
+    directory.join(format!("{PREFIX}{}", started_at.to_utc().format("%Y%m%dT%H%M%S%.6fZ")))
+}
+
+/// The folder of what a strategy was warmed with, within a session's folder.
+pub fn warm_up_folder(session: &Path, strategy: &str) -> PathBuf {
+    session.join(WARM_UP).join(strategy)
+}
 
 impl SessionRecorder {
     /// Makes the session's folder; `files` are kept in it by name: the manifest and the scripts as they were run.
@@ -174,8 +215,7 @@ impl SessionRecorder {
         session: &Session,
         files: &[(String, String)],
     ) -> Result<Self, HistoryError> {
-        let name = session.started_at.to_utc().format("%Y%m%dT%H%M%S%.6fZ");
-        let folder = directory.join(format!("{PREFIX}{name}"));
+        let folder = session_folder(directory, session.started_at);
         fs::create_dir_all(&folder).map_err(HistoryError::io(&folder))?;
         for (name, text) in files {
             let path = folder.join(name);
@@ -214,6 +254,27 @@ impl SessionRecorder {
         let Some((_, path, lines)) = &mut self.open else { return Ok(()) };
         let written = lines.write_all(self.line.as_bytes()).map_err(HistoryError::io(path.as_path()));
         self.keep(written)
+    }
+
+    /// The session's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Adds that a strategy was started or stopped.
+    ///
+    /// # Errors
+    /// The line is lost.
+    pub fn switch(&self, switch: &Switch) -> Result<(), HistoryError> {
+        let path = self.folder.join(SWITCHES);
+        let write = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+            if file.metadata()?.len() == 0 {
+                writeln!(file, "{SWITCHES_HEADER}")?;
+            }
+            writeln!(file, "{},{},{}", switch.at, switch.strategy, switch.active)
+        };
+        write().map_err(HistoryError::io(&path))
     }
 
     /// Hands all lines to the system.
@@ -263,6 +324,27 @@ impl SessionRecorder {
         }
         result
     }
+}
+
+fn read_switches(path: &Path) -> Result<Vec<Switch>, HistoryError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(HistoryError::io(path)(error)),
+    };
+    let mut switches = Vec::new();
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let Some(line) = line.strip_suffix('\n').filter(|_| number > 1) else { continue };
+        let mut cells = line.split(',');
+        let mut cell = || cells.next().unwrap_or_default();
+        let at = Timestamp::parse_rfc3339(cell()).map_err(|error| HistoryError::Line {
+            path: path.to_owned(),
+            line: number,
+            fault: error.to_string(),
+        })?;
+        switches.push(Switch { at, strategy: cell().to_owned(), active: cell() == "true" });
+    }
+    Ok(switches)
 }
 
 fn read_order(path: &Path) -> Result<HashMap<Timestamp, String>, HistoryError> {
@@ -332,6 +414,7 @@ mod tests {
             cash: Money::whole(1_000),
             holdings: Vec::new(),
             quotes: Vec::new(),
+            books: Vec::new(),
         }
     }
 

@@ -1,12 +1,11 @@
 //! The strategies of a live run: one thread each, market events in, signals onto the stream that the pool reads.
 //!
-//! A strategy is a producer like any other: what it wishes for becomes a stream entry with an id of its own, so that its
+//! A strategy is a producer like any other: what it wants becomes a stream entry with an id of its own, so that its
 //! orders have all the pool's promises. A strategy that fails, panics or never returns hurts only itself.
 
 mod booth;
 pub mod outbox;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +16,9 @@ use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock, recv_until, send_until};
 use crate::feed::Feed;
-use crate::outcome::Outcome;
-use crate::strategy::Runner;
-use crate::target::Sizing;
+use crate::strategy::{Listener, OrderEnd};
 use booth::Booth;
 pub use outbox::Outbox;
 
@@ -88,9 +85,10 @@ pub struct Host {
 struct Member {
     name: String,
     switches: Sender<Switch>,
-    outcomes: Sender<Outcome>,
+    ends: Sender<OrderEnd>,
     status: Arc<Mutex<Status>>,
     thread: JoinHandle<()>,
+    clock: Arc<dyn Clock>,
 }
 
 /// A wish to start or stop one strategy.
@@ -102,7 +100,7 @@ struct Switch {
 /// Events that wait for a strategy at the most; it misses what comes beyond, and the feed counts it.
 const EVENT_QUEUE_LEN: usize = 4_096;
 /// Settled signals that wait for their strategy at the most.
-const OUTCOME_QUEUE_LEN: usize = 1_024;
+const END_QUEUE_LEN: usize = 1_024;
 /// How long a strategy may take to heed a start or a stop.
 const SWITCH_WITHIN: Duration = Duration::from_secs(2);
 
@@ -112,24 +110,25 @@ impl Host {
     /// # Errors
     /// The system gives no thread.
     pub fn start(
-        strategies: Vec<(Runner, Sizing)>,
+        strategies: Vec<Listener>,
         feed: &Feed,
         clock: &Arc<dyn Clock>,
-        mut outbox: impl FnMut() -> Outbox,
+        outbox: &dyn Fn() -> Outbox,
     ) -> io::Result<Self> {
         let mut members = Vec::with_capacity(strategies.len());
-        for (runner, sizing) in strategies {
-            let name = runner.name().to_owned();
-            let active = runner.is_active();
+        for listener in strategies {
+            let run = listener.run();
+            let (name, active) = (run.name().to_string(), run.runner().is_active());
             let status = Arc::new(Mutex::new(Status { name: name.clone(), active, ..Status::default() }));
-            let (switches, asked) = bounded(1);
-            let (outcomes, settled) = bounded(OUTCOME_QUEUE_LEN);
+            let (switches, told) = bounded(1);
+            let (ends, ended) = bounded(END_QUEUE_LEN);
             let events = feed.subscribe(&name, EVENT_QUEUE_LEN);
-            let booth = Booth::new(runner, sizing, Arc::clone(&status), Arc::clone(clock), outbox());
+            let booth = Booth::new(listener, Arc::clone(&status), Arc::clone(clock), outbox());
+            let activity = feed.activity().clone();
             let thread = std::thread::Builder::new()
                 .name(name.clone())
-                .spawn(move || booth.work(&events, &settled, &asked))?;
-            members.push(Member { name, switches, outcomes, status, thread });
+                .spawn(move || booth.work(&events, &ended, &told, &activity))?;
+            members.push(Member { name, switches, ends, status, thread, clock: Arc::clone(clock) });
         }
         Ok(Self { members })
     }
@@ -151,13 +150,15 @@ impl Host {
             })?;
         let busy = || HostError::Busy(name.to_owned());
         let (answer, answered) = bounded(1);
-        member.switches.send_timeout(Switch { active, answer }, SWITCH_WITHIN).map_err(|_| busy())?;
-        answered.recv_timeout(SWITCH_WITHIN).map_err(|_| busy())?.map_err(HostError::Broken)
+        let (clock, switch) = (&*member.clock, Switch { active, answer });
+        let until = || clock.now() + SWITCH_WITHIN;
+        send_until(clock, &member.switches, switch, until()).map_err(|_| busy())?;
+        recv_until(clock, &answered, until()).map_err(|_| busy())?.map_err(HostError::Broken)
     }
 
-    /// Where each strategy, by name, hears what became of its signals.
-    pub fn listeners(&self) -> HashMap<String, Sender<Outcome>> {
-        self.members.iter().map(|member| (member.name.clone(), member.outcomes.clone())).collect()
+    /// Where each strategy, by its place in the manifest, hears what became of its signals.
+    pub fn listeners(&self) -> Vec<Sender<OrderEnd>> {
+        self.members.iter().map(|member| member.ends.clone()).collect()
     }
 
     /// How each strategy is doing, in the order of the manifest.
@@ -171,7 +172,7 @@ impl Host {
         let (mut ended, mut hanging) = (Vec::new(), Vec::new());
         for member in self.members {
             while !member.thread.is_finished() && clock.now() < deadline {
-                std::thread::sleep(Duration::from_millis(2));
+                clock::sleep(clock, Duration::from_millis(2));
             }
             if member.thread.is_finished() {
                 let _ = member.thread.join(); // The runner catches a strategy's panics.

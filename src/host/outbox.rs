@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::{self, Clock};
 use crate::inbox::producer::Producer;
 use crate::inbox::redis_stream::RedisUrl;
 use crate::signal::EntryId;
@@ -20,13 +21,17 @@ pub fn to_stream(url: &RedisUrl, stream: &str) -> Outbox {
 }
 
 /// Sends an entry that has an id of its own, more than once when it must be.
-pub(crate) fn post(outbox: &mut Outbox, fields: &[(&'static str, String)]) -> Result<EntryId, String> {
+pub(crate) fn post(
+    outbox: &mut Outbox,
+    fields: &[(&'static str, String)],
+    clock: &dyn Clock,
+) -> Result<EntryId, String> {
     let borrowed: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     for _ in 1..TRIES {
         if let Ok(id) = outbox(&borrowed) {
             return Ok(id);
         }
-        std::thread::sleep(TRY_AGAIN_AFTER);
+        clock::sleep(clock, TRY_AGAIN_AFTER);
     }
     outbox(&borrowed)
 }

@@ -134,6 +134,9 @@ impl Link {
 
     /// Sends all commands at once; what the server refuses is left among the answers, see [`accepted`].
     pub(super) fn call_all(&mut self, commands: &Pipeline, wait: Duration) -> Result<Vec<Value>, RedisFault> {
+        if commands.is_empty() {
+            return Ok(Vec::new()); // The library takes it for an error.
+        }
         self.set_timeout(wait)?;
         self.send(&commands.get_packed_pipeline())?;
         (0..commands.len()).map(|_| self.receive()).collect()

@@ -1,13 +1,15 @@
 //! The inbox without Redis: the same promises in one process's memory, for the demo and for tests.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Delivery, Inbox, InboxError, Settlement, Settler};
-use crate::clock::Clock;
+use super::{Delivery, Inbox, InboxError, Keeper, KeptBooks, Settlement, Settler};
+use crate::activity::Activity;
+use crate::clock::{Clock, Timestamp};
+use crate::condition::Condition;
 use crate::outcome::Outcome;
 use crate::signal::{Entry, EntryId};
 
@@ -34,8 +36,9 @@ pub struct StreamFull(usize);
 
 struct Shared {
     state: Mutex<State>,
-    arrived: Condvar,
+    arrived: Condition,
     unread_max: usize,
+    activity: Activity,
 }
 
 #[derive(Default)]
@@ -46,13 +49,19 @@ struct State {
     pending: Vec<Entry>,
     outcomes: VecDeque<Outcome>,
     dead: VecDeque<(Entry, String)>,
+    kept: KeptBooks,
 }
 
 impl MemoryStream {
     /// An empty stream that holds at most `unread_max` unread signals; ids and times come from `clock`.
     pub fn new(unread_max: usize, clock: Arc<dyn Clock>) -> Self {
-        let shared = Shared { state: Mutex::default(), arrived: Condvar::new(), unread_max };
-        Self { shared: Arc::new(shared), clock }
+        Self::counted(unread_max, clock, Activity::default())
+    }
+
+    /// The same; each entry counts as under way until the settler has told what became of it.
+    pub fn counted(unread_max: usize, clock: Arc<dyn Clock>, activity: Activity) -> Self {
+        let (state, arrived) = (Mutex::default(), Condition::default());
+        Self { shared: Arc::new(Shared { state, arrived, unread_max, activity }), clock }
     }
 
     /// The two halves of the inbox. Opening again is what a restart after a crash is: whatever was read and not
@@ -75,19 +84,21 @@ impl MemoryStream {
         if state.unread.len() >= self.shared.unread_max {
             return Err(StreamFull(self.shared.unread_max));
         }
-        let (millis, sequence) = state.last_id;
-        state.last_id = if now.millis() > millis { (now.millis(), 0) } else { (millis, sequence + 1) };
-        let id = EntryId::new(&format!("{}-{}", state.last_id.0, state.last_id.1));
-        let bytes = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
-        let fields = fields.iter().map(bytes).collect();
-        state.unread.push_back(Entry { id: id.clone(), fields, sent_at: now, deliveries: 1 });
-        self.shared.arrived.notify_one();
+        self.shared.activity.begin();
+        let id = state.append(fields, now);
+        drop(state);
+        self.shared.arrived.notify_all();
         Ok(id)
     }
 
     /// What was recorded, oldest first.
     pub fn outcomes(&self) -> Vec<Outcome> {
         self.state().outcomes.iter().cloned().collect()
+    }
+
+    /// What is kept of the strategies' books.
+    pub fn kept(&self) -> KeptBooks {
+        self.state().kept.clone()
     }
 
     /// The dead letters with their reasons, oldest first.
@@ -102,6 +113,24 @@ impl MemoryStream {
 }
 
 impl State {
+    fn append(&mut self, fields: &[(&str, &str)], now: Timestamp) -> EntryId {
+        let (millis, sequence) = self.last_id;
+        self.last_id = if now.millis() > millis { (now.millis(), 0) } else { (millis, sequence + 1) };
+        let id = EntryId::new(&format!("{}-{}", self.last_id.0, self.last_id.1));
+        let bytes = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        let fields = fields.iter().map(bytes).collect();
+        self.unread.push_back(Entry { id: id.clone(), fields, sent_at: now, deliveries: 1 });
+        id
+    }
+
+    fn keep_books(&mut self, kept: &KeptBooks) {
+        for (strategy, book) in &kept.books {
+            self.kept.books.retain(|(known, _)| known != strategy);
+            self.kept.books.push((strategy.clone(), book.clone()));
+        }
+        self.kept.booked.extend(kept.booked.iter().cloned());
+    }
+
     /// False when it was not pending.
     fn acknowledge(&mut self, id: &EntryId) -> bool {
         let at = self.pending.iter().position(|entry| entry.id == *id);
@@ -110,16 +139,15 @@ impl State {
 }
 
 impl Inbox for MemoryInbox {
-    fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError> {
+    fn read(&mut self, room: usize, until: Timestamp) -> Result<Vec<Delivery>, InboxError> {
         if room == 0 {
             return Ok(Vec::new());
         }
         let stream = &self.0;
-        let (mut state, _) = stream
-            .shared
-            .arrived
-            .wait_timeout_while(stream.state(), wait, |state| state.unread.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
+        let look = || Some(stream.state()).filter(|state| !state.unread.is_empty());
+        let Some(mut state) = stream.shared.arrived.wait_until(&*stream.clock, until, look) else {
+            return Ok(Vec::new());
+        };
         let count = state.unread.len().min(room);
         let entries: Vec<Entry> = state.unread.drain(..count).collect();
         state.pending.extend(entries.iter().cloned());
@@ -138,26 +166,56 @@ impl Inbox for MemoryInbox {
 
 impl Settler for MemorySettler {
     fn settle(&mut self, batch: &[Settlement]) -> Result<(), InboxError> {
+        let mut is_followed = false;
         let mut state = self.0.state();
         for settlement in batch {
+            if !state.acknowledge(settlement.entry()) {
+                continue;
+            }
             match settlement {
-                Settlement::Outcome(outcome) => {
-                    if state.acknowledge(&outcome.signal) {
-                        keep(&mut state.outcomes, outcome.clone());
-                    }
+                Settlement::Outcome(outcome) | Settlement::Followed { outcome, .. } => {
+                    keep(&mut state.outcomes, outcome.clone());
                 }
                 Settlement::Dead { entry, reason } => {
-                    if state.acknowledge(&entry.id) {
-                        keep(&mut state.dead, (entry.clone(), reason.clone()));
-                    }
+                    keep(&mut state.dead, (entry.clone(), reason.clone()));
                 }
             }
+            let Some(after) = settlement.after() else { continue };
+            let books = KeptBooks { books: after.books.clone(), booked: Vec::new() };
+            state.keep_books(&books);
+            let at = self.0.clock.now();
+            state.kept.booked.extend(after.booked.iter().map(|(id, filled)| (id.to_string(), *filled, at)));
+            if let Some(next) = &after.next {
+                let fields: Vec<(&str, &str)> =
+                    next.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                state.append(&fields, at);
+                is_followed = true;
+            }
+        }
+        drop(state);
+        if is_followed {
+            self.0.shared.arrived.notify_all();
         }
         Ok(())
     }
 
     fn renew(&mut self) -> Result<(), InboxError> {
         Ok(())
+    }
+
+    /// There is nobody else.
+    fn take_books(&mut self, _strategies: &[String]) -> Result<Keeper, InboxError> {
+        Ok(Keeper::Us(self.0.state().kept.clone()))
+    }
+
+    fn write_books(&mut self, kept: &KeptBooks) -> Result<(), InboxError> {
+        self.0.state().keep_books(kept);
+        Ok(())
+    }
+
+    /// Nothing goes over a wire.
+    fn gather_for(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -200,8 +258,8 @@ mod tests {
             stream.send(&BUY).unwrap();
         }
         assert_eq!(stream.send(&BUY), Err(StreamFull(3)));
-        assert_eq!(ids(&inbox.read(2, Duration::ZERO).unwrap()), ["1000-0 x1", "1000-1 x1"]);
-        assert_eq!(ids(&inbox.read(2, Duration::ZERO).unwrap()), ["1000-2 x1"]);
+        assert_eq!(ids(&inbox.read(2, Timestamp::default()).unwrap()), ["1000-0 x1", "1000-1 x1"]);
+        assert_eq!(ids(&inbox.read(2, Timestamp::default()).unwrap()), ["1000-2 x1"]);
         for _ in 0..2 {
             settler.settle(&[skipped("1000-0"), skipped("1000-1"), skipped("1000-2")]).unwrap();
         }
@@ -216,10 +274,10 @@ mod tests {
         for _ in 0..3 {
             stream.send(&BUY).unwrap();
         }
-        inbox.read(2, Duration::ZERO).unwrap();
+        inbox.read(2, Timestamp::default()).unwrap();
         settler.settle(&[skipped("1000-0")]).unwrap();
         let (mut inbox, _settler) = stream.open();
-        assert_eq!(ids(&inbox.read(9, Duration::ZERO).unwrap()), ["1000-1 x2", "1000-2 x1"]);
+        assert_eq!(ids(&inbox.read(9, Timestamp::default()).unwrap()), ["1000-1 x2", "1000-2 x1"]);
         assert!(!inbox.is_drained().unwrap());
     }
 
@@ -228,12 +286,13 @@ mod tests {
         let stream = MemoryStream::new(3, Arc::new(SystemClock));
         let (mut inbox, _settler) = stream.open();
         std::thread::scope(|scope| {
-            let reader = scope.spawn(move || inbox.read(1, Duration::from_secs(30)).unwrap());
+            let reader =
+                scope.spawn(move || inbox.read(1, SystemClock.now() + Duration::from_secs(30)).unwrap());
             stream.send(&BUY).unwrap();
             assert_eq!(reader.join().unwrap().len(), 1);
         });
         let mut inbox = stream.open().0;
-        inbox.read(9, Duration::ZERO).unwrap();
-        assert!(inbox.read(1, Duration::from_millis(1)).unwrap().is_empty());
+        inbox.read(9, Timestamp::default()).unwrap();
+        assert!(inbox.read(1, SystemClock.now() + Duration::from_millis(1)).unwrap().is_empty());
     }
 }

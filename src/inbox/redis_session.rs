@@ -12,6 +12,7 @@ use crate::clock::{Clock, Timestamp};
 
 const LOST_SCRIPT: &str = include_str!("scripts/lost.lua");
 const TAKE_SCRIPT: &str = include_str!("scripts/take.lua");
+const HAND_OVER_SCRIPT: &str = include_str!("scripts/hand_over.lua");
 
 pub(super) struct Session {
     pub(super) link: Link,
@@ -19,12 +20,15 @@ pub(super) struct Session {
     pub(super) epoch: String,
     pub(super) lost_script: String,
     pub(super) take_script: String,
+    pub(super) hand_over_script: String,
     /// Differs after a restart or a failover of the server.
     pub(super) server_run: String,
     /// Add to the server's time to get this machine's.
     pub(super) offset_nanos: i64,
     /// Where the walk through own pending entries goes on; `None` when it is done.
     pub(super) own_from: Option<String>,
+    /// When that walk began last.
+    pub(super) own_walked_at: Timestamp,
     pub(super) kept_house_at: Timestamp,
     /// When it was last asked whether entries were trimmed unread.
     pub(super) checked_at: Timestamp,
@@ -38,6 +42,7 @@ impl Session {
         let mut commands = redis::pipe();
         commands.cmd("SCRIPT").arg("LOAD").arg(LOST_SCRIPT);
         commands.cmd("SCRIPT").arg("LOAD").arg(TAKE_SCRIPT);
+        commands.cmd("SCRIPT").arg("LOAD").arg(HAND_OVER_SCRIPT);
         commands.cmd("SET").arg(config.key("epoch")).arg(random_hex()?).arg("NX");
         commands.cmd("GET").arg(config.key("epoch"));
         commands.cmd("INFO").arg("server");
@@ -45,6 +50,7 @@ impl Session {
         let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
         let lost_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
         let take_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
+        let hand_over_script = expect(reply::text(next()?), "SCRIPT LOAD")?;
         next()?;
         let epoch = expect(reply::text(next()?), "GET")?;
         // Not everyone may ask: then no two sessions are taken for the same run.
@@ -56,9 +62,11 @@ impl Session {
             epoch,
             lost_script,
             take_script,
+            hand_over_script,
             server_run,
             offset_nanos,
             own_from: Some("-".to_owned()),
+            own_walked_at: clock.now(),
             kept_house_at: Timestamp::default(),
             checked_at: clock.now(),
         })
@@ -135,7 +143,8 @@ fn position_of(from: &str, link: &mut Link, config: &RedisConfig) -> Result<Opti
     })
 }
 
-fn random_hex() -> Result<String, RedisFault> {
+/// Names what must not be taken for another of its kind.
+pub(super) fn random_hex() -> Result<String, RedisFault> {
     let mut bytes = [0; 16];
     rand::rngs::SysRng
         .try_fill_bytes(&mut bytes)

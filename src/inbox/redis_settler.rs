@@ -1,21 +1,25 @@
-//! The settling half on Redis: each outcome and its acknowledgement in one step, exactly once through lost answers.
+//! The settling half on Redis: each outcome, what belongs to it and its acknowledgement in one step, exactly once through
+//! lost answers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Cmd;
+use redis::{Cmd, Value};
 
 use super::held::{Held, Hold};
 use super::link::{Link, RedisFault, accepted};
+use super::redis_books::{Beside, HoldStep, Holding, RedisBooks, Standing};
+use super::redis_session::random_hex;
 use super::redis_stream::RedisConfig;
 use super::reply::{self, expect};
-use super::{InboxError, Settlement, Settler};
+use super::{After, InboxError, Keeper, KeptBooks, Settlement, Settler};
 use crate::clock::{Clock, Timestamp};
 use crate::signal::EntryId;
 
 const SETTLE_SCRIPT: &str = include_str!("scripts/settle.lua");
 const RENEW_SCRIPT: &str = include_str!("scripts/renew.lua");
+const HOLD_SCRIPT: &str = include_str!("scripts/hold.lua");
 
 /// Settlements per script call: what the server does in one go must stay short.
 const SETTLED_PER_CALL: usize = 32;
@@ -34,6 +38,7 @@ pub struct RedisSettler {
     dead: String,
     clock: Arc<dyn Clock>,
     held: Held,
+    books: RedisBooks,
     session: Option<Session>,
 }
 
@@ -41,26 +46,37 @@ struct Session {
     link: Link,
     settle_script: String,
     renew_script: String,
+    hold_script: String,
 }
 
-/// One line for the outcomes or the dead-letter stream.
-struct Record {
-    signal: EntryId,
+/// One line for the outcomes or the dead-letter stream, with what belongs to it.
+struct Record<'a> {
+    signal: &'a EntryId,
     is_dead: bool,
     fields: Vec<(Vec<u8>, Vec<u8>)>,
+    after: Option<&'a After>,
+}
+
+/// What is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// What is pending, with what belongs to it.
+    Pending,
+    /// What was pending on a stream that is gone; the books were written back before.
+    Emptied,
 }
 
 impl Settler for RedisSettler {
     fn settle(&mut self, batch: &[Settlement]) -> Result<(), InboxError> {
-        let records: Vec<Record> = batch
+        let records: Vec<Record<'_>> = batch
             .iter()
-            .filter(|settlement| self.held.get(signal_of(settlement)) != Some(Hold::Recorded))
+            .filter(|settlement| self.held.get(settlement.entry()) != Some(Hold::Recorded))
             .map(|settlement| self.record(settlement))
             .collect();
         let settled = self.try_settle(&records);
         self.keep_or_drop_session(settled)?;
         for settlement in batch {
-            self.held.remove(signal_of(settlement));
+            self.held.remove(settlement.entry());
         }
         Ok(())
     }
@@ -69,12 +85,45 @@ impl Settler for RedisSettler {
         let renewed = self.try_renew();
         self.keep_or_drop_session(renewed)
     }
+
+    fn take_books(&mut self, strategies: &[String]) -> Result<Keeper, InboxError> {
+        let taken = self.try_take(strategies);
+        self.keep_or_drop_session(taken)
+    }
+
+    fn write_books(&mut self, kept: &KeptBooks) -> Result<(), InboxError> {
+        let written = self.keep_holding(HoldStep::Keep).and_then(|()| {
+            self.books.note_kept(kept);
+            self.keep_holding(HoldStep::KeepWithBooks)
+        });
+        self.keep_or_drop_session(written)
+    }
+
+    fn has_lost_books(&self) -> bool {
+        self.books.standing() == Standing::Lost
+    }
+}
+
+impl Drop for RedisSettler {
+    /// Leaves the strategies to who wants them; without a connection the hold runs out by itself.
+    fn drop(&mut self) {
+        if self.books.standing() != Standing::Holds {
+            return;
+        }
+        if let Some(session) = &mut self.session {
+            let leave = self.books.hold(&session.hold_script, HoldStep::Leave);
+            if let Err(fault) = session.link.call(&leave, Duration::ZERO) {
+                tracing::debug!(%fault, "the strategies could not be left to others; the hold runs out");
+            }
+        }
+    }
 }
 
 impl RedisSettler {
-    pub(super) fn new(config: RedisConfig, held: Held, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(config: RedisConfig, held: Held, holding: Holding, clock: Arc<dyn Clock>) -> Self {
         let (outcomes, dead) = (config.key("outcomes"), config.key("dead"));
-        Self { config, outcomes, dead, clock, held, session: None }
+        let books = RedisBooks::new(&config, holding);
+        Self { config, outcomes, dead, clock, held, books, session: None }
     }
 
     fn keep_or_drop_session<T>(&mut self, result: Result<T, RedisFault>) -> Result<T, InboxError> {
@@ -92,15 +141,20 @@ impl RedisSettler {
                 expect(reply::text(answer), "SCRIPT LOAD")
             };
             let (settle_script, renew_script) = (load(SETTLE_SCRIPT)?, load(RENEW_SCRIPT)?);
-            self.session = Some(Session { link, settle_script, renew_script });
+            let hold_script = load(HOLD_SCRIPT)?;
+            self.session = Some(Session { link, settle_script, renew_script, hold_script });
         }
         self.session.as_mut().ok_or_else(|| RedisFault::Unavailable("not connected".to_owned()))
     }
 
-    fn record(&self, settlement: &Settlement) -> Record {
+    fn call(&mut self, command: &Cmd) -> Result<Value, RedisFault> {
+        self.session()?.link.call(command, Duration::ZERO)
+    }
+
+    fn record<'a>(&self, settlement: &'a Settlement) -> Record<'a> {
         let bytes = |(name, value): (&str, String)| (name.as_bytes().to_vec(), value.into_bytes());
         let (is_dead, fields) = match settlement {
-            Settlement::Outcome(outcome) => {
+            Settlement::Outcome(outcome) | Settlement::Followed { outcome, .. } => {
                 (false, outcome.fields(&self.config.instance).into_iter().map(bytes).collect())
             }
             Settlement::Dead { entry, reason } => {
@@ -115,56 +169,100 @@ impl RedisSettler {
                 (true, own.into_iter().map(bytes).chain(kept).collect())
             }
         };
-        Record { signal: signal_of(settlement).clone(), is_dead, fields }
+        Record { signal: settlement.entry(), is_dead, fields, after: settlement.after() }
     }
 
     /// Settles what is pending; what is not was settled before (the answer was lost, or a peer took over), or its
-    /// stream was emptied: only then it is recorded without an acknowledgement.
-    fn try_settle(&mut self, records: &[Record]) -> Result<(), RedisFault> {
+    /// stream was emptied: only then it is recorded without an acknowledgement, and all books are written back.
+    fn try_settle(&mut self, records: &[Record<'_>]) -> Result<(), RedisFault> {
         if records.is_empty() {
             return Ok(());
         }
+        let now = self.clock.now();
+        let mut absent = self.settle_all(records, Which::Pending, now)?;
+        if absent.is_none() {
+            // The hold ran out, or Redis was emptied; or another process has the strategies now.
+            self.keep_holding(HoldStep::Keep)?;
+            absent = self.settle_all(records, Which::Pending, now)?;
+        }
+        let Some(absent) = absent else { return Err(changed_hands()) };
+        if self.books.standing() == Standing::Holds {
+            records.iter().filter_map(|record| record.after).for_each(|after| self.books.note(after, now));
+        }
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let recorded = self.recorded_before(&absent)?;
+        let is_missing = |record: &&Record<'_>| {
+            absent.contains(record.signal.as_str()) && !recorded.contains(record.signal.as_str())
+        };
+        let missing: Vec<&Record<'_>> = records.iter().filter(is_missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.keep_holding(HoldStep::KeepWithBooks)?;
+        self.settle_all(missing, Which::Emptied, now)?.map(drop).ok_or_else(changed_hands)
+    }
+
+    /// The ids that were not pending; nothing when another process may hold the strategies and nothing was done.
+    fn settle_all<'a, 'b: 'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a Record<'b>>,
+        which: Which,
+        now: Timestamp,
+    ) -> Result<Option<HashSet<String>>, RedisFault> {
+        let beside = |record: &'a Record<'b>| {
+            let mut beside = record.after.map(|after| self.books.beside(after, now)).unwrap_or_default();
+            if which == Which::Emptied {
+                // A later change of the same book may be written already.
+                beside = Beside { next: beside.next, ..Beside::default() };
+            }
+            (record, beside)
+        };
+        let records: Vec<_> = records.into_iter().map(beside).collect();
+        let needs_hold = self.books.standing() == Standing::Holds
+            && records.iter().any(|(record, _)| record.after.is_some());
         let script = self.session()?.settle_script.clone();
         let mut transaction = redis::pipe();
         transaction.cmd("MULTI");
         for chunk in records.chunks(SETTLED_PER_CALL) {
-            transaction.add_command(self.settle_command(&script, chunk));
+            transaction.add_command(self.settle_command(&script, chunk, needs_hold, which));
         }
         transaction.cmd("EXEC");
         let executed =
             self.session()?.link.call_all(&transaction, Duration::ZERO)?.pop().map(accepted).transpose()?;
         let mut absent = HashSet::new();
         for answer in expect(executed.and_then(reply::array), "EXEC")? {
-            absent.extend(expect(reply::texts(accepted(answer)?), "settle.lua")?);
-        }
-        if absent.is_empty() {
-            return Ok(());
-        }
-        let recorded = self.recorded_before(&absent)?;
-        let missing = |record: &&Record| {
-            absent.contains(record.signal.as_str()) && !recorded.contains(record.signal.as_str())
-        };
-        for record in records.iter().filter(missing) {
-            let mut add = redis::cmd("XADD");
-            add.arg(if record.is_dead { &self.dead } else { &self.outcomes }).arg("*");
-            for (name, value) in &record.fields {
-                add.arg(name).arg(value);
+            let ids = accepted(answer)?;
+            if ids == Value::Nil {
+                return Ok(None);
             }
-            self.session()?.link.call(&add, Duration::ZERO)?;
+            absent.extend(expect(reply::texts(ids), "settle.lua")?);
         }
-        Ok(())
+        Ok(Some(absent))
     }
 
-    fn settle_command(&self, script: &str, records: &[Record]) -> Cmd {
+    fn settle_command(
+        &self,
+        script: &str,
+        records: &[(&Record<'_>, Beside<'_>)],
+        needs_hold: bool,
+        which: Which,
+    ) -> Cmd {
         let mut settle = redis::cmd("EVALSHA");
-        settle.arg(script).arg(3).arg(&self.config.stream).arg(&self.outcomes).arg(&self.dead);
-        settle.arg(&self.config.group);
-        for record in records {
+        settle.arg(script).arg(if needs_hold { 6 } else { 3 });
+        settle.arg(&self.config.stream).arg(&self.outcomes).arg(&self.dead);
+        if needs_hold {
+            settle.arg(&self.books.keys());
+        }
+        settle.arg(&self.config.group).arg(if needs_hold { self.books.own() } else { "" });
+        settle.arg(u8::from(which == Which::Emptied));
+        for (record, beside) in records {
             settle.arg(record.signal.as_str()).arg(if record.is_dead { 3 } else { 2 });
-            settle.arg(record.fields.len() * 2);
-            for (name, value) in &record.fields {
-                settle.arg(name).arg(value);
-            }
+            add_list(&mut settle, &record.fields);
+            add_list(&mut settle, beside.next);
+            add_list(&mut settle, beside.books);
+            add_list(&mut settle, beside.booked.as_slice());
         }
         settle
     }
@@ -227,13 +325,70 @@ impl RedisSettler {
                 answer => drop(answer?),
             }
         }
+        self.keep_holding(HoldStep::Keep)?;
+        self.drop_old_booked()
+    }
+
+    fn try_take(&mut self, strategies: &[String]) -> Result<Keeper, RedisFault> {
+        let found = self.call(&self.books.find_holder())?;
+        let found = reply::text(found).unwrap_or_default();
+        if let Some(instance) = self.books.other_instance(&found)? {
+            return Ok(Keeper::Other(instance));
+        }
+        self.books.name(random_hex()?, strategies)?;
+        if self.hold(HoldStep::Take(&found))?.is_some() {
+            return Err(changed_hands());
+        }
+        let [books, booked] = self.books.read();
+        let (books, booked) = (self.call(&books)?, self.call(&booked)?);
+        self.books.begin(books, booked)?;
+        self.drop_old_booked()?;
+        Ok(Keeper::Us(self.books.kept()))
+    }
+
+    /// Goes on with the strategies, while they are this process's: where Redis lost the hold or the books they are written
+    /// back, where another process took them they are lost.
+    fn keep_holding(&mut self, step: HoldStep<'_>) -> Result<(), RedisFault> {
+        if self.books.standing() != Standing::Holds {
+            return Ok(());
+        }
+        let mut in_the_way = self.hold(step)?;
+        if in_the_way.as_deref() == Some("") {
+            in_the_way = self.hold(HoldStep::Again)?;
+            if in_the_way.is_none() {
+                tracing::warn!(
+                    "the signal stream lost the strategies' books or their holder; they are written back"
+                );
+            }
+        }
+        if let Some(other) = in_the_way {
+            self.books.lose(&other);
+        }
         Ok(())
+    }
+
+    /// Who is in the way; empty for nobody, where there was nothing to go on with.
+    fn hold(&mut self, step: HoldStep<'_>) -> Result<Option<String>, RedisFault> {
+        let script = self.session()?.hold_script.clone();
+        let hold = self.books.hold(&script, step);
+        let answer = self.call(&hold)?;
+        if answer == Value::Nil { Ok(None) } else { expect(reply::text(answer), "hold.lua").map(Some) }
+    }
+
+    fn drop_old_booked(&mut self) -> Result<(), RedisFault> {
+        let now = self.clock.now();
+        self.books.drop_old(now).map_or(Ok(()), |delete| self.call(&delete).map(drop))
     }
 }
 
-fn signal_of(settlement: &Settlement) -> &EntryId {
-    match settlement {
-        Settlement::Outcome(outcome) => &outcome.signal,
-        Settlement::Dead { entry, .. } => &entry.id,
+/// Names and values with their number before them, as the scripts read them.
+fn add_list<N: redis::ToRedisArgs, V: redis::ToRedisArgs>(command: &mut Cmd, pairs: &[(N, V)]) {
+    command.arg(pairs.len() * 2);
+    for (name, value) in pairs {
+        command.arg(name).arg(value);
     }
+}
+
+fn changed_hands() -> RedisFault {
+    RedisFault::Unavailable("the strategies changed hands".to_owned())
 }

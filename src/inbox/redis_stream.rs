@@ -10,12 +10,13 @@ use tracing::debug;
 use super::held::{Held, Hold};
 use super::link::accepted;
 pub use super::link::{RedisFault, RedisUrl};
+use super::redis_books::{Holding, Standing};
 use super::redis_session::Session;
 pub use super::redis_settler::RedisSettler;
 use super::reply::{self, Pending, RawEntry, expect};
 use super::{Delivery, Inbox, InboxError};
 use crate::clock::{Clock, Timestamp};
-use crate::signal::{Entry, EntryId};
+use crate::signal::{Entry, EntryId, OWN};
 
 /// What an instance reads, and as whom.
 #[derive(Debug, Clone)]
@@ -65,13 +66,16 @@ impl Epoch {
 /// The two halves of one inbox; neither connects before it is used.
 pub fn open(config: RedisConfig, clock: Arc<dyn Clock>) -> (RedisInbox, RedisSettler) {
     let held = Held::default();
-    let settler = RedisSettler::new(config.clone(), held.clone(), Arc::clone(&clock));
+    let holding = Holding::default();
+    let settler = RedisSettler::new(config.clone(), held.clone(), holding.clone(), Arc::clone(&clock));
     let inbox = RedisInbox {
         outcomes: config.key("outcomes"),
         epoch_key: config.key("epoch"),
+        holder_key: config.group_key("strategies"),
         config,
         clock,
         held,
+        holding,
         epoch: Epoch::default(),
         ready: VecDeque::new(),
         session: None,
@@ -85,12 +89,23 @@ impl RedisConfig {
     pub(super) fn key(&self, kind: &str) -> String {
         format!("{{{}}}:{kind}", self.stream)
     }
+
+    /// The name of a key of the group's own: that of the usual group is not in it.
+    pub(super) fn group_key(&self, kind: &str) -> String {
+        match &*self.group {
+            "bot" => self.key(kind),
+            group => self.key(&format!("{group}:{kind}")),
+        }
+    }
 }
 
 /// At most this often a read asks for entries that were trimmed unread.
 const LOSS_CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Pending entries are listed in pages of this many.
 const PAGE_LEN: usize = 100;
+/// How often the process that holds the strategies looks for signals of theirs that others handed over to it; it waits
+/// so long for new ones at most.
+const OWN_WALK_EVERY: Duration = Duration::from_millis(500);
 /// A pending entry whose body was trimmed cannot be renewed: its owner is given this many leases to settle it.
 const LEASES_WITHOUT_BODY: i64 = 10;
 
@@ -99,8 +114,10 @@ pub struct RedisInbox {
     config: RedisConfig,
     outcomes: String,
     epoch_key: String,
+    holder_key: String,
     clock: Arc<dyn Clock>,
     held: Held,
+    holding: Holding,
     epoch: Epoch,
     /// Found, held, and not returned yet because there was no room.
     ready: VecDeque<Delivery>,
@@ -110,11 +127,11 @@ pub struct RedisInbox {
 
 impl Inbox for RedisInbox {
     /// Without room it returns at once.
-    fn read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, InboxError> {
+    fn read(&mut self, room: usize, until: Timestamp) -> Result<Vec<Delivery>, InboxError> {
         if room == 0 {
             return Ok(Vec::new());
         }
-        let found = self.try_read(room, wait);
+        let found = self.try_read(room, until);
         self.keep_or_drop_session(found)
     }
 
@@ -150,9 +167,10 @@ impl RedisInbox {
         })
     }
 
-    fn try_read(&mut self, room: usize, wait: Duration) -> Result<Vec<Delivery>, RedisFault> {
+    fn try_read(&mut self, room: usize, until: Timestamp) -> Result<Vec<Delivery>, RedisFault> {
         self.session()?;
         if self.ready.is_empty() {
+            self.walk_own_again()?;
             self.take_own(room)?;
         }
         if self.ready.is_empty() {
@@ -160,7 +178,11 @@ impl RedisInbox {
         }
         if self.ready.is_empty() {
             // Housekeeping must come round even when nothing arrives for long.
-            self.read_new(room, wait.min(self.house_interval()))?;
+            let mut wait = until.since(self.clock.now()).min(self.house_interval());
+            if self.holding.get() == Standing::Holds {
+                wait = wait.min(OWN_WALK_EVERY);
+            }
+            self.read_new(room, wait)?;
         }
         Ok(self.ready.drain(..self.ready.len().min(room)).collect())
     }
@@ -177,6 +199,19 @@ impl RedisInbox {
             self.take_note_of_lost(found)?;
         }
         self.session.as_mut().ok_or_else(|| RedisFault::Unavailable("not connected".to_owned()))
+    }
+
+    /// While this process holds the strategies, others hand their signals over to it.
+    fn walk_own_again(&mut self) -> Result<(), RedisFault> {
+        let (now, holds) = (self.clock.now(), self.holding.get() == Standing::Holds);
+        let session = self.session()?;
+        let walked_at = session.own_walked_at;
+        let is_due = now < walked_at || now.since(walked_at) >= OWN_WALK_EVERY;
+        if holds && is_due && session.own_from.is_none() {
+            session.own_from = Some("-".to_owned());
+            session.own_walked_at = now;
+        }
+        Ok(())
     }
 
     /// Own pending entries that this process does not hold: those of an earlier life, or read by a call that failed.
@@ -268,8 +303,8 @@ impl RedisInbox {
             if entry.1.is_none() && before.is_some_and(|pending| self.may_be_at_work(pending)) {
                 continue;
             }
-            // Delivered before, however the server counts.
-            self.deliver(entry, deliveries.max(2));
+            // What was delivered before counts 2 at least; what was handed over to us fresh is new.
+            self.deliver(entry, deliveries)?;
         }
         Ok(())
     }
@@ -302,7 +337,7 @@ impl RedisInbox {
             return Err(RedisFault::Unavailable("the stream was replaced by a new one".to_owned()));
         }
         for entry in expect(reply::stream_entries(entries), "XREADGROUP")? {
-            self.deliver(entry, 1);
+            self.deliver(entry, 1)?;
         }
         Ok(())
     }
@@ -337,11 +372,16 @@ impl RedisInbox {
         Ok(())
     }
 
-    fn deliver(&mut self, (id, fields): RawEntry, deliveries: u64) {
+    fn deliver(&mut self, (id, fields): RawEntry, deliveries: u64) -> Result<(), RedisFault> {
         let id = EntryId::new(&id);
         if self.held.get(&id).is_some() {
             debug!(signal.id = %id, "an entry that is being worked on came again and was left out");
-            return;
+            return Ok(());
+        }
+        let is_own = fields.as_ref().is_some_and(|fields| fields.iter().any(is_own_field));
+        if is_own && self.holding.get() != Standing::Holds && self.hand_over(&id, deliveries)? {
+            debug!(signal.id = %id, "a strategy's signal was handed over to the process that runs the strategies");
+            return Ok(());
         }
         self.held.add(&id, Hold::Pending);
         self.ready.push_back(match fields {
@@ -354,6 +394,20 @@ impl RedisInbox {
                 reason: "trimmed: the entry was deleted while it was pending".to_owned(),
             },
         });
+        Ok(())
+    }
+
+    /// Gives an entry to the process that holds the strategies; false when there is none.
+    fn hand_over(&mut self, id: &EntryId, deliveries: u64) -> Result<bool, RedisFault> {
+        let mut hand_over = redis::cmd("EVALSHA");
+        hand_over
+            .arg(&self.session()?.hand_over_script)
+            .arg(2)
+            .arg(&self.config.stream)
+            .arg(&self.holder_key);
+        hand_over.arg(&self.config.group).arg(&self.config.consumer).arg(id.as_str()).arg(deliveries);
+        let answer = self.session()?.link.call(&hand_over, Duration::ZERO)?;
+        Ok(expect(reply::int(&answer), "hand_over.lua")? > 0)
     }
 
     /// The time in the id on this machine's clock; an id too large for a time lies in the far future.
@@ -387,6 +441,11 @@ impl RedisInbox {
         let all_read = newest.is_none_or(|newest| id_parts(&newest) <= id_parts(&delivered));
         Ok(all_read && pending == Some(0) && self.ready.is_empty() && self.held.is_empty())
     }
+}
+
+/// The mark of a signal that a strategy of a run sent, read as [`crate::signal::Signal::parse`] reads it.
+fn is_own_field((name, value): &(Vec<u8>, Vec<u8>)) -> bool {
+    name.trim_ascii().eq_ignore_ascii_case(OWN.as_bytes()) && !value.trim_ascii().is_empty()
 }
 
 fn id_parts(id: &str) -> Option<(u64, u64)> {

@@ -1,5 +1,6 @@
 //! Market events during a run: from the stream, or the poller while there is none, to listeners and the recorder.
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -7,13 +8,15 @@ use std::sync::atomic::Ordering;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tokio::sync::oneshot;
 
 use super::session_log::{OutcomeTap, SessionLog};
-use super::{House, LiveError, start, until_done};
+use super::start_up::StartError;
+use super::{House, LiveError, numbers, start, strategies, until_done};
+use crate::activity::Activity;
 use crate::broker::{MarketNews, MarketWatch, Venue};
-use crate::clock::Clock;
+use crate::clock::{Clock, recv_until};
 use crate::feed::Feed;
 use crate::history::session::Session;
 use crate::history::{HistoryError, RecordFormat, Recorder};
@@ -25,13 +28,17 @@ pub enum FeedSource {
     /// The broker's market data stream, and the polled prices while it is not connected.
     #[default]
     Stream,
-    /// The polled prices alone.
+    /// The polled prices alone, and the broker's minute bars once they are over.
     Poll,
+    /// Whoever made the run publishes them.
+    Given,
 }
 
 /// The threads that market events need: one streams them, one writes them down.
 pub(super) struct MarketThreads<'scope, 'a> {
     stop: oneshot::Sender<()>,
+    stop_others: Sender<Infallible>,
+    others: Vec<ScopedJoinHandle<'scope, ()>>,
     streaming: Option<ScopedJoinHandle<'scope, ()>>,
     writing: Option<ScopedJoinHandle<'scope, (Recorded, SessionLog)>>,
     feed: Closing<'a>,
@@ -40,7 +47,10 @@ pub(super) struct MarketThreads<'scope, 'a> {
 impl MarketThreads<'_, '_> {
     /// Ends them in the direction of the data; all that was heard is written.
     pub(super) fn end(self) -> Result<Option<(Recorded, SessionLog)>, LiveError> {
-        drop(self.stop);
+        drop((self.stop, self.stop_others));
+        for other in self.others {
+            let _ = other.join();
+        }
         if let Some(streaming) = self.streaming {
             let _ = streaming.join();
         }
@@ -61,24 +71,48 @@ impl<V: Venue> House<'_, V> {
         let feed = Closing(&self.config.feed);
         let write = recording.map(|mut recording| {
             move || {
-                until_done(NAME, || recording.run(self.clock));
+                until_done(NAME, self.clock, || recording.run(self.clock, self.config.feed.activity()));
                 recording.end(&self.config.feed)
             }
         });
         let writing = write.map(|write| start(scope, NAME, write)).transpose()?;
         let streams = self.config.feed_source == FeedSource::Stream && !self.config.feed.is_idle();
         let streaming = streams.then(|| start(scope, "feed", || self.stream_market(stopped))).transpose()?;
-        Ok(MarketThreads { stop, streaming, writing, feed })
+        let (stop_others, others_stopped) = bounded(0);
+        let mut others = Vec::new();
+        if self.config.feed_source != FeedSource::Given && !self.bars.is_empty() {
+            let mut broker = self.venue.connect().map_err(StartError::from)?;
+            let stopped = others_stopped.clone();
+            let fill = move || until_done("bars", self.clock, || self.bars.fill(self, &mut broker, &stopped));
+            others.push(start(scope, "bars", fill)?);
+        }
+        for (symbol, mut tail) in self.plan.map(strategies::number_tails).unwrap_or_default() {
+            let stopped = others_stopped.clone();
+            let (feed, clock) = (&self.config.feed, self.clock);
+            let read = move || {
+                until_done("numbers", clock, || {
+                    let _ = numbers::publish(&mut tail, symbol, feed, clock, &stopped);
+                });
+            };
+            others.push(start(scope, "numbers", read)?);
+        }
+        Ok(MarketThreads { stop, stop_others, others, streaming, writing, feed })
     }
 
     /// Passes the stream's events on until `stop` resolves.
     fn stream_market(&self, stop: oneshot::Receiver<()>) {
-        let is_open = || self.prices.session().is_open_at(self.clock.now());
-        let watch = MarketWatch { symbols: &self.config.symbols, is_open: &is_open };
+        let is_open = || self.config.prices.session().is_open_at(self.clock.now());
+        let watch = MarketWatch { symbols: &self.watched, is_open: &is_open };
         let mut tell = |news| match news {
-            MarketNews::Connected => self.set_stream(true),
+            MarketNews::Connected => {
+                self.set_stream(true);
+                self.bars.connected();
+            }
             MarketNews::Lost => self.set_stream(false),
-            MarketNews::Event(event) => self.config.feed.publish(event),
+            MarketNews::Event(event) => {
+                self.bars.note(&event);
+                self.config.feed.publish(event);
+            }
         };
         let watching = AssertUnwindSafe(|| self.venue.watch(&watch, stop, &mut tell));
         if catch_unwind(watching).is_err() {
@@ -100,7 +134,7 @@ impl<V: Venue> House<'_, V> {
 
     /// Passes a polled event on, unless the stream tells more.
     pub(super) fn hear_poll(&self, event: MarketEvent) {
-        if !self.stream_is_up.load(Ordering::Relaxed) {
+        if !self.stream_is_up.load(Ordering::Relaxed) && self.config.feed_source != FeedSource::Given {
             self.config.feed.publish(event);
         }
     }
@@ -203,17 +237,18 @@ impl Recording {
 
 impl LoggedRecording {
     /// Writes until the feed is closed and its queue is empty; the settler has ended by then.
-    pub(super) fn run(&mut self, clock: &dyn Clock) {
+    pub(super) fn run(&mut self, clock: &dyn Clock, activity: &Activity) {
         let Self { recording, log } = self;
         let mut flushed = clock.now();
         let mut before = recording.recorded.clone();
         loop {
-            let event = recording.events.recv_timeout(FLUSH_EVERY);
+            let event = recv_until(clock, &recording.events, clock.now() + FLUSH_EVERY);
             log.write();
             match event {
                 Ok(event) => {
                     recording.write(&event);
                     log.note(&event);
+                    activity.end();
                     let now = clock.now();
                     if now.since(flushed) < FLUSH_EVERY && flushed <= now {
                         continue;
@@ -267,6 +302,7 @@ mod tests {
             cash: Money::ZERO,
             holdings: Vec::new(),
             quotes: Vec::new(),
+            books: Vec::new(),
         }
     }
 
@@ -281,7 +317,7 @@ mod tests {
             feed.publish(MarketEvent::Trade { symbol: "NVDA".parse().unwrap(), trade });
         }
         feed.close();
-        recording.run(&SystemClock);
+        recording.run(&SystemClock, feed.activity());
         let (recorded, _) = recording.end(&feed);
         assert_eq!(recorded.directory, directory);
         recorded

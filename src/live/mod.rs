@@ -1,13 +1,17 @@
 //! The live pool's wiring: who owns which thread and queue, start-up, shutdown in the direction of the data.
 
 mod backoff;
+mod bars;
+mod books;
 mod intake;
+mod lives;
 mod market_data;
+pub mod numbers;
 mod reconcile;
 mod session_log;
 mod settling;
 mod start_up;
-mod stop;
+mod strategies;
 mod summary;
 
 use std::collections::HashMap;
@@ -15,39 +19,46 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use thiserror::Error;
 
+use crate::activity::Activity;
 use crate::broker::{Broker, Venue};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{self, Clock, Timestamp};
+use crate::control::Control;
 use crate::desk::Rules;
 use crate::feed::Feed;
 use crate::gate::Gate;
-use crate::history::session::SessionEnd;
-use crate::history::{HistoryError, RecordFormat};
+use crate::history::session::{SessionEnd, Switch};
+use crate::history::{self, RecordFormat};
+use crate::host::{Host, Status};
 use crate::inbox::{Inbox, Settlement, Settler};
-use crate::outcome::Outcome;
 use crate::pool::{self, Floor, GiveUp, Job};
+use crate::portfolio::{Member, OffTarget};
 use crate::prices::{self, PriceCache};
 use crate::shared_desk::SharedDesk;
 use crate::sizing::WeightRule;
+use crate::strategy::OrderEnd;
 use crate::symbol::Symbol;
 use crate::task::Patience;
 
+use bars::BarGaps;
+use books::BookKeeper;
 use intake::{Intake, IntakeEnd};
+use lives::Lives;
 use market_data::{Closing, LoggedRecording, Recording};
 use session_log::{OutcomeTap, SessionLog};
 use settling::Settling;
 use start_up::Waiting;
-use stop::Lives;
+use strategies::Recordings;
 
+pub use crate::stop::Stop;
 pub use market_data::{FeedSource, Recorded};
-pub use start_up::StartError;
-pub use stop::Stop;
+pub use start_up::{LiveError, StartError};
+pub use strategies::StrategyPlan;
 pub use summary::{Summary, Tally};
 
 /// What a run is made of, all decided.
@@ -67,6 +78,8 @@ pub struct Config {
     pub stream: String,
     /// How often prices are read.
     pub price_interval: Duration,
+    /// The latest prices: what the run reads goes in, and a test puts in what it likes.
+    pub prices: Arc<PriceCache>,
     /// The waits of an order's life.
     pub patience: Patience,
     /// End when the stream is drained and all orders are final.
@@ -81,10 +94,13 @@ pub struct Config {
     pub no_wait: bool,
     /// Makes pauses differ between instances.
     pub seed: u64,
+    /// What is under way: signals from their entry to the told outcome, and what is told to strategies. Share it with the
+    /// feeds, the stream and whoever must know when all is quiet.
+    pub activity: Activity,
     /// Who listens to market events; subscribe before the run. Closed when the run ends.
     pub feed: Feed,
-    /// Who hears, by strategy, what became of its signals.
-    pub outcome_listeners: HashMap<String, Sender<Outcome>>,
+    /// The strategies that run beside the pool.
+    pub strategies: Option<StrategyPlan>,
     /// Where market events come from.
     pub feed_source: FeedSource,
     /// The directory that market events are recorded in.
@@ -93,20 +109,6 @@ pub struct Config {
     pub record_format: RecordFormat,
     /// Files that are kept with the recording, by name: the manifest and the scripts that are run.
     pub record_files: Vec<(String, String)>,
-}
-
-/// Why a run failed.
-#[derive(Debug, Error)]
-pub enum LiveError {
-    /// It never began.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The directory for recordings is not usable.
-    #[error("cannot record: {0}")]
-    Record(#[from] HistoryError),
-    /// A thread could not be started or ended early.
-    #[error("thread {0} failed")]
-    Thread(String),
 }
 
 /// How many ends may wait to be recorded.
@@ -137,29 +139,72 @@ pub fn run<V: Venue>(
     start_up::open_inbox(&mut inbox, &waiting)?;
     let mut broker = venue.connect().map_err(StartError::from)?;
     let survey = start_up::survey(&mut broker, &config.symbols, &config.weights, &waiting)?;
-    let (desk, weights) =
+    let (mut desk, weights) =
         start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &survey)?;
+    config.prices.begin(survey.snapshots.clone(), survey.session);
     started(&start_up::table(venue.environment(), &survey, &weights, clock.now()));
-    let session = session_log::session(config, venue.environment(), &survey, &weights, clock.now());
+    let restored = config.strategies.as_ref().map(|plan| strategies::take(plan, &mut settler, &waiting));
+    let restored = restored.transpose()?.flatten();
+    let started_at = clock.now();
+    let mut ready = None;
+    let mut plan = None;
+    if let (Some(own), Some(restored)) = (&config.strategies, restored) {
+        desk = desk
+            .with_portfolio(strategies::portfolio(own, &restored, &survey)?)
+            .remembering(restored.booked.clone());
+        strategies::find_lost_orders(own, &restored, &mut desk, &mut broker, &waiting)?;
+        let recordings = config
+            .record
+            .as_deref()
+            .map(|own| Recordings { own, session: history::session::session_folder(own, started_at) });
+        let (ends, at) = ((&mut broker, &mut settler), (&waiting, started_at));
+        ready = Some(strategies::ready(own, &restored, &desk, ends, recordings.as_ref(), at)?);
+        plan = Some(own);
+    }
+    let books = strategies::session_books(desk.portfolio());
+    let session = session_log::session(config, venue.environment(), &survey, &weights, books, started_at);
     let (tap, recording) =
         recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
 
+    let (mut listeners, mut keeper, mut targets) = (Vec::new(), BookKeeper::default(), HashMap::new());
+    if let Some(ready) = ready {
+        (listeners, keeper, targets) = (ready.listeners, ready.keeper, ready.targets);
+    }
+    let watched = strategies::watched(&config.symbols, &listeners);
+    let bars = BarGaps::new(strategies::bar_symbols(&listeners), started_at);
+    let host = match plan {
+        Some(plan) => Host::start(listeners, &config.feed, &plan.clock, &*plan.outbox),
+        None => Ok(Host::default()),
+    };
+    let host = host.map_err(|error| LiveError::Thread(format!("strategy ({error})")))?;
     let house = House {
         config,
+        plan,
+        listeners: host.listeners(),
+        keeper: Mutex::new(keeper),
+        targets,
+        watched,
+        bars,
         venue,
         clock,
         stop,
         desk: SharedDesk::new(desk),
-        prices: PriceCache::new(survey.snapshots, survey.session),
         give_up: GiveUp::default(),
         tally: Mutex::default(),
         stream_is_up: AtomicBool::new(false),
         stream_times: Mutex::default(),
         tap,
     };
-    let worked = house.run(&mut inbox, &mut settler, recording)?;
-    Ok(house.summary(worked, &mut broker))
+    let worked = house.run(&mut inbox, &mut settler, &host, recording)?;
+    let (strategies, hanging) = host.end(clock, END_WITHIN);
+    for name in hanging {
+        tracing::error!(strategy = name, "a strategy did not end; it is left behind");
+    }
+    Ok(house.summary(worked, strategies, &mut broker))
 }
+
+/// How long strategies may take to end after the run.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the threads leave when they have ended.
 struct Worked {
@@ -171,11 +216,21 @@ struct Worked {
 
 struct House<'a, V: Venue> {
     config: &'a Config,
+    /// Of the strategies, where this process runs them.
+    plan: Option<&'a StrategyPlan>,
+    /// Where each strategy, by its place, hears what became of its signals.
+    listeners: Vec<Sender<OrderEnd>>,
+    keeper: Mutex<BookKeeper>,
+    /// By name: whether a strategy's strengths are positions.
+    targets: HashMap<Arc<str>, bool>,
+    /// What is traded, and what strategies look at beside it; each once.
+    watched: Vec<Symbol>,
+    /// Minute bars that no stream told.
+    bars: BarGaps,
     venue: &'a V,
     clock: &'a dyn Clock,
     stop: &'a Stop,
     desk: SharedDesk,
-    prices: PriceCache,
     give_up: GiveUp,
     tally: Mutex<Tally>,
     /// While it is, polled prices are no news.
@@ -193,6 +248,7 @@ impl<V: Venue> House<'_, V> {
         &self,
         inbox: &mut impl Inbox,
         settler: &mut impl Settler,
+        host: &Host,
         recording: Option<LoggedRecording>,
     ) -> Result<Worked, LiveError> {
         let (job_sender, jobs) = bounded(self.config.signal_queue_len);
@@ -209,21 +265,22 @@ impl<V: Venue> House<'_, V> {
             let last_life = lives.end_at_drop();
             let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
             let tracker = start(scope, "tracker", || {
-                until_done("tracker", || {
+                until_done("tracker", self.clock, || {
                     while let Some(stopped) = lives.next() {
                         self.venue.track(stopped);
-                        lives.pause(RESTART_PAUSE);
+                        lives.pause(self.clock, RESTART_PAUSE);
                     }
                 });
             })?;
             let market = self.start_market(scope, recording)?;
+            self.start_control(scope, host)?;
             let poller_stopped = beside_stopped.clone();
             let poller = start(scope, "prices", move || {
-                until_done("prices", || {
-                    let (symbols, interval) = (&self.config.symbols, self.config.price_interval);
+                until_done("prices", self.clock, || {
+                    let (symbols, interval) = (&self.watched, self.config.price_interval);
                     prices::poll(
                         &mut poller_broker,
-                        &self.prices,
+                        &self.config.prices,
                         symbols,
                         interval,
                         self.clock,
@@ -233,12 +290,12 @@ impl<V: Venue> House<'_, V> {
                 });
             })?;
             let books = start(scope, "books", move || {
-                until_done("books", || {
+                until_done("books", self.clock, || {
                     reconcile::reconcile(&mut books_broker, &self.desk, self.clock, &beside_stopped);
                 });
             })?;
             let settling = start(scope, "settler", || {
-                until_done("settler", || {
+                until_done("settler", self.clock, || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
                     self.settling(&settlements).run(settler, &mut tally)
                 })
@@ -248,7 +305,7 @@ impl<V: Venue> House<'_, V> {
                 let (floor, jobs, mut connection) =
                     (self.floor(settlement_sender.clone(), ring.clone()), jobs.clone(), connection);
                 workers.push(start(scope, &format!("worker-{number}"), move || {
-                    until_done("worker", || pool::work(&floor, &mut connection, &jobs));
+                    until_done("worker", self.clock, || pool::work(&floor, &mut connection, &jobs));
                 })?);
             }
             drop(jobs);
@@ -279,7 +336,7 @@ impl<V: Venue> House<'_, V> {
         Floor {
             venue: self.venue,
             desk: &self.desk,
-            prices: &self.prices,
+            prices: &self.config.prices,
             clock: self.clock,
             limits: &self.config.rules.limits,
             patience: &self.config.patience,
@@ -309,6 +366,9 @@ impl<V: Venue> House<'_, V> {
             settlements,
             give_up: &self.give_up,
             gate: Gate::default(),
+            strategies: &self.targets,
+            later: Vec::new(),
+            activity: &self.config.activity,
             seed: self.config.seed,
         }
     }
@@ -319,7 +379,9 @@ impl<V: Venue> House<'_, V> {
             give_up: &self.give_up,
             stop: self.stop,
             clock: self.clock,
-            listeners: &self.config.outcome_listeners,
+            activity: &self.config.activity,
+            listeners: &self.listeners,
+            keeper: &self.keeper,
             tap: self.tap.as_ref(),
             seed: self.config.seed,
         }
@@ -329,10 +391,12 @@ impl<V: Venue> House<'_, V> {
     fn summary(
         self,
         Worked { signals, end, intake_ended_at, recorded }: Worked,
+        strategies: Vec<Status>,
         broker: &mut V::Broker,
     ) -> Summary {
+        let off_target = self.off_target();
         if self.desk.must_reread() {
-            reconcile::reread(broker, &self.desk);
+            reconcile::reread(broker, &self.desk, self.clock);
         }
         let broker = match (self.desk.standstill(), broker.account()) {
             (Some(standstill), Ok(account)) => {
@@ -360,10 +424,36 @@ impl<V: Venue> House<'_, V> {
             left_pending: self.give_up.left(),
             statement: self.desk.statement(),
             broker,
-            prices: self.prices.health(),
+            prices: self.config.prices.health(),
             recorded,
             fault,
+            strategies,
+            off_target,
         }
+    }
+
+    /// For how much of the time, and by how much, each strategy was off its targets.
+    fn off_target(&self) -> Vec<(String, OffTarget)> {
+        let (portfolio, now) = (self.desk.portfolio(), self.clock.now());
+        let of = |member: &Member| (member.book.name().to_owned(), member.book.off_target(now));
+        portfolio.members().iter().map(of).collect()
+    }
+
+    /// Answers who starts and stops strategies by name, where there is a state directory.
+    fn start_control<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        host: &'scope Host,
+    ) -> Result<(), LiveError> {
+        let Some(state) = self.plan.and_then(|plan| plan.state.as_deref()) else { return Ok(()) };
+        let control =
+            Control::open(state).map_err(|error| LiveError::Thread(format!("control ({error})")))?;
+        let switched = |strategy: &str, active: bool| {
+            if let Some(tap) = &self.tap {
+                tap.tell_switch(Switch { at: self.clock.now(), strategy: strategy.to_owned(), active });
+            }
+        };
+        start(scope, "control", move || control.serve(host, self.stop, &switched)).map(drop)
     }
 
     fn session_end(&self, recorded: &Recorded, intake_ended_at: Timestamp) -> SessionEnd {
@@ -394,12 +484,12 @@ fn start<'scope, T: Send + 'scope>(
 }
 
 /// Runs `work` until it returns; a panic is logged and the work taken up again, so no thread is ever alive but deaf.
-fn until_done<T>(name: &str, mut work: impl FnMut() -> T) -> T {
+fn until_done<T>(name: &str, clock: &dyn Clock, mut work: impl FnMut() -> T) -> T {
     loop {
         if let Ok(done) = catch_unwind(AssertUnwindSafe(&mut work)) {
             return done;
         }
         tracing::error!(thread = name, "a thread panicked; it starts over");
-        std::thread::sleep(RESTART_PAUSE);
+        clock::sleep(clock, RESTART_PAUSE);
     }
 }

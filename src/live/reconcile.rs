@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::broker::Broker;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, recv_before};
 use crate::shared_desk::SharedDesk;
 
 /// How often books and broker are compared.
@@ -25,19 +25,21 @@ pub(super) fn reconcile(
 ) {
     let mut compare_at = clock.now() + COMPARE_EVERY;
     let mut seen = Vec::new();
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(RECHECK_AFTER) {
+    let mut alarm = clock.alarm(clock.now() + RECHECK_AFTER);
+    while let Err(RecvTimeoutError::Timeout) = recv_before(&alarm, stop) {
         if desk.must_reread() {
-            reread(broker, desk);
+            reread(broker, desk, clock);
             compare_at = clock.now() + RECHECK_AFTER;
         } else if clock.now() >= compare_at {
             compare_at = compare(broker, desk, &mut seen, clock.now());
         }
+        alarm = clock.alarm(clock.now() + RECHECK_AFTER);
     }
 }
 
 /// Closes the door, waits until nothing is in flight, reads, takes over, opens. Tried again later when it does not work now.
-pub(super) fn reread(broker: &mut impl Broker, desk: &SharedDesk) -> bool {
-    let Some(_door) = desk.close(CLOSE_FOR_MAX) else { return false };
+pub(super) fn reread(broker: &mut impl Broker, desk: &SharedDesk, clock: &dyn Clock) -> bool {
+    let Some(_door) = desk.close(clock, clock.now() + CLOSE_FOR_MAX) else { return false };
     let Some(standstill) = desk.standstill() else { return false };
     match broker.account() {
         Ok(account) => desk.take_over(&account, standstill),

@@ -9,7 +9,7 @@ use super::Config;
 use crate::broker::Survey;
 use crate::clock::Timestamp;
 use crate::history::HistoryError;
-use crate::history::session::{Session, SessionEnd, SessionRecorder};
+use crate::history::session::{Session, SessionBook, SessionEnd, SessionRecorder, Switch};
 use crate::market::MarketEvent;
 use crate::outcome::Outcome;
 use crate::symbol::Symbol;
@@ -18,16 +18,22 @@ use crate::units::Weight;
 /// Some seconds of many workers while the disk is slow.
 const OUTCOME_QUEUE_LEN: usize = 1 << 14;
 
+/// What is told to be recorded.
+enum Told {
+    Outcome(Box<Outcome>),
+    Switch(Switch),
+}
+
 /// Where the settler tells what it settled; it never waits.
 pub(super) struct OutcomeTap {
-    sender: Sender<Outcome>,
+    sender: Sender<Told>,
     dropped: AtomicU64,
 }
 
 /// The end of the tap: what was told becomes lines.
 pub(super) struct SessionLog {
     recorder: SessionRecorder,
-    outcomes: Receiver<Outcome>,
+    told: Receiver<Told>,
     written: u64,
     failed: u64,
     failing: bool,
@@ -36,9 +42,17 @@ pub(super) struct SessionLog {
 impl OutcomeTap {
     /// Passes on what became of a signal, or counts it as lost when the queue is full.
     pub(super) fn tell(&self, outcome: &Outcome) {
-        if self.sender.try_send(outcome.clone()).is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0
+        if self.sender.try_send(Told::Outcome(Box::new(outcome.clone()))).is_err()
+            && self.dropped.fetch_add(1, Ordering::Relaxed) == 0
         {
             tracing::error!("outcomes come faster than they can be recorded; some are not, and counted");
+        }
+    }
+
+    /// Passes on that a strategy was started or stopped.
+    pub(super) fn tell_switch(&self, switch: Switch) {
+        if self.sender.try_send(Told::Switch(switch)).is_err() {
+            tracing::error!("a start or stop of a strategy could not be recorded");
         }
     }
 
@@ -56,8 +70,8 @@ impl SessionLog {
         files: &[(String, String)],
     ) -> Result<(OutcomeTap, Self), HistoryError> {
         let recorder = SessionRecorder::create(directory, session, files)?;
-        let (sender, outcomes) = bounded(OUTCOME_QUEUE_LEN);
-        let log = Self { recorder, outcomes, written: 0, failed: 0, failing: false };
+        let (sender, told) = bounded(OUTCOME_QUEUE_LEN);
+        let log = Self { recorder, told, written: 0, failed: 0, failing: false };
         Ok((OutcomeTap { sender, dropped: AtomicU64::new(0) }, log))
     }
 
@@ -70,8 +84,17 @@ impl SessionLog {
 
     /// Writes what was told so far.
     pub(super) fn write(&mut self) {
-        for outcome in self.outcomes.try_iter() {
-            match self.recorder.record(&outcome) {
+        for told in self.told.try_iter() {
+            let written = match &told {
+                Told::Outcome(outcome) => self.recorder.record(outcome),
+                Told::Switch(switch) => {
+                    if let Err(error) = self.recorder.switch(switch) {
+                        tracing::error!(%error, "a start or stop of a strategy is not recorded");
+                    }
+                    continue;
+                }
+            };
+            match written {
                 Ok(()) => {
                     self.written += 1;
                     self.failing = false;
@@ -112,6 +135,7 @@ pub(super) fn session(
     environment: &str,
     survey: &Survey,
     weights: &[(Symbol, Weight)],
+    books: Vec<SessionBook>,
     now: Timestamp,
 ) -> Session {
     let quotes = survey.snapshots.iter().filter_map(|seen| Some((seen.symbol, seen.quote?)));
@@ -125,5 +149,6 @@ pub(super) fn session(
         cash: survey.account.cash,
         holdings: survey.account.holdings.clone(),
         quotes: quotes.collect(),
+        books,
     }
 }

@@ -1,25 +1,27 @@
 //! The settler thread: records ends in batches, one transaction each, and renews what this process holds.
 
-use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::backoff::Backoff;
+use super::books::BookKeeper;
 use super::session_log::OutcomeTap;
-use super::stop::Stop;
 use super::summary::Tally;
-use crate::clock::Clock;
+use crate::activity::Activity;
+use crate::clock::{self, Clock, recv_until};
 use crate::inbox::{InboxError, Settlement, Settler};
-use crate::outcome::Outcome;
 use crate::pool::GiveUp;
+use crate::stop::Stop;
+use crate::strategy::OrderEnd;
 
 /// How often the stream is told that this process still works on what it holds.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// The most ends that go into one transaction.
 const BATCH_LEN_MAX: usize = 128;
-/// How long ends are gathered for one transaction: no order waits for it, and under load it saves a round trip for each.
-const GATHER_FOR: Duration = Duration::from_millis(1);
+
+const LOST_BOOKS: &str = "another process took the strategies over while this one was silent for too long";
 
 /// What the settler works with.
 pub(super) struct Settling<'a> {
@@ -27,8 +29,12 @@ pub(super) struct Settling<'a> {
     pub(super) give_up: &'a GiveUp,
     pub(super) stop: &'a Stop,
     pub(super) clock: &'a dyn Clock,
-    /// Who hears, by strategy, what became of its signals.
-    pub(super) listeners: &'a HashMap<String, Sender<Outcome>>,
+    /// Where an entry ends once what became of it was told.
+    pub(super) activity: &'a Activity,
+    /// Who hears, by the strategy's place, what became of its signals.
+    pub(super) listeners: &'a [Sender<OrderEnd>],
+    /// The books as they are kept.
+    pub(super) keeper: &'a Mutex<BookKeeper>,
     /// Where all of them are told to be recorded.
     pub(super) tap: Option<&'a OutcomeTap>,
     pub(super) seed: u64,
@@ -44,11 +50,17 @@ impl Settling<'_> {
         let mut fault = None;
         loop {
             // A clock that was set back must not put it off for long.
-            match self.settlements.recv_timeout(renew_at.since(self.clock.now()).min(RENEW_EVERY)) {
+            let now = self.clock.now();
+            match recv_until(self.clock, self.settlements, renew_at.min(now + RENEW_EVERY)) {
                 Ok(first) => {
-                    std::thread::sleep(GATHER_FOR);
+                    clock::sleep(self.clock, settler.gather_for());
                     let others = self.settlements.try_iter().take(BATCH_LEN_MAX - 1);
-                    let batch: Vec<_> = std::iter::once(first).chain(others).collect();
+                    let mut batch: Vec<_> = std::iter::once(first).chain(others).collect();
+                    let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                    for settlement in &mut batch {
+                        keeper.note(settlement);
+                    }
+                    drop(keeper);
                     if !self.settle(settler, &batch, tally, &mut backoff, &mut fault) {
                         self.leave_the_rest();
                         return fault;
@@ -64,6 +76,12 @@ impl Settling<'_> {
                 }
                 renew_at = self.clock.now() + RENEW_EVERY;
             }
+            if fault.is_none() && settler.has_lost_books() {
+                // What its strategies want next is another process's to say, and its books are old.
+                fault = Some(InboxError::Unavailable(LOST_BOOKS.to_owned()));
+                tracing::error!(reason = LOST_BOOKS, "stopping: no more signals are taken");
+                self.stop.request();
+            }
         }
     }
 
@@ -77,6 +95,11 @@ impl Settling<'_> {
         fault: &mut Option<InboxError>,
     ) -> bool {
         let mut failing = false;
+        // What follows begins before what it follows from ends.
+        let next =
+            batch.iter().filter(|settlement| settlement.after().is_some_and(|after| after.next.is_some()));
+        let next = next.count();
+        (0..next).for_each(|_| self.activity.begin());
         loop {
             let error = match settler.settle(batch) {
                 Ok(()) => {
@@ -84,9 +107,11 @@ impl Settling<'_> {
                         tracing::info!("outcomes are recorded again");
                     }
                     backoff.reset();
+                    self.keeper.lock().unwrap_or_else(PoisonError::into_inner).kept(batch, self.clock.now());
                     for settlement in batch {
                         tally.add(settlement);
                         self.tell(settlement);
+                        self.activity.end();
                     }
                     return true;
                 }
@@ -97,6 +122,7 @@ impl Settling<'_> {
                 let count = batch.len();
                 tracing::error!(%error, count, "outcomes could not be recorded; they stay pending");
                 self.give_up.leave(u64::try_from(count).unwrap_or(u64::MAX));
+                (0..next).for_each(|_| self.activity.end());
                 return false;
             }
             if !std::mem::replace(&mut failing, true) {
@@ -107,19 +133,24 @@ impl Settling<'_> {
                 self.stop.request();
                 *fault = Some(error);
             }
-            std::thread::sleep(backoff.pause().min(self.give_up.within(now)));
+            clock::sleep(self.clock, backoff.pause().min(self.give_up.within(now)));
         }
     }
 
     /// Nobody waits for a strategy that does not listen.
     fn tell(&self, settlement: &Settlement) {
-        let Settlement::Outcome(outcome) = settlement else { return };
+        let Some(outcome) = settlement.outcome() else { return };
         if let Some(tap) = self.tap {
             tap.tell(outcome);
         }
-        let Some(listener) = self.listeners.get(&outcome.strategy) else { return };
-        if listener.try_send(outcome.clone()).is_err() {
-            tracing::warn!(strategy = outcome.strategy, signal.id = %outcome.signal, "a strategy missed an outcome");
+        let Some(after) = settlement.after() else { return };
+        for (place, end) in &after.told {
+            let Some(listener) = self.listeners.get(*place) else { continue };
+            self.activity.begin();
+            if listener.try_send(end.clone()).is_err() {
+                self.activity.end();
+                tracing::warn!(strategy = outcome.strategy, signal.id = %outcome.signal, "a strategy missed an outcome");
+            }
         }
     }
 
@@ -137,8 +168,13 @@ impl Settling<'_> {
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, SystemClock, Timestamp};
-    use crate::outcome::OutcomeKind;
+    use crate::inbox::{Keeper, KeptBooks};
+    use crate::outcome::{Outcome, OutcomeKind};
     use crate::signal::EntryId;
+
+    fn skipped(id: EntryId) -> Settlement {
+        Settlement::Outcome(Outcome::without_order(id, OutcomeKind::Skipped, ""))
+    }
 
     /// Fails as it is told, and counts.
     struct Failing {
@@ -156,6 +192,14 @@ mod tests {
             self.calls += 1;
             Ok(())
         }
+
+        fn take_books(&mut self, _: &[String]) -> Result<Keeper, InboxError> {
+            Ok(Keeper::Us(KeptBooks::default()))
+        }
+
+        fn write_books(&mut self, _: &KeptBooks) -> Result<(), InboxError> {
+            Ok(())
+        }
     }
 
     /// Settles 300 ends; says what was returned, recorded, left and asked for.
@@ -163,7 +207,7 @@ mod tests {
         let (sender, settlements) = crossbeam_channel::unbounded();
         for number in 0..300 {
             let id = EntryId::new(&format!("{number}-0"));
-            sender.send(Settlement::Outcome(Outcome::without_order(id, OutcomeKind::Skipped, ""))).unwrap();
+            sender.send(skipped(id)).unwrap();
         }
         drop(sender);
         let (give_up, stop, mut tally) = (GiveUp::default(), Stop::default(), Tally::default());
@@ -173,7 +217,9 @@ mod tests {
             give_up: &give_up,
             stop: &stop,
             clock: &SystemClock,
-            listeners: &HashMap::new(),
+            activity: &Activity::default(),
+            listeners: &[],
+            keeper: &Mutex::default(),
             tap: None,
             seed: 1,
         };
@@ -220,6 +266,18 @@ mod tests {
             self.renewals += 1;
             Ok(())
         }
+
+        fn take_books(&mut self, _: &[String]) -> Result<Keeper, InboxError> {
+            Ok(Keeper::Us(KeptBooks::default()))
+        }
+
+        fn write_books(&mut self, _: &KeptBooks) -> Result<(), InboxError> {
+            Ok(())
+        }
+
+        fn gather_for(&self) -> Duration {
+            Duration::ZERO
+        }
     }
 
     #[test]
@@ -227,7 +285,7 @@ mod tests {
         let clock = ManualClock::new(Timestamp::from_secs(10_000));
         let (sender, settlements) = crossbeam_channel::unbounded();
         let id = EntryId::new("1-0");
-        sender.send(Settlement::Outcome(Outcome::without_order(id, OutcomeKind::Skipped, ""))).unwrap();
+        sender.send(skipped(id)).unwrap();
         drop(sender);
         let (give_up, stop) = (GiveUp::default(), Stop::default());
         let settling = Settling {
@@ -235,7 +293,9 @@ mod tests {
             give_up: &give_up,
             stop: &stop,
             clock: &clock,
-            listeners: &HashMap::new(),
+            activity: &Activity::default(),
+            listeners: &[],
+            keeper: &Mutex::default(),
             tap: None,
             seed: 1,
         };

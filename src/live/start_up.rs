@@ -1,22 +1,38 @@
 //! Start-up: what the account and the market look like, read in one go, computed into a desk, shown as a table.
 
 use std::collections::HashMap;
-
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use thiserror::Error;
 
 use super::backoff::Backoff;
-use super::stop::Stop;
 use crate::broker::{Broker, BrokerError, Survey};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{self, Clock, Timestamp};
+use crate::data::DataError;
 use crate::desk::{Desk, Rules};
+use crate::history::HistoryError;
 use crate::inbox::{Inbox, InboxError};
 use crate::signal::CLIENT_ORDER_ID_PREFIX;
 use crate::sizing::{self, WeightError, WeightRule};
+use crate::spec::SpecError;
+use crate::stop::Stop;
 use crate::symbol::Symbol;
 use crate::units::Weight;
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// It never began.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The directory for recordings is not usable.
+    #[error("cannot record: {0}")]
+    Record(#[from] HistoryError),
+    /// A thread could not be started or ended early.
+    #[error("thread {0} failed")]
+    Thread(String),
+}
 
 /// Why the bot cannot start.
 #[derive(Debug, Error)]
@@ -38,6 +54,15 @@ pub enum StartError {
         /// The broker's reason.
         reason: String,
     },
+    /// A strategy is not made, or its weights do not fit.
+    #[error(transparent)]
+    Strategy(SpecError),
+    /// A strategy's past cannot be read.
+    #[error("warm-up: {0}")]
+    Data(DataError),
+    /// The books in the state directory cannot be read or written.
+    #[error("books in the state directory: {0}")]
+    State(std::io::Error),
     /// Somebody asked to stop before the start was done.
     #[error("stopped while waiting for {0}")]
     Stopped(&'static str),
@@ -57,7 +82,7 @@ pub(super) struct Waiting<'a> {
 
 impl Waiting<'_> {
     /// Tries until it works, saying once that it waits; what cannot get better by waiting is an error at once.
-    fn until_ready<T>(
+    pub(super) fn until_ready<T>(
         &self,
         what: &'static str,
         mut attempt: impl FnMut() -> Result<T, StartError>,
@@ -77,7 +102,12 @@ impl Waiting<'_> {
             let may_pass = match &error {
                 StartError::Broker(error) => matches!(error, BrokerError::Unreachable(_)),
                 StartError::Inbox(error) => error.may_pass(),
-                StartError::Weights(_) | StartError::Blocked { .. } | StartError::Stopped(_) => false,
+                StartError::Weights(_)
+                | StartError::Blocked { .. }
+                | StartError::Strategy(_)
+                | StartError::Data(_)
+                | StartError::State(_)
+                | StartError::Stopped(_) => false,
             };
             if self.no_wait || !may_pass {
                 return Err(error);
@@ -95,7 +125,7 @@ impl Waiting<'_> {
             if self.stop.is_requested() {
                 return Err(StartError::Stopped(what));
             }
-            std::thread::sleep(until.since(self.clock.now()).min(Duration::from_millis(20)));
+            clock::sleep(self.clock, until.since(self.clock.now()).min(Duration::from_millis(20)));
         }
         Ok(())
     }

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::market_data::Recorded;
 use crate::clock::Timestamp;
 use crate::desk::Statement;
+use crate::host::Status;
 use crate::inbox::{InboxError, Settlement};
 use crate::outcome::{Outcome, OutcomeKind};
+use crate::portfolio::OffTarget;
 use crate::prices::Health;
 
 /// Counts of recorded ends.
@@ -52,7 +54,7 @@ impl Tally {
     pub fn add(&mut self, settlement: &Settlement) {
         match settlement {
             Settlement::Dead { .. } => self.dead += 1,
-            Settlement::Outcome(outcome) => {
+            Settlement::Outcome(outcome) | Settlement::Followed { outcome, .. } => {
                 *self.outcomes.entry(outcome.kind).or_default() += 1;
                 self.time(outcome);
             }
@@ -103,6 +105,10 @@ pub struct Summary {
     pub prices: Health,
     /// What was recorded, when that was asked for.
     pub recorded: Option<Recorded>,
+    /// How each strategy did.
+    pub strategies: Vec<Status>,
+    /// For how much of the time, and by how much, each strategy was off its targets.
+    pub off_target: Vec<(String, OffTarget)>,
     /// Why the signal stream became unusable, where it did; what was in hand is finished.
     pub fault: Option<InboxError>,
 }
@@ -121,7 +127,7 @@ impl Summary {
             .iter()
             .map(|(symbol, position)| (symbol.to_string(), json!(position.quantity().to_string())))
             .collect();
-        json!({
+        let mut json = json!({
             "signals": self.signals,
             "outcomes": outcomes,
             "dead": self.tally.dead,
@@ -149,7 +155,19 @@ impl Summary {
                 "outcomes": recorded.outcomes,
                 "outcomes_lost": recorded.outcomes_lost,
             })),
-        })
+        });
+        if !self.strategies.is_empty() {
+            json["strategies"] = self.strategies.iter().map(|status| self.strategy_json(status)).collect();
+        }
+        json
+    }
+
+    fn strategy_json(&self, status: &Status) -> Value {
+        let mut json = serde_json::to_value(status).unwrap_or_default(); // A status is always JSON.
+        if let Some((_, off)) = self.off_target.iter().find(|(name, _)| *name == status.name) {
+            json["off_target"] = json!(off.figures());
+        }
+        json
     }
 }
 
@@ -211,6 +229,14 @@ impl fmt::Display for Summary {
         }
         for line in table.lines() {
             writeln!(f, "{}", line.trim_end())?;
+        }
+        for status in &self.strategies {
+            write!(f, " strategy {status}")?;
+            let off = self.off_target.iter().find(|(name, _)| *name == status.name);
+            match off.map(|(_, off)| off.figures()).filter(|off| off.time.is_some()) {
+                Some(off) => writeln!(f, ", {off}")?,
+                None => writeln!(f)?,
+            }
         }
         Ok(())
     }

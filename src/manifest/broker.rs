@@ -48,6 +48,14 @@ const FILLS: [(&str, FillModel); 3] = [
 const SIMULATED_KEYS: [&str; 6] = ["cash", "fill", "fees", "slippage_bps", "latency", "volume_share"];
 
 impl BrokerKind {
+    /// Whether one order may turn a position round.
+    pub fn flips_in_one(self) -> bool {
+        match self {
+            Self::Alpaca => false,
+            Self::Simulated => true,
+        }
+    }
+
     /// The name in manifests and flags.
     pub const fn name(self) -> &'static str {
         match self {
@@ -107,7 +115,7 @@ impl Section for BrokerSection {
             fill: written.take("fill", |value| value::choice(&FILLS, value)),
             fees: fees(written),
             slippage_bps: written.take("slippage_bps", value::basis_points),
-            latency: written.take("latency", latency),
+            latency: written.take("latency", value::wait),
             volume_share: written.take("volume_share", volume_share),
         }
     }
@@ -146,11 +154,6 @@ fn fees(written: &mut Written<'_, '_>) -> Option<Fees> {
             None
         }
     }
-}
-
-fn latency(value: &Value<'_>) -> Result<Duration, String> {
-    let text = value.str().ok_or_else(|| value.breaks("must be a string such as \"0ms\" or \"250ms\""))?;
-    duration::parse(text)
 }
 
 fn volume_share(value: &Value<'_>) -> Result<Weight, String> {

@@ -23,7 +23,7 @@ pub enum DataKind {
     Recorded,
     /// A seeded random walk.
     Generator,
-    /// The live feed; there is no history.
+    /// The broker's live feed, or numbers of a Redis stream; there is no history.
     Redis,
 }
 
@@ -50,6 +50,10 @@ pub struct DataSection {
     pub kind: DataKind,
     /// Of what it tells; a recording may tell of more when this is empty.
     pub symbols: Vec<Symbol>,
+    /// What each row is; a recording's events are of their own shapes.
+    pub shape: Shape,
+    /// The Redis stream that its numbers come from; of [`DataKind::Redis`] with numbers only, and always there.
+    pub stream: Option<String>,
     /// What is asked of it; none for [`DataKind::Redis`], which has no history.
     pub spec: Option<Spec>,
     lines: Vec<Line>,
@@ -107,7 +111,15 @@ impl fmt::Display for EventKind {
 impl DataSection {
     /// Whether it tells prices: everything but plain numbers does.
     pub fn is_priced(&self) -> bool {
-        self.spec.as_ref().is_none_or(|spec| spec.shape != Shape::Number)
+        self.shape != Shape::Number
+    }
+
+    /// How long its bars are, where it is of bars.
+    pub fn timeframe(&self) -> Option<std::time::Duration> {
+        match self.shape {
+            Shape::Bar { span } => Some(span),
+            Shape::Quote | Shape::Trade | Shape::Number => None,
+        }
     }
 
     pub(super) fn describe(&self) -> Part {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::{BrokerKind, Combine, EventKind, SizeMode, Weights};
+use crate::portfolio::Retry;
 use crate::sizing::SizeRule;
 use crate::strategy::Every;
 use crate::units::{BasisPoints, Money, Weight};
@@ -89,3 +90,5 @@ pub const EVERY: Every = Every::Event;
 pub const SIZE_RULE: SizeRule = SizeRule::All;
 /// `[[strategy]] size.mode`
 pub const SIZE_MODE: SizeMode = SizeMode::Target;
+/// `[[strategy]] retry`
+pub const RETRY: Retry = Retry { after: Duration::from_secs(2), times: 3 };

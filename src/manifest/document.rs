@@ -8,12 +8,14 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::warnings::Over;
 use super::written::{self, Written};
 use super::{
-    BYTES_MAX, DataSection, Faults, Manifest, ManifestError, StrategySource, fault, needs, overrides, sweep,
-    text,
+    BYTES_MAX, DataSection, Fault, Faults, Manifest, ManifestError, StrategySource, fault, needs, overrides,
+    sweep, text, warnings,
 };
 use crate::data::spec::Origin;
+use crate::symbol::Symbol;
 
 /// The text of a manifest and where it lies.
 #[derive(Debug, Clone)]
@@ -23,15 +25,31 @@ pub struct Document {
     folder: PathBuf,
 }
 
-/// What a manifest is read for.
+/// What a manifest is read for: the one place that decides what a command can do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To know what it says, or to run live.
+pub enum Purpose<'a> {
+    /// To know what it says.
     Any,
+    /// For a live run, which needs a live feed for all that strategies look at.
+    Run {
+        /// What `--symbols` names; empty where the manifest alone says what is traded.
+        symbols: &'a [Symbol],
+    },
     /// For a backtest, which needs data and strategies.
     Backtest,
+    /// For a sweep: what a backtest needs, and something to sweep.
+    Sweep,
     /// For one combination of a sweep: a backtest without the sweep itself, whose keys were tried before.
     Trial,
+}
+
+/// What a manifest can never trade, each with its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warnings {
+    /// In a live run.
+    pub live: Vec<Fault>,
+    /// In a backtest, with the values as they stand.
+    pub history: Vec<Fault>,
 }
 
 impl Document {
@@ -57,7 +75,7 @@ impl Document {
     ///
     /// # Errors
     /// All faults at once; those of an override name it instead of a line.
-    pub fn read(&self, overrides: &[(String, String)], purpose: Purpose) -> Result<Manifest, Faults> {
+    pub fn read(&self, overrides: &[(String, String)], purpose: Purpose<'_>) -> Result<Manifest, Faults> {
         let edit = |root: &mut DeTable<'_>| {
             if purpose == Purpose::Trial {
                 root.remove(sweep::NAME);
@@ -65,12 +83,35 @@ impl Document {
         };
         let read = |root: &mut Written<'_, '_>| {
             let manifest = Manifest::read_from(root);
-            if purpose != Purpose::Any {
-                needs::check(&manifest, root);
-            }
+            needs::check(&manifest, purpose, root);
             manifest
         };
         written::parse(&self.file, &self.text, Some(&self.folder), overrides, edit, read)
+    }
+
+    /// What `manifest`, which was read with these `overrides`, can never trade. Files and generators are read, those that are
+    /// too long are not.
+    pub fn warnings(&self, overrides: &[(String, String)], manifest: &Manifest) -> Warnings {
+        let data = warnings::read(manifest);
+        let over = |over| {
+            let read = |root: &mut Written<'_, '_>| {
+                drop(root.others()); // They were checked when it was read.
+                warnings::check(manifest, &data, over, root);
+            };
+            let said = written::parse(&self.file, &self.text, Some(&self.folder), overrides, |_| (), read);
+            said.err().map_or_else(Vec::new, |said| said.as_slice().to_vec())
+        };
+        Warnings { live: over(Over::Live), history: over(Over::History) }
+    }
+
+    /// `message` as the one fault, at the place of `keys`: for rules that are known only to who reads the manifest.
+    pub fn refuse(&self, overrides: &[(String, String)], keys: &[&str], message: &str) -> Faults {
+        let read = |root: &mut Written<'_, '_>| {
+            drop(root.others()); // They were checked when it was read.
+            root.fault_at(&root.at(keys).map_or(0..0, |value| value.span), keys, message.to_owned());
+        };
+        let refused = written::parse(&self.file, &self.text, Some(&self.folder), overrides, |_| (), read);
+        refused.err().unwrap_or_default()
     }
 
     /// The text with the `overrides` in it, to be kept in the folder `into`: it means the same there, for relative paths

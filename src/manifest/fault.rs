@@ -47,8 +47,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong, in the order of the text; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything that is wrong, in the order of the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
     file: String,
     all: Vec<Fault>,

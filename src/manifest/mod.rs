@@ -20,6 +20,7 @@ pub mod summary;
 pub mod sweep;
 mod text;
 mod value;
+mod warnings;
 mod written;
 
 use std::io;
@@ -30,7 +31,7 @@ use thiserror::Error;
 
 pub use broker::{BrokerKind, BrokerSection};
 pub use data::{DataKind, DataSection, EventKind};
-pub use document::{Document, Purpose};
+pub use document::{Document, Purpose, Warnings};
 pub use fault::{Fault, Faults};
 pub use pool::PoolSection;
 pub use portfolio::{Combine, PortfolioSection, Weights};
@@ -43,6 +44,7 @@ pub use sweep::{Axis, Stretch, SweepSection, WalkForward};
 
 use written::Written;
 
+use crate::symbol::Symbol;
 use crate::units::Weight;
 
 /// A manifest above this many bytes is no manifest.
@@ -142,6 +144,31 @@ impl Manifest {
         let named = |name: &String| self.data.iter().find(|data| data.name == *name);
         let main = strategy.data.as_ref().map_or(self.data.first(), named);
         main.into_iter().chain(strategy.also.iter().filter_map(named)).collect()
+    }
+
+    /// What its strategies trade, each symbol once.
+    pub fn traded(&self) -> Vec<Symbol> {
+        let mut traded = Vec::new();
+        for symbol in self.strategies.iter().flat_map(|section| section.symbols_of(self)) {
+            if !traded.contains(&symbol) {
+                traded.push(symbol);
+            }
+        }
+        traded
+    }
+
+    /// What a live run trades: the symbols of its flag, else what the strategies trade, else the default; each once.
+    pub fn traded_live(&self, flag: &[Symbol]) -> Vec<Symbol> {
+        let mut traded = if flag.is_empty() { self.traded() } else { Vec::new() };
+        for symbol in flag {
+            if !traded.contains(symbol) {
+                traded.push(*symbol); // One that is named twice must not share its weight with itself.
+            }
+        }
+        if traded.is_empty() {
+            traded.extend(defaults::SYMBOLS.iter().filter_map(|name| name.parse::<Symbol>().ok()));
+        }
+        traded
     }
 
     /// Each strategy's share of the net signal, in order: as written, the rest spread evenly over the others.

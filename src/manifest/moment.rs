@@ -79,17 +79,8 @@ fn nearest_zone(name: &str) -> Option<&'static str> {
 
 /// How long a bar is: `1min`, `5min`, `1h`, `1day`, at most a day.
 pub(super) fn timeframe(value: &Value<'_>) -> Result<Duration, String> {
-    const DAY: Duration = Duration::from_hours(24);
-    let rule = "must be a timeframe such as \"1min\", \"5min\", \"1h\" or \"1day\"";
-    let text = value.str().ok_or_else(|| value.breaks(rule))?;
-    let short = text.strip_suffix("ay").filter(|short| short.ends_with('d'));
-    let short =
-        short.or_else(|| text.strip_suffix("our").filter(|short| short.ends_with('h'))).unwrap_or(text);
-    let span = duration::parse(short).map_err(|_| value.breaks(rule))?;
-    if span.is_zero() || span > DAY || !span.as_nanos().is_multiple_of(1_000_000) {
-        return Err(value.breaks("must be a timeframe from 1ms to 1day"));
-    }
-    Ok(span)
+    // What is no text is no timeframe either.
+    duration::parse_timeframe(value.str().unwrap_or_default()).map_err(|rule| value.breaks(rule))
 }
 
 /// A timeframe as [`timeframe`] reads it.

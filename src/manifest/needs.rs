@@ -1,16 +1,97 @@
-//! What a backtest needs beyond what a live run does.
+//! What a manifest must have for one command: a live run, a backtest, a sweep.
+
+use std::ops::Range;
 
 use toml::de::DeValue;
 
+use super::strategy::read_script;
 use super::value::Value;
 use super::written::Written;
-use super::{DataKind, DataSection, Manifest, Weights};
+use super::{DataKind, DataSection, Manifest, Purpose, StrategySection, StrategySource, Weights, sweep};
 use crate::broker::simulated::FillModel;
 use crate::data::spec::Origin;
 use crate::data::{Shape, Spec};
+use crate::sizing;
+use crate::strategy::{self, Kind};
+use crate::symbol::Symbol;
 
-/// Everything that `manifest` lacks for a backtest is a fault.
-pub(super) fn check(manifest: &Manifest, root: &mut Written<'_, '_>) {
+/// Everything that `manifest` lacks for its `purpose` is a fault.
+pub(super) fn check(manifest: &Manifest, purpose: Purpose<'_>, root: &mut Written<'_, '_>) {
+    match purpose {
+        Purpose::Any => return,
+        Purpose::Run { symbols } => live(manifest, symbols, root),
+        Purpose::Sweep if manifest.sweep.is_empty() => {
+            let keys = [sweep::NAME];
+            let message = "there must be something to sweep: a key with its values, was nothing";
+            root.fault_at(&place(root, &keys), &keys, message.to_owned());
+            return; // What a sweep would lack besides is of no interest.
+        }
+        Purpose::Backtest | Purpose::Sweep | Purpose::Trial => history(manifest, root),
+    }
+    for section in &manifest.strategies {
+        standing_orders(section, root);
+    }
+}
+
+/// A live run needs a live feed for all that its strategies look at.
+fn live(manifest: &Manifest, symbols: &[Symbol], root: &mut Written<'_, '_>) {
+    weights(manifest, &manifest.traded_live(symbols), root);
+    for source in manifest.data.iter().filter(|source| !source.is_priced()) {
+        let is_watched =
+            manifest.strategies.iter().any(|strategy| manifest.sources_of(strategy).contains(&source));
+        if is_watched && source.kind != DataKind::Redis {
+            let keys = ["data", source.name.as_str(), "kind"];
+            let message = format!(
+                "numbers must come from \"{}\" for a live run, was \"{}\"",
+                DataKind::Redis,
+                source.kind
+            );
+            root.fault_at(&place(root, &keys), &keys, message);
+        }
+    }
+    if symbols.is_empty() {
+        return;
+    }
+    for section in &manifest.strategies {
+        let traded = section.symbols_of(manifest);
+        if let Some(stranger) = traded.iter().find(|symbol| !symbols.contains(symbol)) {
+            let keys = ["strategy", section.name.as_str(), "symbols"];
+            let message = format!("must trade symbols of --symbols only, was \"{stranger}\"");
+            let at = root.at(&keys).map_or_else(|| place(root, &keys[..2]), |value| value.span);
+            root.fault_at(&at, &keys, message);
+        }
+    }
+}
+
+/// Until standing orders exist, a strategy that leaves orders standing is refused before it trades.
+fn standing_orders(section: &StrategySection, root: &mut Written<'_, '_>) {
+    match &section.source {
+        StrategySource::Kind(name) => {
+            if strategy::registry().kind(name).is_ok_and(Kind::leaves_orders_standing) {
+                let rule = "kind must be one whose orders end at once until standing orders exist";
+                let keys = ["strategy", section.name.as_str(), "kind"];
+                root.fault_at(&place(root, &keys), &keys, format!("{rule}, was \"{name}\""));
+            }
+        }
+        StrategySource::Script(path) => {
+            // One that cannot be read was told where it is named.
+            let Some(Ok(script)) = root.folder().map(|_| read_script(path)) else { return };
+            let keys = ["strategy", section.name.as_str(), "script"];
+            let at = root.at(&keys).map_or_else(|| place(root, &keys[..2]), |value| value.span);
+            for fault in script.standing_orders() {
+                root.fault_at(&at, &keys, fault.to_string());
+            }
+        }
+    }
+}
+
+/// Where the value of `keys` is written; the beginning of the text where it is not.
+fn place(root: &Written<'_, '_>, keys: &[&str]) -> Range<usize> {
+    root.at(keys).map_or(0..0, |value| value.span)
+}
+
+/// A backtest needs strategies and the history of what they look at.
+fn history(manifest: &Manifest, root: &mut Written<'_, '_>) {
     if manifest.strategies.is_empty() && root.value("strategy").is_none() {
         let message = "at least one [[strategy]] must be written for a backtest, was none";
         root.fault_at(&(0..0), &["strategy"], message.to_owned());
@@ -23,22 +104,35 @@ pub(super) fn check(manifest: &Manifest, root: &mut Written<'_, '_>) {
         match &source.spec {
             Some(spec) => files(root, spec),
             None if is_used(manifest, source) => {
-                let at = root.at(&["data", &source.name, "kind"]).map_or(0..0, |kind| kind.span);
+                let keys = ["data", source.name.as_str(), "kind"];
                 let message = format!("must have a history for a backtest, was \"{}\"", DataKind::Redis);
-                root.fault_at(&at, &["data", &source.name, "kind"], message);
+                root.fault_at(&place(root, &keys), &keys, message);
             }
             None => {}
         }
     }
     quotes(manifest, root);
-    weights(manifest, root);
+    volatility(manifest, root);
+    if !manifest.strategies.is_empty() {
+        weights(manifest, &manifest.traded(), root);
+    }
+}
+
+/// Weights that are written one by one name each traded symbol and no other.
+fn weights(manifest: &Manifest, traded: &[Symbol], root: &mut Written<'_, '_>) {
+    let Some(rule @ Weights::Fixed(_)) = &manifest.portfolio.weights else { return };
+    let traded: Vec<_> = traded.iter().map(|symbol| (*symbol, Vec::new())).collect();
+    if let Err(error) = sizing::target_weights(rule, &traded) {
+        let keys = ["portfolio", "weights"];
+        root.fault_at(&place(root, &keys), &keys, error.to_string());
+    }
 }
 
 /// Volatility is measured over the days before a run, of which a backtest knows nothing.
-fn weights(manifest: &Manifest, root: &mut Written<'_, '_>) {
+fn volatility(manifest: &Manifest, root: &mut Written<'_, '_>) {
     if manifest.portfolio.weights == Some(Weights::InverseVolatility) {
         let keys = ["portfolio", "weights"];
-        let at = root.at(&keys).map_or(0..0, |value| value.span);
+        let at = place(root, &keys);
         let message = "must be \"equal\" or a table for a backtest, was \"inverse_volatility\"";
         root.fault_at(&at, &keys, message.to_owned());
     }

@@ -1,7 +1,6 @@
 //! `[portfolio]`: how the money is spread over symbols.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -14,36 +13,11 @@ use super::{Line, Section, defaults};
 use crate::symbol::Symbol;
 use crate::units::Weight;
 
+pub use crate::portfolio::Combine;
 pub use crate::sizing::WeightRule as Weights;
-
-/// How the strategies' wishes come together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Combine {
-    /// Each strategy has a book and orders of its own.
-    #[default]
-    Separate,
-    /// The weighted sum of their signals is one signal for each symbol.
-    Net,
-}
 
 const COMBINES: [(&str, Combine); 2] =
     [(Combine::Separate.name(), Combine::Separate), (Combine::Net.name(), Combine::Net)];
-
-impl Combine {
-    /// The name in manifests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Separate => "separate",
-            Self::Net => "net",
-        }
-    }
-}
-
-impl fmt::Display for Combine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// How the money is spread over symbols.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -93,7 +93,7 @@ impl fmt::Debug for RedisSection {
     }
 }
 
-fn string<'s>(value: &Value<'s>) -> Result<&'s str, String> {
+pub(super) fn string<'s>(value: &Value<'s>) -> Result<&'s str, String> {
     value.str().ok_or_else(|| value.breaks("must be a string"))
 }
 

@@ -11,12 +11,13 @@ use toml::de::DeValue;
 use super::value::Value;
 use super::written::Written;
 use super::{Combine, Line, Manifest, Part, defaults, value};
+use crate::duration;
+use crate::portfolio::Retry;
 use crate::sizing::SizeRule;
 use crate::strategy::registry::is_name;
 use crate::strategy::script::{BYTES_MAX, FILE_SUFFIX, ScriptFault};
 use crate::strategy::{self, Every, MakeError, Script, Strategy, WrittenParams};
 use crate::symbol::Symbol;
-use crate::target::Sizing;
 use crate::units::{Money, Weight};
 
 /// Where a strategy's code is.
@@ -63,6 +64,8 @@ pub struct StrategySection {
     pub size_rule: Option<SizeRule>,
     /// What a signal sizes.
     pub size_mode: Option<SizeMode>,
+    /// How often the missing part of a target is asked for again.
+    pub retry: Option<Retry>,
     /// Limits of its own.
     pub risk: StrategyRisk,
     /// As written; they were checked when the strategy could be made.
@@ -75,6 +78,12 @@ pub struct StrategyRisk {
     /// Dollars in one symbol's position of its book.
     pub position_max: Option<Money>,
 }
+
+/// So many letters and digits of a strategy's name stand in the ids of its orders.
+const TAG_LEN: usize = 16;
+
+/// A target is asked for again at most so many times.
+const RETRY_TIMES_MAX: u32 = 100;
 
 /// Where scripts are found by the name of their strategy.
 const SCRIPTS: &str = "strategies";
@@ -116,15 +125,14 @@ impl StrategySection {
         self.every.unwrap_or(defaults::EVERY)
     }
 
-    /// How its signals are sized; `short` is whether the desk sells what is not held.
-    pub fn sizing(&self, short: bool) -> Sizing {
-        let bounds = [self.capital, self.risk.position_max];
-        Sizing {
-            rule: self.size_rule.unwrap_or(defaults::SIZE_RULE),
-            is_target: self.size_mode.unwrap_or(defaults::SIZE_MODE) == SizeMode::Target,
-            capital: bounds.into_iter().flatten().min(),
-            short,
-        }
+    /// Whether its signals are positions.
+    pub fn is_target(&self) -> bool {
+        self.size_mode.unwrap_or(defaults::SIZE_MODE) == SizeMode::Target
+    }
+
+    /// How the missing part of a target is asked for again.
+    pub fn retry(&self) -> Retry {
+        self.retry.unwrap_or(defaults::RETRY)
     }
 
     /// Of what it trades: the symbols that it names, or those of its data sources that tell prices; empty for all
@@ -165,6 +173,12 @@ impl StrategySection {
             Line::new("every", self.every, defaults::EVERY),
             Line::new("size.rule", self.size_rule, defaults::SIZE_RULE),
             Line::new("size.mode", self.size_mode, defaults::SIZE_MODE),
+            Line::new(
+                "retry.after",
+                self.retry.map(|retry| duration::format(retry.after)),
+                duration::format(defaults::RETRY.after),
+            ),
+            Line::new("retry.times", self.retry.map(|retry| retry.times), defaults::RETRY.times),
             Line::new("risk.position_max", self.risk.position_max, "off"),
             Line::new("params", some(params), "its own"),
         ];
@@ -204,6 +218,13 @@ pub(super) fn read_all(
                 let message =
                     format!("name must be unique among strategies, was \"{}\" before", section.name);
                 written.fault_at(&span, &["name"], message);
+            } else if let Some(other) = names.iter().find(|name| order_tag(name) == order_tag(&section.name)) {
+                let span = written.value("name").map_or(at.clone(), |name| name.span);
+                let message = format!(
+                    "name must differ from others in its first {TAG_LEN} letters and digits, was \"{}\" beside \"{other}\"",
+                    section.name
+                );
+                written.fault_at(&span, &["name"], message);
             }
             names.push(section.name.clone());
         }
@@ -229,6 +250,7 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
         (size.take("rule", size_rule), size.take("mode", |value| value::choice(&MODES, value)))
     });
     let (size_rule, size_mode) = size.unwrap_or_default();
+    let retry = retry(written, size_mode);
     let risk = written.table("risk", "a table such as { position_max = \"100000\" }", |risk| StrategyRisk {
         position_max: risk.take("position_max", value::money),
     });
@@ -245,6 +267,7 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
         every,
         size_rule,
         size_mode,
+        retry,
         risk: risk.unwrap_or_default(),
         params,
     };
@@ -390,6 +413,24 @@ fn every(written: &mut Written<'_, '_>) -> Option<Every> {
 fn size_rule(value: &Value<'_>) -> Result<SizeRule, String> {
     let rule = "size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000";
     value.str().and_then(|text| text.parse().ok()).ok_or_else(|| value.breaks(rule))
+}
+
+/// What is not written of it has its default.
+fn retry(written: &mut Written<'_, '_>, mode: Option<SizeMode>) -> Option<Retry> {
+    let value = written.value("retry")?;
+    if mode == Some(SizeMode::Order) {
+        let message = "is allowed with size.mode = \"target\" only, was size.mode = \"order\"";
+        written.fault_at(&value.span, &["retry"], message.to_owned());
+    }
+    written.table("retry", "a table such as { after = \"2s\", times = 3 }", |retry| Retry {
+        after: retry.take("after", value::wait).unwrap_or(defaults::RETRY.after),
+        times: retry.take("times", value::whole(0..=RETRY_TIMES_MAX)).unwrap_or(defaults::RETRY.times),
+    })
+}
+
+/// What the ids of a strategy's orders say of its name, as [`Signal::client_order_id`](crate::signal::Signal) makes them.
+fn order_tag(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).take(TAG_LEN).collect()
 }
 
 fn params(written: &mut Written<'_, '_>) -> WrittenParams {

@@ -135,6 +135,12 @@ pub(super) fn span(value: &Value<'_>) -> Result<Duration, String> {
     if span.is_zero() { Err(value.breaks("must be a duration above 0")) } else { Ok(span) }
 }
 
+/// A time span of 0 or more.
+pub(super) fn wait(value: &Value<'_>) -> Result<Duration, String> {
+    let text = value.str().ok_or_else(|| value.breaks("must be a string such as \"0ms\" or \"250ms\""))?;
+    duration::parse(text)
+}
+
 /// One of a few names.
 pub(super) fn choice<T: Copy>(names: &[(&str, T)], value: &Value<'_>) -> Result<T, String> {
     let chosen = names.iter().find(|(name, _)| value.str() == Some(name));

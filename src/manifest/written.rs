@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use strsim::damerau_levenshtein;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Section;
@@ -249,11 +250,17 @@ impl<'s, 't> Written<'s, 't> {
         taken
     }
 
-    /// The value that `keys` lead to, with its place.
+    /// The value that `keys` lead to, with its place; one of several tables goes by its `name`.
     pub(super) fn at(&self, keys: &[&str]) -> Option<Value<'s>> {
-        let (last, way) = keys.split_last()?;
-        let table = way.iter().try_fold(self.table?, |table, key| table.get(*key)?.get_ref().as_table())?;
-        Value::of(table.get(*last)?)
+        let (first, others) = keys.split_first()?;
+        let name_of =
+            |item: &'s Spanned<DeValue<'s>>| item.get_ref().as_table()?.get("name")?.get_ref().as_str();
+        let found =
+            others.iter().try_fold(self.table?.get(*first)?, |value, key| match value.get_ref().as_array() {
+                Some(items) => items.iter().find(|item| name_of(item) == Some(*key)),
+                None => value.get_ref().as_table()?.get(*key),
+            });
+        Value::of(found?)
     }
 
     /// The table itself, to be tried with other values.

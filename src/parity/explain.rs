@@ -52,8 +52,12 @@ pub(super) fn explain(
         before.strategy_missed = missed.is_some_and(|missed| missed.contains_key(&order.strategy));
         before.timer = spans.contains_key(&order.strategy);
         before.ended = order.at >= over;
+        before.unrecorded = pair.place().is_some_and(|place| live[place].final_at > last);
         before.strategy_in_flight = flights.of_strategy(order, pair.place(), live);
-        before.polled = end.is_some_and(|end| !is_streamed(end, pair.live(live)));
+        let streamed = |end: &SessionEnd| {
+            pair.place().is_none_or(|place| is_streamed(end, &live[place], &evidence[place]))
+        };
+        before.polled = end.is_some_and(|end| !streamed(end));
         let reason = match pair {
             Pair::Both(place, replay) => {
                 before.in_flight = flights.besides(*place, live);
@@ -80,10 +84,11 @@ fn moves(field: Field) -> bool {
     }
 }
 
-/// Whether the stream was recorded all the while the order was on its way.
-fn is_streamed(end: &SessionEnd, live: Option<&Live>) -> bool {
-    let Some(live) = live else { return true };
-    end.streamed.iter().any(|(from, to)| *from <= live.order.at && to.is_none_or(|to| live.final_at <= to))
+/// Whether the stream was recorded all the while the order was on its way, and told the quote that was in force before.
+fn is_streamed(end: &SessionEnd, live: &Live, evidence: &Evidence) -> bool {
+    let Some(age) = evidence.decision.age else { return false };
+    let shown_at = live.order.at - age;
+    end.streamed.iter().any(|(from, to)| *from <= shown_at && to.is_none_or(|to| live.final_at <= to))
 }
 
 /// How long before its end a session may miss a signal: it is on its way through the stream.

@@ -25,8 +25,9 @@ use crate::data::{DataError, Shape};
 use crate::history::session::{self, MANIFEST, Recorded};
 use crate::history::{self, HistoryError, OnFault};
 use crate::manifest::{Document, Manifest, ManifestError, Purpose};
+use crate::spec::SpecError;
+use crate::strategy::Every;
 use crate::strategy::script::FILE_SUFFIX;
-use crate::strategy::{Every, MakeError};
 use crate::units::Money;
 
 use balance::balances;
@@ -131,13 +132,8 @@ pub enum ParityError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A strategy is not made.
-    #[error("strategy \"{name}\": {source}")]
-    Strategy {
-        /// Which.
-        name: String,
-        /// Why.
-        source: MakeError,
-    },
+    #[error(transparent)]
+    Strategy(#[from] SpecError),
     /// The session cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -196,6 +192,8 @@ pub fn compare(
     let ids: Vec<String> = elsewhere.iter().map(|live| live.order.id.clone()).collect();
     let replay = replay::Replay {
         session: &recorded.session,
+        folder: &recorded.folder,
+        switches: &recorded.switches,
         manifest: &manifest,
         events,
         order: recorded.order.clone(),
@@ -203,6 +201,7 @@ pub fn compare(
         last,
         last_quotes: watcher.last(),
         elsewhere,
+        last_signal_at: live.last().map_or(last, |live| live.order.at),
         latency,
     };
     let record = replay.run(go_on)?;
@@ -236,7 +235,13 @@ fn choose(directory: &Path, number: Option<usize>) -> Result<Chosen, ParityError
     if folders.is_empty() {
         return Err(ParityError::NoSession(directory.to_owned()));
     }
-    let was = number.unwrap_or(folders.len());
+    // A last session in which nothing was settled does not hide the one before it.
+    let with_outcomes = || {
+        let has =
+            |folder: &PathBuf| session::read(folder).is_ok_and(|recorded| !recorded.outcomes.is_empty());
+        folders.iter().rposition(has).map_or(folders.len(), |place| place + 1)
+    };
+    let was = number.unwrap_or_else(with_outcomes);
     let no_such = || ParityError::NoSuchSession { of: folders.len(), was };
     let place = was.checked_sub(1).filter(|place| *place < folders.len()).ok_or_else(no_such)?;
     let recorded = session::read(&folders[place])?;

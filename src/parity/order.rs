@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
+use crate::backtest::ELSEWHERE;
 use crate::backtest::record::{Record, Transaction};
 use crate::clock::Timestamp;
 use crate::market::Quote;
 use crate::order::Side;
 use crate::outcome::{Outcome, OutcomeKind};
+use crate::signal::{Signal, Wanted};
+use crate::strategy::signal_id;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
 /// One signal and what became of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
-    /// What both sides call it: the producer's id for a strategy's signal, the entry's id for others.
+    /// What both sides call it: the producer's id, else the entry's, and the number of the step.
     pub id: String,
     /// Whose it is; empty for signals from elsewhere.
     pub strategy: String,
@@ -50,10 +53,8 @@ pub struct Order {
 pub(super) struct Live {
     /// The order.
     pub order: Order,
-    /// Shares that the signal itself asked for.
-    pub asked: Option<Quantity>,
-    /// The limit that the signal itself asked for.
-    pub asked_limit: Option<Price>,
+    /// What it asked for.
+    pub signal: Signal,
     /// When it was decided on, else when it reached the process.
     pub decided_at: Timestamp,
     /// When it was first sent to the broker.
@@ -72,6 +73,14 @@ impl Order {
         } else {
             format!("{} {}", self.outcome.as_str(), self.code()).trim_end().to_owned()
         }
+    }
+
+    /// Whether the other side of it goes the same way. Of a strategy's strength that came to no order nobody knows the way:
+    /// it follows from what the book holds.
+    pub(super) fn goes_as(&self, other: &Self) -> bool {
+        let is_known =
+            self.strategy.is_empty() || self.strength.is_none() || (self.is_order && other.is_order);
+        !is_known || self.side == other.side
     }
 
     /// The code of its reason.
@@ -105,14 +114,17 @@ impl Live {
         let signal = &decision.signal;
         let final_at = outcome.final_at?;
         let received_at = outcome.received_at.unwrap_or(final_at);
-        let own = Some(outcome.strategy.as_str())
-            .filter(|name| strategies.contains(name) && signal.sent_at >= started_at)
-            .and_then(|name| own_id(name, signal.producer_id.as_deref()?));
-        let (id, strategy, at) = match own {
-            Some((id, at)) => (id, outcome.strategy.clone(), at),
-            None => (outcome.signal.to_string(), String::new(), received_at),
+        let name = &*signal.strategy;
+        let own = strategies.contains(&name) && signal.sent_at >= started_at;
+        let made_at = own.then(|| own_time(name, signal.first())).flatten();
+        let (id, step) = (signal.first().to_owned(), signal.step.as_ref());
+        let (strategy, at) = match made_at {
+            Some(made_at) => (name.to_owned(), step.map_or(made_at, |step| step.due)),
+            None => (String::new(), step.map_or(received_at, |step| step.due)),
         };
-        let quote_side = |quote: Quote| match signal.side {
+        let id = id_of(&id, step.map_or(0, |step| step.number));
+        let side = outcome.side.or(signal.wanted.side()).unwrap_or(Side::Buy);
+        let quote_side = |quote: Quote| match side {
             Side::Buy => quote.ask,
             Side::Sell => quote.bid,
         };
@@ -122,8 +134,8 @@ impl Live {
                 id,
                 strategy,
                 symbol: signal.symbol,
-                side: signal.side,
-                strength: signal.strength,
+                side,
+                strength: signal.wanted.strength(),
                 at,
                 is_order,
                 quantity: outcome.quantity.filter(|_| is_order).unwrap_or_default(),
@@ -134,13 +146,20 @@ impl Live {
                 price: outcome.average_price,
                 price_seen: decision.quote.map(quote_side),
             },
-            asked: signal.quantity,
-            asked_limit: signal.limit,
+            signal: signal.clone(),
             decided_at: decision.at.unwrap_or(received_at),
             submitted_at: outcome.submitted_at,
             final_at,
             redelivered: signal.redelivered,
         })
+    }
+
+    /// Shares that the signal itself named for its order.
+    pub(super) fn asked(&self) -> Option<Quantity> {
+        match self.signal.wanted {
+            Wanted::Order { quantity, .. } => quantity,
+            Wanted::Target(_) | Wanted::Strength(_) => None,
+        }
     }
 
     /// How long it took from the event, or the arrival, to the broker's door.
@@ -151,23 +170,24 @@ impl Live {
 
 /// The replay's orders, in the order of the decisions; `elsewhere` are the ids of the signals that were fed in, in order.
 pub(super) fn replayed(record: &Record, elsewhere: &[String]) -> Vec<Order> {
-    let mut elsewhere = elsewhere.iter();
-    let mut last = vec![(Timestamp::from_nanos(i64::MIN), 0_u32); record.strategies.len()];
-    let fed = record.strategies.len().saturating_sub(1);
-    let name = |place: usize| record.strategies.get(place).map_or("", |strategy| strategy.name.as_str());
     let mut orders = Vec::with_capacity(record.transactions.len());
     for transaction in &record.transactions {
-        let place = usize::from(transaction.strategy);
-        let (id, strategy) = if place == fed {
-            (elsewhere.next().cloned().unwrap_or_default(), String::new())
+        let by = record.strategies.get(usize::from(transaction.by));
+        let by = by.map_or("", |strategy| strategy.name.as_str());
+        let (first, strategy) = if by == ELSEWHERE {
+            let number = usize::try_from(transaction.number).unwrap_or(usize::MAX);
+            (elsewhere.get(number).cloned().unwrap_or_default(), String::new())
         } else {
-            let number = if last[place].0 == transaction.at { last[place].1 + 1 } else { 0 };
-            last[place] = (transaction.at, number);
-            (format!("{}-{}-{number}", name(place), transaction.at.nanos()), name(place).to_owned())
+            (signal_id(by, transaction.made_at, transaction.number), by.to_owned())
         };
-        orders.push(of_replay(id, strategy, transaction));
+        orders.push(of_replay(id_of(&first, transaction.step), strategy, transaction));
     }
     orders
+}
+
+/// What a step of a signal is called.
+fn id_of(first: &str, step: u32) -> String {
+    if step == 0 { first.to_owned() } else { format!("{first}.{step}") }
 }
 
 fn of_replay(id: String, strategy: String, transaction: &Transaction) -> Order {
@@ -193,10 +213,10 @@ fn of_replay(id: String, strategy: String, transaction: &Transaction) -> Order {
 }
 
 /// A strategy's own signal is called by its name, its event's time and a number.
-fn own_id(name: &str, id: &str) -> Option<(String, Timestamp)> {
-    let (nanos, number) = id.strip_prefix(name)?.strip_prefix('-')?.split_once('-')?;
+fn own_time(name: &str, id: &str) -> Option<Timestamp> {
+    let (nanos, number) = id.strip_prefix(name)?.strip_prefix('-')?.rsplit_once('-')?;
     number.parse::<u32>().ok()?;
-    Some((id.to_owned(), Timestamp::from_nanos(nanos.parse().ok()?)))
+    Some(Timestamp::from_nanos(nanos.parse().ok()?))
 }
 
 /// Prices that differ by less are the same: brokers round means.

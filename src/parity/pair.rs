@@ -64,17 +64,11 @@ impl fmt::Display for Field {
 /// Second steps of a flip, and signals of timers, are called by the wall clock: they are found by their neighbourhood.
 const NEIGHBOURHOOD: Duration = Duration::from_secs(5);
 
-type Key = (String, String, Symbol, &'static str);
+type Key = (String, String, Symbol);
 
-/// What makes a signal the same one: the entry it came by, or its strategy, event and strength. The number that a
-/// strategy's id ends in is none of it: a second step may come between at the same instant.
+/// What makes a signal the same one: its identity and which step of it it is.
 fn key(order: &Order) -> Key {
-    let what = if order.strategy.is_empty() {
-        order.id.clone()
-    } else {
-        format!("{} {:?}", order.at.nanos(), order.strength)
-    };
-    (order.strategy.clone(), what, order.symbol, order.side.as_str())
+    (order.strategy.clone(), order.id.clone(), order.symbol)
 }
 
 /// Pairs all orders; first by what they are, then what is left of each strategy, symbol and side in order of time.
@@ -169,7 +163,7 @@ fn differences(live: &Order, replay: &Order) -> Vec<Field> {
     };
     // Signals from elsewhere are fed in as orders, without their strength.
     let is_own = !live.strategy.is_empty();
-    check(Field::Wish, live.side == replay.side && (!is_own || live.strength == replay.strength));
+    check(Field::Wish, live.goes_as(replay) && (!is_own || live.strength == replay.strength));
     check(Field::Decision, live.decision() == replay.decision());
     if live.is_order && replay.is_order {
         check(Field::Quantity, live.quantity == replay.quantity);

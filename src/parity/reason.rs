@@ -67,6 +67,8 @@ pub(super) struct Before {
     pub outcomes_lost: bool,
     /// The session took no more signals then.
     pub ended: bool,
+    /// The recording ended before the order did.
+    pub unrecorded: bool,
     /// The strategy has a timer.
     pub timer: bool,
 }
@@ -148,11 +150,16 @@ pub(super) fn of_both(live: &Live, replay: &Order, evidence: &Evidence, before: 
     if live.redelivered {
         return Reason::StartedLate;
     }
-    if live.order.side != replay.side || live.order.symbol != replay.symbol {
+    if live.order.symbol != replay.symbol {
         return Reason::Unexplained;
     }
     if !live.order.strategy.is_empty() && live.order.strength != replay.strength {
         return of_presence(before);
+    }
+    if !live.order.goes_as(replay) {
+        // The same strength goes another way from another position.
+        let is_strength = !live.order.strategy.is_empty() && live.order.strength.is_some();
+        return if is_strength { of_account(live, replay, before) } else { Reason::Unexplained };
     }
     match (live.order.is_order, replay.is_order) {
         (false, _) => of_refusal(live, replay, evidence, before),
@@ -202,6 +209,7 @@ fn of_replayed_refusal(live: &Live, replay: &Order, evidence: &Evidence, before:
 fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
     match code {
         "order_rate" => Reason::RateLimit,
+        "superseded" => Reason::Latency,
         "no_quote" | "bad_quote" | "wide_spread" | "limit_too_low"
             if saw_another_quote(live, replay) || evidence.decision.unusable > 0 =>
         {
@@ -209,6 +217,8 @@ fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before:
         }
         "not_in_profit"
         | "at_target"
+        | "cannot_pay"
+        | "crossed"
         | "nothing_to_sell"
         | "insufficient_cash"
         | "insufficient_shares"
@@ -250,7 +260,7 @@ fn of_orders(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -
         return of_quantity(live, replay, before);
     }
     if !same_price(live.order.limit, replay.limit) {
-        let moved = live.asked_limit.is_none() && saw_another_quote(live, replay);
+        let moved = live.signal.limit.is_none() && saw_another_quote(live, replay);
         return if moved { Reason::QuoteMoved } else { Reason::Unexplained };
     }
     of_fill(live, replay, evidence, before)
@@ -271,7 +281,7 @@ fn is_sound(live: &Live) -> bool {
         | OutcomeKind::ExpiredUnconfirmed
         | OutcomeKind::Lost => true,
     };
-    let as_asked = live.asked.is_none_or(|asked| asked == order.quantity);
+    let as_asked = live.asked().is_none_or(|asked| asked == order.quantity);
     let within_limit = match (order.limit, order.price, order.side) {
         (Some(limit), Some(price), Side::Buy) => price <= limit,
         (Some(limit), Some(price), Side::Sell) => price >= limit,
@@ -284,7 +294,7 @@ fn of_quantity(live: &Live, replay: &Order, before: Before) -> Reason {
     if before.account || before.strategy {
         return Reason::Account;
     }
-    if live.asked.is_none()
+    if live.asked().is_none()
         && let (Some(seen), Some(replayed)) = (live.order.price_seen, replay.price_seen)
     {
         let (one, other) = (live.order.quantity.to_seen() * seen, replay.quantity.to_seen() * replayed);
@@ -313,6 +323,8 @@ fn of_fill(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> 
             Reason::SizeDepth
         } else if before.events_lost || before.polled || is_hole {
             Reason::MissingData
+        } else if before.unrecorded {
+            Reason::Ended
         } else {
             Reason::Unexplained
         };

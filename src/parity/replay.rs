@@ -1,7 +1,8 @@
-//! A recorded session as a run over history: its strategies again, signals from elsewhere fed in, the same desk. No new
-//! path: what was sent from elsewhere is a strategy that wishes for it on a number that comes at its time.
+//! A recorded session as a run over history: its strategies again, warmed as they were and with the books that they had,
+//! signals from elsewhere fed in, the same desk. No new path.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,25 +10,29 @@ use super::ParityError;
 use super::arrival::InArrival;
 use super::order::Live;
 use crate::backtest::record::Record;
-use crate::backtest::{Progress, Setup, StrategySetup, run};
+use crate::backtest::{Hears, Progress, Setup, StrategySetup, run};
 use crate::broker::simulated::{FillModel, Terms};
 use crate::clock::Timestamp;
 use crate::data::{self, Account, Chunk, DataError, Source};
 use crate::desk::Rules;
-use crate::history::session::Session;
-use crate::manifest::{Combine, Manifest, Period, defaults};
-use crate::market::{MarketEvent, Number, Quote};
-use crate::order::{OrderType, Side, TimeInForce};
+use crate::history::session::{Session, Switch, warm_up_folder};
+use crate::history::{self, OnFault};
+use crate::manifest::{Manifest, Period};
+use crate::market::{MarketEvent, Quote};
+use crate::portfolio::Target;
 use crate::risk::Limits;
-use crate::sizing::SizeRule;
-use crate::strategy::{Every, Runner, Strategy, StrategyError, View, Wish, Wishes};
+use crate::signal::Signal;
+use crate::sizing::WeightRule;
+use crate::spec::{self, StrategySpec};
+use crate::strategy::{Intent, Listener};
 use crate::symbol::Symbol;
-use crate::target::Sizing;
-use crate::units::{Price, Quantity, Weight};
 
 /// What is replayed.
 pub(super) struct Replay<'a> {
     pub(super) session: &'a Session,
+    /// Its folder.
+    pub(super) folder: &'a Path,
+    pub(super) switches: &'a [Switch],
     pub(super) manifest: &'a Manifest,
     /// The recorded events.
     pub(super) events: data::Spec,
@@ -41,16 +46,18 @@ pub(super) struct Replay<'a> {
     pub(super) last_quotes: &'a HashMap<Symbol, Quote>,
     /// Signals from elsewhere, in the order of their arrival.
     pub(super) elsewhere: Vec<&'a Live>,
+    /// When the last signal of the session was sent.
+    pub(super) last_signal_at: Timestamp,
     /// How long an order is on its way.
     pub(super) latency: Duration,
 }
 
-/// The places of two of the sources; they stand in the order in which they come at one instant.
-const RECORDED: usize = 1;
-const SIGNALS: usize = 3;
-
+/// When, whose by its place, and what.
+type Opening = (Timestamp, usize, Intent);
 type NamedSource = (String, Box<dyn Source>);
 
+/// The place of the recorded events among the sources; the others are prices that no strategy heard of.
+const RECORDED: usize = 1;
 /// Over history the last price is what there is, however old.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 200);
 
@@ -64,31 +71,17 @@ impl Replay<'_> {
     fn setup(self) -> Result<Setup, ParityError> {
         let session = self.session;
         let limits = &session.rules.limits;
-        let mut strategies = Vec::with_capacity(self.manifest.strategies.len() + 1);
-        let whole = |runner, sizing, main| StrategySetup {
-            runner,
-            sizing,
-            capital: session.cash,
-            weight: Weight::ONE,
-            main,
-            also: Vec::new(),
-        };
-        for section in &self.manifest.strategies {
-            let strategy = section
-                .make(&session.symbols)
-                .map_err(|source| ParityError::Strategy { name: section.name.clone(), source })?;
-            let symbols = if section.symbols.is_empty() { &session.symbols } else { &section.symbols };
-            let mut runner = Runner::new(&section.name, strategy, symbols, section.every());
-            if !section.active.unwrap_or(defaults::ACTIVE) {
-                runner.stop();
-            }
-            strategies.push(whole(runner, section.sizing(limits.short), RECORDED));
-        }
-        let echo = Echo { wishes: self.elsewhere.iter().map(|live| Asked::of(live)).collect(), next: 0 };
-        let runner = Runner::new("elsewhere", Box::new(echo), &[], Every::Event);
-        // Without a capital the desk sizes what names no quantity, as it did live.
-        let sizing = Sizing { rule: SizeRule::All, is_target: true, capital: None, short: true };
-        strategies.push(whole(runner, sizing, SIGNALS));
+        let (strategies, openings) = self.strategies()?;
+        let place = |name: &str| self.manifest.strategies.iter().position(|section| section.name == name);
+        let switches = self
+            .switches
+            .iter()
+            .filter_map(|switch| Some((switch.at, place(&switch.strategy)?, switch.active)));
+        let switches = switches.collect();
+        let signals = self.elsewhere.iter().filter(|live| live.signal.step.is_none());
+        let signals =
+            signals.map(|live| Signal { sent_at: live.order.at, redelivered: false, ..live.signal.clone() });
+        let signals = signals.collect();
         let limits = Limits { quote_age_max: FOR_EVER, ..limits.clone() };
         Ok(Setup {
             name: "parity".to_owned(),
@@ -97,12 +90,48 @@ impl Replay<'_> {
             terms: Terms { fill: FillModel::Quote, latency: self.latency, ..Terms::default() },
             rules: Rules { limits, ..session.rules.clone() },
             weights: session.weights.clone(),
-            combine: Combine::Separate,
+            combine: self.manifest.portfolio.combine(),
             strategies,
+            signals,
+            openings,
+            switches,
             sources: self.sources()?,
             benchmark: None,
             period: Period::Day,
         })
+    }
+
+    /// The strategies with the books that they had, warmed as they were; and what they came to want by that, which was
+    /// sent when the session began.
+    fn strategies(&self) -> Result<(Vec<StrategySetup>, Vec<Opening>), ParityError> {
+        let (manifest, session) = (self.manifest, self.session);
+        let specs = StrategySpec::all(manifest, &session.symbols);
+        let capitals = spec::capitals(&specs, session.cash);
+        let (mut strategies, mut openings) = (Vec::with_capacity(specs.len()), Vec::new());
+        for (place, (spec, capital)) in specs.iter().zip(capitals).enumerate() {
+            let mut member = spec.member(capital, &WeightRule::Equal, &[])?;
+            let mut listener = Listener::new(spec.make()?, spec.feed(&manifest.data));
+            if let Some(known) = session.books.iter().find(|known| known.book.name() == spec.name()) {
+                member.book = known.book.clone();
+                member.sizing.weights.clone_from(&known.weights);
+                for (symbol, position) in known.book.positions() {
+                    let remembered = known.book.target(symbol).and_then(Target::remembered);
+                    listener.run_mut().restore(symbol, position.quantity(), remembered);
+                }
+            }
+            let warm_up = warm_up_folder(self.folder, spec.name());
+            if warm_up.is_dir() {
+                let events: Vec<MarketEvent> =
+                    history::read(&warm_up, OnFault::Skip)?.collect::<Result<_, _>>()?;
+                let _ = listener.warm(events); // It fails again as it did then.
+            }
+            let mut intents = Vec::new();
+            listener.run_mut().end_quiet(&mut intents);
+            openings.extend(intents.into_iter().map(|intent| (session.started_at, place, intent)));
+            let (run, feed) = listener.into_parts();
+            strategies.push(StrategySetup { run, member, hears: Hears::Feed { source: RECORDED, feed } });
+        }
+        Ok((strategies, openings))
     }
 
     fn sources(&self) -> Result<Vec<NamedSource>, ParityError> {
@@ -115,16 +144,11 @@ impl Replay<'_> {
         let known = quotes(&mut self.session.quotes.iter().copied(), start);
         // Orders on their way when the recording ends meet the last quote.
         let end = self.last + self.latency + Duration::from_millis(1);
-        let end = self.elsewhere.last().map_or(end, |live| end.max(live.order.at + self.latency));
+        let end = end.max(self.last_signal_at + self.latency);
         let mut last: Vec<(Symbol, Quote)> =
             self.last_quotes.iter().map(|(symbol, quote)| (*symbol, *quote)).collect();
         last.sort_by_key(|(symbol, _)| *symbol);
         let last = quotes(&mut last.into_iter(), end + Duration::from_millis(1));
-        let series = *self.session.symbols.first().ok_or(ParityError::NoSymbols)?;
-        let signals = self.elsewhere.iter().map(|live| MarketEvent::Number {
-            symbol: series,
-            number: Number { at: live.order.at, value: 1.0 },
-        });
         let once = |name: &str, events: Vec<MarketEvent>| -> NamedSource {
             (name.to_owned(), Box::new(Once(Some(events).filter(|events| !events.is_empty()))))
         };
@@ -132,55 +156,7 @@ impl Replay<'_> {
             "recorded".to_owned(),
             Box::new(InArrival::new(data::open(&self.events)?, self.order.clone())) as Box<dyn Source>,
         );
-        Ok(vec![once("start", known), recorded, once("end", last), once("signals", signals.collect())])
-    }
-}
-
-/// Wishes for what was recorded, one signal for each event that it is shown.
-struct Echo {
-    wishes: Vec<Asked>,
-    next: usize,
-}
-
-/// What a signal from elsewhere wishes for.
-struct Asked {
-    symbol: Symbol,
-    side: Side,
-    quantity: Option<Quantity>,
-    limit: Option<Price>,
-}
-
-impl Asked {
-    fn of(live: &Live) -> Self {
-        // A limit without a quantity is no wish that a strategy has: the quantity is the live one.
-        let quantity = live.asked.or(live.asked_limit.map(|_| live.order.quantity));
-        let quantity = quantity.filter(|quantity| quantity.is_positive());
-        Self { symbol: live.order.symbol, side: live.order.side, quantity, limit: live.asked_limit }
-    }
-}
-
-impl Strategy for Echo {
-    fn on_event(
-        &mut self,
-        _event: &MarketEvent,
-        _view: &View<'_>,
-        wishes: &mut Wishes,
-    ) -> Result<(), StrategyError> {
-        let next = self.wishes.get(self.next);
-        self.next += 1;
-        match next {
-            Some(&Asked { symbol, side, quantity: Some(quantity), limit }) => wishes.push(Wish::Order {
-                symbol,
-                side,
-                quantity,
-                order_type: limit.map_or(OrderType::Market, OrderType::Limit),
-                time_in_force: TimeInForce::Ioc,
-            }),
-            Some(Asked { symbol, side: Side::Buy, .. }) => wishes.signal(*symbol, 1.0)?,
-            Some(Asked { symbol, side: Side::Sell, .. }) => wishes.signal(*symbol, -1.0)?,
-            None => {}
-        }
-        Ok(())
+        Ok(vec![once("start", known), recorded, once("end", last)])
     }
 }
 

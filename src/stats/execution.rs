@@ -9,6 +9,7 @@ use super::table::{Execution, Funnel, Latency, Reason, Slippage};
 use crate::backtest::record::{Record, Transaction};
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
+use crate::portfolio::OffTarget;
 use crate::units::Quantity;
 
 /// Of all transactions of the record.
@@ -16,11 +17,14 @@ pub(crate) fn execution(record: &Record) -> Execution {
     let orders = || record.transactions.iter().filter(|transaction| transaction.is_order);
     let filled: Quantity = orders().map(|order| order.filled).sum();
     let asked: Quantity = orders().map(|order| order.quantity).sum();
+    let off_target =
+        record.strategies.iter().fold(OffTarget::default(), |sum, strategy| sum.plus(&strategy.off_target));
     Execution {
         funnel: funnel(record),
         fill_ratio: divide(Some(filled.to_seen()), Some(asked.to_seen())),
         slippage: slippage(orders()),
         latency: latency(orders()),
+        off_target: off_target.figures(),
     }
 }
 
@@ -119,7 +123,7 @@ fn latency<'a>(orders: impl Iterator<Item = &'a Transaction>) -> Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::sample::Run;
+    use crate::stats::sample::{Run, off_target};
 
     #[test]
     fn the_funnel_counts_every_transaction_once() {
@@ -163,6 +167,23 @@ mod tests {
         assert_eq!((found.slippage.orders, found.slippage.money), (2, Some(30.0)));
         assert_eq!(found.fill_ratio, Some(1.0));
         assert_eq!((found.latency.p50_us, found.latency.max_us), (Some(1_000), Some(1_000)));
+    }
+
+    #[test]
+    fn the_time_off_target_is_that_of_all_strategies_together() {
+        let run = |gaps: [OffTarget; 2]| {
+            let change = |record: &mut Record| {
+                for (strategy, off) in record.strategies.iter_mut().zip(gaps) {
+                    strategy.off_target = off;
+                }
+            };
+            execution(&Run::default().with(change).done()).off_target
+        };
+        let found = run([off_target(4, 10), off_target(-10, 20)]);
+        assert_eq!((found.time, found.mean_shares), (Some(0.15), Some(8.0)));
+        assert_eq!(found.worst_shares.to_string(), "10");
+        let found = run([off_target(0, 10), OffTarget::default()]);
+        assert_eq!((found.time, found.mean_shares), (Some(0.0), None), "it had a target and was there");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::number::finite;
 use super::table::{Statistics, Trade};
 use crate::backtest::record::{Record, Transaction};
 use crate::order::Side;
+use crate::strategy::signal_id;
 use crate::units::Money;
 
 /// How a run was made: what it takes to make it again.
@@ -88,7 +89,8 @@ fn trade_row(statistics: &Statistics, trade: &Trade, out: &mut impl Write) -> io
 }
 
 /// `orders.csv`: one row for each signal that asked for an order. `amount` is in shares filled, `total` the money for them,
-/// `price` their mean; `buy` and `sell` say what came and what went.
+/// `price` their mean; `buy` and `sell` say what came and what went; `signal_id` is the id that the first signal has live, too,
+/// and `step` says which step after it this one is, 0 for itself.
 ///
 /// # Errors
 /// What `out` says.
@@ -97,7 +99,7 @@ pub fn write_orders_csv(record: &Record, out: impl Write) -> io::Result<()> {
     writeln!(
         out,
         "time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,\
-         asked,limit,price_seen"
+         asked,limit,price_seen,signal_id,step"
     )?;
     for transaction in &record.transactions {
         order_row(record, transaction, &mut out)?;
@@ -106,7 +108,8 @@ pub fn write_orders_csv(record: &Record, out: impl Write) -> io::Result<()> {
 }
 
 fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::Result<()> {
-    let strategy = record.strategies.get(usize::from(order.strategy)).map_or("", |strategy| &strategy.name);
+    let name = |place: u16| record.strategies.get(usize::from(place)).map_or("", |strategy| &strategy.name);
+    let strategy = name(order.strategy);
     let symbol = order.symbol.as_str();
     let (buy, sell) = match order.side {
         Side::Buy => (symbol, "USD"),
@@ -115,7 +118,7 @@ fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::
     let price = order.total.get().checked_div(order.filled.get()).map(Money::new);
     writeln!(
         out,
-        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
         order.at,
         text(strategy),
         symbol,
@@ -133,6 +136,8 @@ fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::
         order.quantity,
         maybe(order.limit),
         seen(order.price_seen),
+        text(&signal_id(name(order.by), order.made_at, order.number)),
+        order.step,
     )
 }
 

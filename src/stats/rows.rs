@@ -51,8 +51,10 @@ fn strategy_row(record: &Record, strategy: &StrategyRecord, tally: &Tally, optio
         fills: tally.fills,
         trades: tally.trades,
         win_rate: tally.win_rate(),
+        off_target: strategy.off_target.figures(),
         failures: strategy.failures,
         last_failure: strategy.last_failure.clone(),
+        stopped: strategy.is_stopped,
     }
 }
 

@@ -6,8 +6,17 @@ use crate::backtest::record::{FillRecord, Mark, Record, StrategyRecord, Transact
 use crate::clock::Timestamp;
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
+use crate::portfolio::OffTarget;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
+
+/// Of 100 seconds the first `seconds` off target by so many shares.
+pub(crate) fn off_target(shares: i64, seconds: i64) -> OffTarget {
+    let mut off = OffTarget::default();
+    off.note(Quantity::new(shares.into()), Timestamp::from_secs(0));
+    off.note(Quantity::ZERO, Timestamp::from_secs(seconds));
+    off.until(Timestamp::from_secs(100))
+}
 
 /// A record that grows fill by fill and mark by mark; a fill comes 1 second after the one before it.
 pub(crate) struct Run {
@@ -133,10 +142,14 @@ impl Run {
     pub(crate) fn blank(&self) -> Transaction {
         Transaction {
             strategy: self.strategy,
+            by: self.strategy,
             symbol: self.symbol,
             side: Side::Buy,
             signal: None,
             at: self.now - Duration::from_millis(1),
+            made_at: self.now - Duration::from_millis(1),
+            number: 0,
+            step: 0,
             price_seen: 1.0,
             quantity: "1".parse().unwrap(),
             limit: None,

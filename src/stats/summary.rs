@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::table::{Funnel, Group, Ratio, Reason, Statistics, Unit};
 use super::text::{NOT_DEFINED, dollars, latency, number};
 use crate::clock::Timestamp;
+use crate::portfolio::OffTargetFigures;
 
 /// The ratios that are shown; `stats.json` and the report have all.
 const SHOWN: [&str; 23] = [
@@ -54,6 +55,7 @@ pub fn summary(statistics: &Statistics, width: u16, colour: bool) -> String {
     }
     text.push('\n');
     text.push_str(&integrity(statistics, &paint));
+    text.push_str(&failures(statistics, &paint));
     text
 }
 
@@ -222,7 +224,41 @@ fn execution(statistics: &Statistics) -> Block {
         let [half, most, longest] = [half, most, longest].map(latency);
         block.push(pair("decided to final", format!("p50 {half}, p99 {most}, max {longest}")));
     }
+    block.extend(off_target(statistics).into_iter().map(|(name, text)| pair(&name, text)));
     block
+}
+
+/// Over all, then for each strategy that was off its targets; nothing where there were no targets.
+fn off_target(statistics: &Statistics) -> Vec<(String, String)> {
+    let text = |off: &OffTargetFigures| match off.mean_shares {
+        None => "never".to_owned(),
+        Some(mean) => format!(
+            "{} of the time, by {mean:.1} shares, at most {}",
+            Unit::Percent.text(off.time),
+            off.worst_shares
+        ),
+    };
+    let all = &statistics.execution.off_target;
+    if all.time.is_none() {
+        return Vec::new();
+    }
+    let mut lines = vec![("off target".to_owned(), text(all))];
+    if statistics.strategies.len() > 1 {
+        let off = statistics.strategies.iter().filter(|row| row.off_target.mean_shares.is_some());
+        lines.extend(off.take(ROWS_MAX).map(|row| (format!("  {}", row.name), text(&row.off_target))));
+    }
+    lines
+}
+
+/// What each failing strategy said last, and what became of it.
+fn failures(statistics: &Statistics, paint: &Paint) -> String {
+    let rows =
+        statistics.strategies.iter().filter_map(|row| row.last_failure.as_ref().map(|last| (row, last)));
+    rows.fold(String::new(), |text, (row, last)| {
+        let became = if row.stopped { "was stopped" } else { "went on" };
+        let became = paint.good(false, &format!("{} {became} after {} failures", row.name, row.failures));
+        format!("{text}failures   {became}, the last: {last}\n")
+    })
 }
 
 fn integrity(statistics: &Statistics, paint: &Paint) -> String {

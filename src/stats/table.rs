@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
+use crate::portfolio::OffTargetFigures;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
@@ -263,10 +264,14 @@ pub struct StrategyRow {
     pub trades: u64,
     /// Share of closed round trips with a profit.
     pub win_rate: Option<f64>,
+    /// For how much of the time, and by how much, its positions were off their targets.
+    pub off_target: OffTargetFigures,
     /// How often it failed.
     pub failures: u32,
     /// Its last failure.
     pub last_failure: Option<String>,
+    /// Whether it was stopped for its failures.
+    pub stopped: bool,
 }
 
 /// One symbol's part.
@@ -305,6 +310,8 @@ pub struct Execution {
     pub slippage: Slippage,
     /// From decided to final, of orders.
     pub latency: Latency,
+    /// For how much of the time, and by how much, positions were off their targets, over all strategies and symbols.
+    pub off_target: OffTargetFigures,
 }
 
 /// How many came how far.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::sample::Run;
+use super::sample::{Run, off_target};
 use super::{
     Made, Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
 };
@@ -52,6 +52,8 @@ fn whole() -> Record {
                 strategy.capital = Money::whole(100_000);
                 (strategy.events, strategy.signals, strategy.idle) = (500, 12, 5);
             }
+            record.strategies[0].off_target = off_target(0, 10);
+            record.strategies[1].off_target = off_target(25, 5);
             record.end.events = 1_000;
             record.end.equity = Money::whole(112_200);
             record.extremes = Extremes { equity_high: 112_000.0, equity_low: 99_000.0, drawdown: -0.03 };
@@ -126,6 +128,8 @@ fn the_terminal_says_how_the_run_went() {
      shares filled                 99.56 %
      slippage                      mean 4.00 bps, p50 0.00, p95 16.00, cost 10.00
      decided to final              p50 1000 us, p99 1000 us, max 1000 us
+     off target                    2.50 % of the time, by 25.0 shares, at most 25
+       two                         5.00 % of the time, by 25.0 shares, at most 25
 
     integrity  books add up
     "#);
@@ -191,14 +195,14 @@ fn the_files_have_a_row_for_everything() {
     one,A,short,20,2024-01-02T15:00:03Z,49,2024-09-08T21:00:00Z,49.5,-10.166666667,0.166666667,-0.010374149660204082,21621597,open
     "#);
     insta::assert_snapshot!(text(|out| write_orders_csv(&record, out)), @r#"
-    time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,asked,limit,price_seen
-    2024-01-02T15:00:00.999Z,one,A,,100,5010,50.1,A,USD,market,filled,,1,2024-01-02T15:00:01Z,100,,50
-    2024-01-02T15:00:01.999Z,one,A,,60,3060,51,USD,A,market,filled,,0.5,2024-01-02T15:00:02Z,60,,51
-    2024-01-02T15:00:02.999Z,one,A,,60,2940,49,USD,A,market,filled,,0.5,2024-01-02T15:00:03Z,60,,49
-    2024-01-02T15:00:03.999Z,two,B,,2.5,2500,1000,B,USD,market,filled,,0.25,2024-01-02T15:00:04Z,2.5,,1000
-    2024-01-02T15:00:04.999Z,two,B,,2.5,2526.25,1010.5,USD,B,market,filled,,0.25,2024-01-02T15:00:05Z,2.5,,1010.5
-    2024-01-02T15:00:05.999Z,two,B,-0.5,0,0,,B,USD,market,refused,"order_notional_max: order must be at most 100, was ""200""",0,2024-01-02T15:00:06Z,1,,1
-    2024-01-02T15:00:06.999Z,two,B,,0,0,,B,USD,limit,unfilled,,0,2024-01-02T15:00:07Z,1,900,1
+    time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,asked,limit,price_seen,signal_id,step
+    2024-01-02T15:00:00.999Z,one,A,,100,5010,50.1,A,USD,market,filled,,1,2024-01-02T15:00:01Z,100,,50,one-1704207600999000000-0,0
+    2024-01-02T15:00:01.999Z,one,A,,60,3060,51,USD,A,market,filled,,0.5,2024-01-02T15:00:02Z,60,,51,one-1704207601999000000-0,0
+    2024-01-02T15:00:02.999Z,one,A,,60,2940,49,USD,A,market,filled,,0.5,2024-01-02T15:00:03Z,60,,49,one-1704207602999000000-0,0
+    2024-01-02T15:00:03.999Z,two,B,,2.5,2500,1000,B,USD,market,filled,,0.25,2024-01-02T15:00:04Z,2.5,,1000,two-1704207603999000000-0,0
+    2024-01-02T15:00:04.999Z,two,B,,2.5,2526.25,1010.5,USD,B,market,filled,,0.25,2024-01-02T15:00:05Z,2.5,,1010.5,two-1704207604999000000-0,0
+    2024-01-02T15:00:05.999Z,two,B,-0.5,0,0,,B,USD,market,refused,"order_notional_max: order must be at most 100, was ""200""",0,2024-01-02T15:00:06Z,1,,1,two-1704207605999000000-0,0
+    2024-01-02T15:00:06.999Z,two,B,,0,0,,B,USD,limit,unfilled,,0,2024-01-02T15:00:07Z,1,900,1,two-1704207606999000000-0,0
     "#);
     let equity = text(|out| write_equity_csv(&record, &statistics, out));
     insta::assert_snapshot!(equity.lines().take(5).collect::<Vec<_>>().join("\n"), @r#"

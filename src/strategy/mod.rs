@@ -3,9 +3,11 @@
 mod built_in;
 mod every;
 mod indicators;
+pub mod listener;
 mod per_symbol;
 pub mod params;
 pub mod registry;
+pub mod run;
 pub mod runner;
 pub mod script;
 pub mod view;
@@ -18,37 +20,20 @@ use thiserror::Error;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::outcome::OutcomeKind;
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{Money, Price, Quantity};
 
 pub use every::{Every, EveryError};
+pub use listener::Listener;
 pub use params::{Param, ParamFault, Params, Value, WrittenParams};
 pub use registry::{Kind, MakeError, Registry, register, registry};
+pub use run::{Intent, Remembered, StrategyRun, signal_id};
 pub use runner::{Runner, RunnerFailure};
 pub use script::Script;
 pub use view::{Past, View};
 
-/// How sure a strategy is, -1 (as short as allowed) to 1 (as long as allowed); 0 is flat.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Strength(f64);
-
-/// A number that is no strength.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
-#[error("signal must be a number from -1 to 1, was {0}")]
-pub struct StrengthError(f64);
-
-impl Strength {
-    /// # Errors
-    /// NaN and everything outside -1 to 1 is refused; exactly -1 and 1 are legal.
-    pub fn new(value: f64) -> Result<Self, StrengthError> {
-        if (-1.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(StrengthError(value)) }
-    }
-
-    /// The number.
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
+pub use crate::signal::{Strength, StrengthError};
 
 /// What a strategy wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,6 +108,35 @@ pub struct Fill {
     pub price: Price,
 }
 
+impl Fill {
+    /// So many shares (negative when sold) for so much money; none where nothing was filled.
+    pub fn of(symbol: Symbol, shares: Quantity, paid: Money, at: Timestamp) -> Option<Self> {
+        let quantity = shares.abs();
+        let price = Price::new(paid.abs().share(Quantity::ONE, quantity).get().round_dp(9)).ok()?;
+        let side = if shares.is_negative() { Side::Sell } else { Side::Buy };
+        Some(Self { at, symbol, side, quantity, price })
+    }
+}
+
+/// How one of a strategy's own signals ended, or what the end of another's moved in its book.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderEnd {
+    /// When.
+    pub at: Timestamp,
+    /// In what.
+    pub symbol: Symbol,
+    /// How its own signal ended; none where another strategy's order filled a part of what this one wants.
+    pub outcome: Option<OutcomeKind>,
+    /// Why, as `code: text`; empty where the outcome says all.
+    pub reason: String,
+    /// What was filled for it.
+    pub fill: Option<Fill>,
+    /// Shares in its book from now on, negative when short.
+    pub position: Quantity,
+    /// Whether a missing part is going to be asked for again by itself.
+    pub goes_on: bool,
+}
+
 /// Why a strategy failed. The runner adds the strategy's name; its neighbours go on.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum StrategyError {
@@ -177,6 +191,19 @@ pub trait Strategy: Send {
     /// # Errors
     /// As [`Strategy::on_event`].
     fn on_fill(&mut self, _fill: &Fill, _view: &View<'_>, _wishes: &mut Wishes) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
+    /// One of its signals came to its end: filled, partly filled, unfilled, refused, skipped, expired. A fill was told before.
+    ///
+    /// # Errors
+    /// As [`Strategy::on_event`].
+    fn on_order_end(
+        &mut self,
+        _end: &OrderEnd,
+        _view: &View<'_>,
+        _wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ pub struct Kind {
     name: String,
     about: String,
     params: Vec<Param>,
+    leaves_orders_standing: bool,
     make: Arc<Make>,
 }
 
@@ -69,7 +70,20 @@ impl Kind {
         params: Vec<Param>,
         make: impl Fn(&Params, &[Symbol]) -> Result<Box<dyn Strategy>, ParamFault> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.to_owned(), about: about.to_owned(), params, make: Arc::new(make) }
+        Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            params,
+            leaves_orders_standing: false,
+            make: Arc::new(make),
+        }
+    }
+
+    /// Says that its orders stand after the instant at which they are sent, or that it cancels such orders. Until standing
+    /// orders exist, a manifest with such a kind is refused before it trades.
+    #[must_use]
+    pub fn needs_standing_orders(self) -> Self {
+        Self { leaves_orders_standing: true, ..self }
     }
 
     /// Its name in manifests.
@@ -85,6 +99,11 @@ impl Kind {
     /// What can be set.
     pub fn params(&self) -> &[Param] {
         &self.params
+    }
+
+    /// Whether its orders stand after the instant at which they are sent.
+    pub fn leaves_orders_standing(&self) -> bool {
+        self.leaves_orders_standing
     }
 
     /// Makes one strategy of this kind.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Every, Fill, Past, Strategy, StrategyError, View, Wish, Wishes};
+use super::{Every, OrderEnd, Past, Strategy, StrategyError, View, Wish, Wishes};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::symbol::Symbol;
+use crate::units::Quantity;
 
 /// After so many failures a strategy is not asked any more, unless it is told otherwise.
 pub const FAILURES_MAX: u32 = 3;
@@ -17,7 +18,10 @@ pub const FAILURES_MAX: u32 = 3;
 /// One strategy with its name and its rhythm.
 pub struct Runner {
     name: String,
+    /// What it listens to and trades; empty for everything.
     symbols: Vec<Symbol>,
+    /// What it may look at beside that, and never trades.
+    looked_at: Vec<Symbol>,
     strategy: Box<dyn Strategy>,
     past: Past,
     every: Every,
@@ -54,6 +58,7 @@ impl Runner {
         Self {
             name: name.to_owned(),
             symbols: symbols.to_vec(),
+            looked_at: Vec::new(),
             past: Past::new(strategy.horizon()),
             strategy,
             every,
@@ -75,10 +80,17 @@ impl Runner {
         self
     }
 
-    /// Puts something between the strategy and its runner.
+    /// Lets it look at more symbols than it trades.
     #[must_use]
-    pub fn wrapped(mut self, wrap: impl FnOnce(Box<dyn Strategy>) -> Box<dyn Strategy>) -> Self {
-        self.strategy = wrap(self.strategy);
+    pub fn looking_at(mut self, symbols: &[Symbol]) -> Self {
+        self.looked_at = symbols.to_vec();
+        self
+    }
+
+    /// Bars of this timeframe answer for their symbol, where its main series is of bars.
+    #[must_use]
+    pub fn on_bars_of(mut self, timeframe: Option<Duration>) -> Self {
+        self.past.set_main(timeframe);
         self
     }
 
@@ -90,6 +102,11 @@ impl Runner {
     /// Whether it is asked at all: it was started, and not stopped for its failures.
     pub fn is_active(&self) -> bool {
         self.is_active && !self.is_broken
+    }
+
+    /// Whether it was stopped for its failures.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// How often it failed.
@@ -119,31 +136,55 @@ impl Runner {
         self.past.view()
     }
 
-    /// Puts an event into its view without asking it: data that it may look at beside its own.
-    pub fn see(&mut self, event: &MarketEvent) {
-        if !self.is_broken {
-            self.past.see(event);
-        }
+    /// Puts an event into its view; false when it is not meant for it, or shows nothing usable.
+    ///
+    /// Prices of other symbols and events without a usable price are neither put in nor shown nor counted.
+    #[inline]
+    pub fn see(&mut self, event: &MarketEvent) -> bool {
+        let symbol = event.symbol();
+        let is_meant = self.listens_to(symbol)
+            || matches!(event, MarketEvent::Number { .. })
+            || self.looked_at.contains(&symbol);
+        is_meant && !self.is_broken && self.past.see(event)
     }
 
-    /// Puts an event into its view, shows it, when its rhythm says so, and takes its wishes.
-    ///
-    /// Prices of other symbols and events without a usable price are neither put in nor shown nor counted; a number is
-    /// always shown.
+    /// Asks it about an event that is in its view, when its rhythm says so, and takes its wishes.
     ///
     /// # Errors
     /// It failed, and all that it wished for on this event is dropped.
-    pub fn on_event(
-        &mut self,
-        event: &MarketEvent,
-    ) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
-        let is_meant = matches!(event, MarketEvent::Number { .. }) || self.listens_to(event.symbol());
-        if is_meant && !self.is_broken && self.past.see(event) && self.is_active {
+    pub fn ask(&mut self, event: &MarketEvent) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        self.take_event(event)?;
+        Ok(self.wishes.drain())
+    }
+
+    /// [`Runner::ask`] without taking its wishes; true when it has some.
+    #[inline]
+    pub(super) fn take_event(&mut self, event: &MarketEvent) -> Result<bool, RunnerFailure> {
+        if self.is_active() {
             self.seen += 1;
             if self.is_due(event.known_at()) {
                 let now = self.past.now();
                 self.guarded(now, |strategy, view, wishes| strategy.on_event(event, view, wishes))?;
             }
+        }
+        Ok(!self.wishes.is_empty())
+    }
+
+    /// Takes its wishes.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Wish> + '_ {
+        self.wishes.drain()
+    }
+
+    /// [`Runner::see`] and then [`Runner::ask`], for who shows one event at a time.
+    ///
+    /// # Errors
+    /// As [`Runner::ask`].
+    pub fn on_event(
+        &mut self,
+        event: &MarketEvent,
+    ) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        if self.see(event) {
+            self.take_event(event)?;
         }
         Ok(self.wishes.drain())
     }
@@ -180,21 +221,33 @@ impl Runner {
         Ok(self.wishes.drain())
     }
 
-    /// Tells it of a fill of its own order.
+    /// Tells it how one of its signals ended, its fill first.
     ///
     /// # Errors
-    /// As [`Runner::on_event`].
-    pub fn on_fill(&mut self, fill: &Fill) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+    /// As [`Runner::ask`].
+    pub fn on_order_end(&mut self, end: &OrderEnd) -> Result<impl Iterator<Item = Wish> + '_, RunnerFailure> {
+        self.past.hold(end.symbol, end.position);
         if self.is_active() {
-            self.guarded(fill.at, |strategy, view, wishes| strategy.on_fill(fill, view, wishes))?;
+            self.guarded(end.at, |strategy, view, wishes| {
+                if let Some(fill) = &end.fill {
+                    strategy.on_fill(fill, view, wishes)?;
+                }
+                if end.outcome.is_some() { strategy.on_order_end(end, view, wishes) } else { Ok(()) }
+            })?;
         }
         Ok(self.wishes.drain())
+    }
+
+    /// What its book holds at the start.
+    pub fn hold(&mut self, symbol: Symbol, shares: Quantity) {
+        self.past.hold(symbol, shares);
     }
 
     fn listens_to(&self, symbol: Symbol) -> bool {
         self.symbols.is_empty() || self.symbols.contains(&symbol)
     }
 
+    #[inline]
     fn is_due(&mut self, now: Timestamp) -> bool {
         match self.every {
             Every::Event | Every::Count { .. } => self.every.is_due_at_event(self.seen),
@@ -210,16 +263,16 @@ impl Runner {
         self.wishes.0.clear(); // A caller that did not take them all has lost them.
         let (strategy, wishes, view) = (&mut *self.strategy, &mut self.wishes, self.past.view_at(now));
         // After a panic the strategy is never called again, so nobody sees what it left half done.
-        let ended = catch_unwind(AssertUnwindSafe(|| ask(strategy, &view, wishes)));
-        let error = match ended {
+        let error = match catch(|| ask(strategy, &view, wishes)) {
+            Ok(Ok(())) if self.wishes.is_empty() => return Ok(()),
             Ok(Ok(())) => match self.unwanted() {
                 None => return Ok(()),
                 Some(error) => error,
             },
             Ok(Err(error)) => error,
-            Err(panic) => {
+            Err(text) => {
                 self.is_broken = true;
-                StrategyError::failed(format_args!("it panicked: {}", words_of(&*panic)))
+                StrategyError::failed(format_args!("it panicked: {text}"))
             }
         };
         self.wishes.0.clear();
@@ -267,9 +320,13 @@ fn step(due: &mut Option<Timestamp>, span: Duration, now: Timestamp) -> bool {
     true
 }
 
-fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+/// Runs code that somebody else wrote; an error is the text of its panic. What it left half done must not be used again.
+pub(crate) fn catch<Answer>(run: impl FnOnce() -> Answer) -> Result<Answer, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        text.unwrap_or("without a text").to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! What has happened until now, as a strategy sees it: the latest event of each symbol and, when it asks for them, the
+//! What has happened until now, as a strategy sees it: the latest event of each series and, when it asks for them, the
 //! ticks of its horizon. An event goes in before it is shown, and nothing of the future is ever there, so that a
 //! strategy sees the same live, replayed and in time travel. Pure.
 //!
-//! A window holds ticks of one kind, so that no share counts twice: trades with their sizes; of a symbol without trades
-//! its bars, each as one tick at its end with its close and volume; of a symbol with neither its quotes, as their mids
-//! with size 0. When the first event of a better kind comes, the window begins anew. Numbers are no ticks.
+//! A series is a symbol and a kind: its trades, its quotes, its numbers, or its bars of one timeframe. So no share counts
+//! twice. What is asked by symbol alone is answered by one series: of the strategy's main timeframe where there is one,
+//! else by trades, else by bars, the shortest first, else by quotes. Of a bar the tick is its end, its close and its volume;
+//! of a quote its mid, with size 0. Numbers are no ticks.
 
 use std::time::Duration;
 
@@ -14,34 +15,42 @@ use crate::clock::Timestamp;
 use crate::market::{MarketEvent, Trade};
 use crate::symbol::Symbol;
 use crate::ticks::{Limits, Span, Window};
+use crate::units::Quantity;
 
 /// What one strategy may look back at; only one writes, nobody waits.
 #[derive(Debug)]
 pub struct Past {
     horizon: Option<Duration>,
     now: Timestamp,
+    /// The kind of its main series.
+    main: Option<Kind>,
     symbols: PerSymbol<Known>,
+    /// Shares in its book, negative when short; few.
+    positions: Vec<(Symbol, Quantity)>,
 }
 
-/// What is known of one symbol or series.
+/// All series of one symbol; the one that answers for the symbol stands first.
 #[derive(Debug)]
 struct Known {
-    latest: MarketEvent,
-    ticks: Option<Box<Ticks>>,
+    first: Series,
+    others: Vec<Series>,
 }
 
+/// What is known of one series.
 #[derive(Debug)]
-struct Ticks {
-    grade: Grade,
-    window: Window,
+struct Series {
+    kind: Kind,
+    latest: MarketEvent,
+    ticks: Option<Box<Window>>,
 }
 
-/// The kinds of event that make ticks, from the roughest to the finest.
+/// The kinds of series of a symbol, the one that answers for it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Grade {
-    Quote,
-    Bar,
-    Trade,
+enum Kind {
+    Trades,
+    Bars(Duration),
+    Quotes,
+    Numbers,
 }
 
 /// A look at the [`Past`] at one instant.
@@ -54,7 +63,13 @@ pub struct View<'a> {
 impl Past {
     /// Keeps the latest events and, with a horizon, the ticks that are at most so old.
     pub fn new(horizon: Option<Duration>) -> Self {
-        Self { horizon, now: Timestamp::from_nanos(i64::MIN), symbols: PerSymbol::new(&[]) }
+        let now = Timestamp::from_nanos(i64::MIN);
+        Self { horizon, now, main: None, symbols: PerSymbol::new(&[]), positions: Vec::new() }
+    }
+
+    /// The bars of this timeframe answer for their symbol.
+    pub fn set_main(&mut self, timeframe: Option<Duration>) {
+        self.main = timeframe.map(Kind::Bars);
     }
 
     /// Puts an event in; false when it shows nothing usable (see [`usable_price`]) and is left out.
@@ -70,12 +85,26 @@ impl Past {
             return false;
         }
         self.now = self.now.max(event.known_at());
-        let known = self.symbols.of(event.symbol(), || Known { latest: *event, ticks: None });
-        known.latest = *event;
+        let kind = Kind::of(event);
+        let known = self.symbols.of(event.symbol(), || Known {
+            first: Series { kind, latest: *event, ticks: None },
+            others: Vec::new(),
+        });
+        let series =
+            if known.first.kind == kind { &mut known.first } else { known.find(kind, event, self.main) };
+        series.latest = *event;
         if let Some(horizon) = self.horizon {
-            known.keep(event, self.now, horizon);
+            series.keep(event, self.now, horizon);
         }
         true
+    }
+
+    /// The book holds so many shares of `symbol` from now on.
+    pub fn hold(&mut self, symbol: Symbol, shares: Quantity) {
+        match self.positions.iter_mut().find(|(known, _)| *known == symbol) {
+            Some((_, held)) => *held = shares,
+            None => self.positions.push((symbol, shares)),
+        }
     }
 
     /// The time of the latest event.
@@ -94,27 +123,53 @@ impl Past {
     }
 }
 
+impl Kind {
+    #[inline]
+    fn of(event: &MarketEvent) -> Self {
+        match event {
+            MarketEvent::Trade { .. } => Self::Trades,
+            MarketEvent::Bar { span, .. } => Self::Bars(*span),
+            MarketEvent::Quote { .. } => Self::Quotes,
+            MarketEvent::Number { .. } => Self::Numbers,
+        }
+    }
+}
+
 impl Known {
+    /// A series that does not stand first, or comes for the first time.
+    #[cold]
+    fn find(&mut self, kind: Kind, event: &MarketEvent, main: Option<Kind>) -> &mut Series {
+        if let Some(place) = self.others.iter().position(|series| series.kind == kind) {
+            return &mut self.others[place];
+        }
+        let rank = |kind: Kind| (Some(kind) != main, kind);
+        let mut series = Series { kind, latest: *event, ticks: None };
+        let is_first = rank(kind) < rank(self.first.kind);
+        if is_first {
+            std::mem::swap(&mut self.first, &mut series);
+        }
+        self.others.push(series);
+        let last = self.others.len() - 1;
+        if is_first { &mut self.first } else { &mut self.others[last] }
+    }
+
+    fn of(&self, kind: Kind) -> Option<&Series> {
+        std::iter::once(&self.first).chain(&self.others).find(|series| series.kind == kind)
+    }
+}
+
+impl Series {
     fn keep(&mut self, event: &MarketEvent, now: Timestamp, horizon: Duration) {
-        let (grade, size) = match event {
-            MarketEvent::Trade { trade, .. } => (Grade::Trade, trade.size),
-            MarketEvent::Bar { bar, .. } => (Grade::Bar, bar.volume),
-            MarketEvent::Quote { .. } => (Grade::Quote, 0.0),
+        let size = match event {
+            MarketEvent::Trade { trade, .. } => trade.size,
+            MarketEvent::Bar { bar, .. } => bar.volume,
+            MarketEvent::Quote { .. } => 0.0,
             MarketEvent::Number { .. } => return,
         };
-        let anew = || {
-            let limits = Limits { with_sizes: true, ..Limits::new(horizon) };
-            Box::new(Ticks { grade, window: Window::new(limits) })
-        };
-        let ticks = self.ticks.get_or_insert_with(anew);
-        if grade > ticks.grade {
-            *ticks = anew();
-        }
-        if grade == ticks.grade {
-            // An unknown size is none; a price that no window takes is shown all the same.
-            let trade = Trade { at: event.known_at(), price: event.price(), size: size.max(0.0) };
-            let _ = ticks.window.push(now, trade);
-        }
+        let new = || Box::new(Window::new(Limits { with_sizes: true, ..Limits::new(horizon) }));
+        // An unknown size is none; a price that no window takes is shown all the same.
+        let trade = Trade { at: event.known_at(), price: event.price(), size: size.max(0.0) };
+        let _ = self.ticks.get_or_insert_with(new).push(now, trade);
     }
 }
 
@@ -134,9 +189,20 @@ impl<'a> View<'a> {
         self.past
     }
 
-    /// The latest event of a symbol, or the latest number of a series.
+    /// The latest event of the series that answers for a symbol, or the latest number of a series.
     pub fn latest(&self, symbol: Symbol) -> Option<&'a MarketEvent> {
-        self.past.symbols.get(symbol).map(|known| &known.latest)
+        self.past.symbols.get(symbol).map(|known| &known.first.latest)
+    }
+
+    /// The latest bar of `symbol` that is `timeframe` long.
+    pub fn latest_bar(&self, symbol: Symbol, timeframe: Duration) -> Option<&'a MarketEvent> {
+        self.past.symbols.get(symbol)?.of(Kind::Bars(timeframe)).map(|series| &series.latest)
+    }
+
+    /// Shares of `symbol` in the strategy's book by what it was told, negative when short.
+    pub fn position(&self, symbol: Symbol) -> Quantity {
+        let held = self.past.positions.iter().find(|(known, _)| *known == symbol);
+        held.map_or(Quantity::ZERO, |(_, shares)| *shares)
     }
 
     /// The ticks of `symbol` over the strategy's whole horizon, up to now; none when there is not one.
@@ -147,8 +213,8 @@ impl<'a> View<'a> {
     /// The ticks of `symbol` that are at most `span` old, and no older than the horizon; none when there is not one.
     pub fn over(&self, symbol: Symbol, span: Duration) -> Option<Span<'a>> {
         let horizon = self.past.horizon?;
-        let ticks = self.past.symbols.get(symbol)?.ticks.as_ref()?;
-        Some(ticks.window.since(self.now - span.min(horizon))).filter(|span| !span.is_empty())
+        let ticks = self.past.symbols.get(symbol)?.first.ticks.as_ref()?;
+        Some(ticks.since(self.now - span.min(horizon))).filter(|span| !span.is_empty())
     }
 }
 
@@ -201,7 +267,7 @@ mod tests {
             [trade("SPY", 1, 5.0), number("NEWS", 2, -0.5), quote("SPY", 3, 6.0), trade("F", 3, 1.0)];
         let past = past(0, &events);
         let view = past.view();
-        assert_eq!(view.latest(symbol("SPY")), Some(&events[2]));
+        assert_eq!(view.latest(symbol("SPY")), Some(&events[0]), "a trade says more than a quote");
         assert_eq!(view.latest(symbol("NEWS")), Some(&events[1]));
         assert_eq!((view.latest(symbol("GE")), view.now()), (None, Timestamp::from_secs(3)));
         assert!(view.window(symbol("SPY")).is_none());

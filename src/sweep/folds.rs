@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use chrono::{Days, NaiveDate, NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
+use chrono::{Days, NaiveDate};
 
 use super::store::Window;
-use crate::calendar;
+use crate::calendar::{self, midnight};
 use crate::clock::Timestamp;
 use crate::manifest::{Stretch, WalkForward};
 
@@ -87,12 +86,6 @@ fn day_of(at: Timestamp) -> NaiveDate {
 
 fn after_days(date: NaiveDate, days: u64) -> NaiveDate {
     date.checked_add_days(Days::new(days)).unwrap_or(date)
-}
-
-/// When the day begins in New York.
-fn midnight(date: NaiveDate) -> Timestamp {
-    let naive = date.and_time(NaiveTime::MIN);
-    New_York.from_local_datetime(&naive).earliest().map_or_else(|| naive.and_utc().into(), Timestamp::from)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod csv;
 mod folds;
 mod merge;
-mod muted;
 mod page;
 mod parquet;
 mod plan;
@@ -28,7 +27,7 @@ pub use folds::{Fold, folds};
 pub use merge::{MergeError, Merged, Part, merge};
 pub use page::{Story, page};
 pub use parquet::{ParquetFault, write_parquet};
-pub use plan::{Objective, Plan, PlanError, RatioColumn};
+pub use plan::{Objective, Plan, RatioColumn};
 pub use ranking::{Deflated, best, deflated, influence, ranked};
 pub use shard::Shard;
 pub use store::{Events, Store, Window};

@@ -3,7 +3,6 @@
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use strsim::damerau_levenshtein;
-use thiserror::Error;
 
 use crate::backtest::record::Record;
 use crate::data::Spec;
@@ -44,25 +43,6 @@ pub struct Objective {
     pub is_lower_better: bool,
 }
 
-/// Why there is nothing to run.
-#[derive(Debug, Error)]
-pub enum PlanError {
-    /// The manifest is wrong, or lacks what a backtest needs.
-    #[error(transparent)]
-    Manifest(#[from] Faults),
-    /// Nothing is swept.
-    #[error("[sweep] must have at least one key with its values, had none")]
-    Empty,
-    /// There is no such ratio.
-    #[error("sweep.objective must be a ratio's name, was \"{name}\"; {near}")]
-    Objective {
-        /// What was written.
-        name: String,
-        /// What is allowed.
-        near: String,
-    },
-}
-
 /// The ratios that are always told, by their names without annualisation.
 const TOLD: [&str; 10] = [
     "total_return",
@@ -92,12 +72,9 @@ impl Plan {
     /// The sweep of a manifest once the `overrides` are in.
     ///
     /// # Errors
-    /// All faults of the manifest, an empty sweep, or an objective that is no ratio.
-    pub fn new(document: Document, overrides: Vec<(String, String)>) -> Result<Self, PlanError> {
-        let manifest = document.read(&overrides, Purpose::Backtest)?;
-        if manifest.sweep.is_empty() {
-            return Err(PlanError::Empty);
-        }
+    /// All faults of the manifest, what it lacks for a sweep, or an objective that is no ratio.
+    pub fn new(document: Document, overrides: Vec<(String, String)>) -> Result<Self, Faults> {
+        let manifest = document.read(&overrides, Purpose::Sweep)?;
         let options = Options {
             periods_per_year: manifest.statistics.periods_per_year().into(),
             bootstrap: 0, // An interval for each of a thousand combinations would take longer than their runs.
@@ -122,7 +99,8 @@ impl Plan {
         let wanted = manifest.sweep.objective();
         let Some(objective) = column(wanted) else {
             let known: Vec<&str> = all.iter().map(stats::Ratio::stem).collect();
-            return Err(PlanError::Objective { name: wanted.to_owned(), near: near(wanted, &known) });
+            let message = format!("must be a ratio's name, was \"{wanted}\"; {}", near(wanted, &known));
+            return Err(document.refuse(&overrides, &["sweep", "objective"], &message));
         };
         let is_lower_better = LOWER_IS_BETTER.contains(&all[objective.place].stem());
         let place = ratios.iter().position(|ratio| ratio.place == objective.place).unwrap_or_else(|| {

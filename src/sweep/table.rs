@@ -67,7 +67,7 @@ pub fn plain(toml: &str) -> &str {
     inner.filter(|inner| !inner.contains(['\\', '"'])).unwrap_or(toml)
 }
 
-/// One row for each combination that was run: its index, the swept keys, what it came to, or why it failed.
+/// One row for each combination that was run: its index, the swept keys, what it came to, and why it failed.
 pub fn results(plan: &Plan, trials: &[Trial]) -> Table {
     let axes = plan.sweep().axes.iter().map(|axis| axis.key.clone());
     let columns = ["index".to_owned()]
@@ -82,7 +82,7 @@ pub fn results(plan: &Plan, trials: &[Trial]) -> Table {
         match &trial.ended {
             Ok(values) => {
                 row.extend(value_cells(values));
-                row.push(Cell::Nothing);
+                row.push(values.failure.clone().map_or(Cell::Nothing, Cell::Text));
             }
             Err(reason) => {
                 row.extend(value_columns(plan).map(|_| Cell::Nothing));
@@ -129,7 +129,7 @@ pub(super) fn trial(plan: &Plan, cells: &[String]) -> Result<Trial, String> {
     }
     let index: u64 = cells[0].parse().map_err(|_| format!("index must be a number, was \"{}\"", cells[0]))?;
     let (cells, error) = (&cells[1 + axes..found - 1], &cells[found - 1]);
-    if !error.is_empty() {
+    if !error.is_empty() && cells.iter().all(String::is_empty) {
         return Ok(Trial { index, ended: Err(error.clone()) });
     }
     let money = |place: usize| -> Result<Money, String> {
@@ -154,6 +154,7 @@ pub(super) fn trial(plan: &Plan, cells: &[String]) -> Result<Trial, String> {
             periods: whole(6)?,
             ratios: cells[7..7 + ratios].iter().map(ratio).collect::<Result<_, _>>()?,
             hash: cells[7 + ratios].clone(),
+            failure: (!error.is_empty()).then(|| error.clone()),
         }),
     })
 }

@@ -40,6 +40,7 @@ fn trial(plan: &Plan, index: u64, ratio: f64) -> Trial {
         periods: 250,
         ratios: vec![ratio; plan.ratios().len()].into(),
         hash: "ab".to_owned(),
+        failure: (index == 3).then(|| "strategy \"a\" failed: no, not so".to_owned()),
     };
     Trial { index, ended: Ok(values) }
 }

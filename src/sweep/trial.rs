@@ -1,6 +1,5 @@
 //! One combination: its manifest, its run, and the few numbers that are kept of it.
 
-use super::muted::Muted;
 use super::plan::Plan;
 use super::store::{Store, Window};
 use crate::backtest::record::Record;
@@ -8,7 +7,6 @@ use crate::backtest::{self, StrategySetup, wiring};
 use crate::clock::Timestamp;
 use crate::manifest::Faults;
 use crate::stats;
-use crate::strategy::Strategy;
 use crate::units::Money;
 
 /// What became of one combination.
@@ -41,6 +39,8 @@ pub struct Values {
     pub ratios: Box<[f64]>,
     /// Of orders and fills, in order.
     pub hash: String,
+    /// The last failure of a strategy that went on, in one line.
+    pub failure: Option<String>,
 }
 
 impl Trial {
@@ -57,7 +57,7 @@ pub(super) struct Stretch {
     /// Only these events; all when none.
     pub(super) window: Option<Window>,
     /// Its strategies watch until then, and trade after it.
-    pub(super) muted_until: Option<Timestamp>,
+    pub(super) quiet_until: Option<Timestamp>,
 }
 
 /// Runs combination `index`. `None` when `stop` said so before it was done.
@@ -91,16 +91,13 @@ fn record(
     let manifest = plan.trial(index).map_err(|faults| words(&faults))?;
     let mut open = |spec: &_| Ok(store.events(spec, stretch.window)?.source());
     let mut setup = wiring::wire(&manifest, &mut open).map_err(|error| error.to_string())?;
-    if let Some(until) = stretch.muted_until {
-        let muted = setup.strategies.into_iter().map(|strategy| {
-            let is_target = strategy.sizing.is_target;
-            let mute = |inner| Box::new(Muted::new(inner, until, is_target)) as Box<dyn Strategy>;
-            StrategySetup { runner: strategy.runner.wrapped(mute), ..strategy }
-        });
-        setup.strategies = muted.collect();
+    if let Some(until) = stretch.quiet_until {
+        let quiet =
+            |strategy: StrategySetup| StrategySetup { run: strategy.run.quiet_until(until), ..strategy };
+        setup.strategies = setup.strategies.into_iter().map(quiet).collect();
     }
     let mut record = backtest::run(setup, &mut |_| !stop()).map_err(|error| error.to_string())?;
-    if let Some(until) = stretch.muted_until {
+    if let Some(until) = stretch.quiet_until {
         forget_marks(&mut record, until);
     }
     Ok(record)
@@ -108,25 +105,25 @@ fn record(
 
 /// Leaves the last mark until then, where nothing is traded yet, as the start.
 fn forget_marks(record: &mut Record, until: Timestamp) {
-    let muted = record.marks.partition_point(|mark| mark.at <= until).saturating_sub(1);
-    record.marks.drain(..muted);
+    let quiet = record.marks.partition_point(|mark| mark.at <= until).saturating_sub(1);
+    record.marks.drain(..quiet);
     for prices in &mut record.prices {
-        prices.drain(..muted.min(prices.len()));
+        prices.drain(..quiet.min(prices.len()));
     }
     for strategy in &mut record.strategies {
-        strategy.equity.drain(..muted.min(strategy.equity.len()));
+        strategy.equity.drain(..quiet.min(strategy.equity.len()));
     }
 }
 
-/// What is told of a run; a run whose strategy failed or whose books do not agree is no result.
+/// What is told of a run; a run whose strategy was stopped for its failures or whose books do not agree is no result.
 fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
     if let Some(breach) = record.end.breaches.first() {
         return Err(format!("the books do not agree: {breach}"));
     }
-    let failed = record.strategies.iter().find_map(|strategy| strategy.last_failure.as_ref());
-    if let Some(failure) = failed {
-        return Err(failure.clone());
+    if let Some(stopped) = record.strategies.iter().find(|strategy| strategy.is_stopped) {
+        return Err(stopped.last_failure.clone().unwrap_or_default());
     }
+    let failure = record.strategies.iter().find_map(|strategy| strategy.last_failure.as_deref());
     let statistics = stats::compute(record, plan.options());
     let ratio = |place: usize| statistics.ratios.get(place).and_then(|ratio| ratio.value).unwrap_or(f64::NAN);
     let headline = &statistics.headline;
@@ -140,6 +137,7 @@ fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
         periods: headline.periods as u64,
         ratios: plan.ratios().iter().map(|column| ratio(column.place)).collect(),
         hash: record.hash(),
+        failure: failure.map(in_one_line),
     })
 }
 

@@ -60,7 +60,7 @@ pub fn ends(plan: &Plan, crew: &Crew<'_>) -> Result<Option<(Timestamp, Timestamp
 pub fn choose(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], indices: &[u64]) -> Vec<Option<Choice>> {
     let mut choices = Vec::with_capacity(folds.len());
     for fold in folds {
-        let stretch = Stretch { window: Some(fold.train), muted_until: None };
+        let stretch = Stretch { window: Some(fold.train), quiet_until: None };
         let trials = crew.over(plan, indices, stretch);
         if trials.len() < indices.len() {
             break;
@@ -95,7 +95,7 @@ pub fn prove(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], choices: &[Option<Cho
         let Some(chosen) = choice else {
             return Some(Proof { fold: *fold, choice: None, trial: None, marks: Vec::new() });
         };
-        let stretch = Stretch { window: Some(fold.whole()), muted_until: Some(fold.test.after) };
+        let stretch = Stretch { window: Some(fold.whole()), quiet_until: Some(fold.test.after) };
         let (trial, record) = trial::run(plan, &crew.store, chosen.index, stretch, crew.stop)?;
         Some(Proof { fold: *fold, choice: choice.clone(), trial: Some(trial), marks: record.marks })
     })

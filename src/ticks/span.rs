@@ -34,6 +34,25 @@ impl<'a> Span<'a> {
         self.from == self.to
     }
 
+    /// Those at `from` and later.
+    #[must_use]
+    pub fn since(&self, from: Timestamp) -> Self {
+        Self { from: self.position(from.nanos()), ..*self }
+    }
+
+    /// Those from `from` (included) to `to` (excluded).
+    #[must_use]
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> Self {
+        let end = self.position(to.nanos());
+        Self { from: self.position(from.nanos()).min(end), to: end, ..*self }
+    }
+
+    /// The newest `count`, or all when there are fewer.
+    #[must_use]
+    pub fn newest(&self, count: usize) -> Self {
+        Self { from: self.from.max(self.to.saturating_sub(count)), ..*self }
+    }
+
     /// The ticks, oldest first; their size is 0 in a window without sizes.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Trade> + ExactSizeIterator + use<'a> {
         let window = self.window;
@@ -123,7 +142,7 @@ impl<'a> Span<'a> {
     }
 
     /// The position in the window of the first tick at `end` or later.
-    fn position(&self, end: i64) -> usize {
+    pub(super) fn position(&self, end: i64) -> usize {
         let (mut from, mut to) = (self.from, self.to);
         while from < to {
             let middle = usize::midpoint(from, to);

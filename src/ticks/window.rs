@@ -111,18 +111,17 @@ impl Window {
         if self.oldest >= from.nanos() {
             return self.all(); // Nothing to look for, also in an empty window.
         }
-        Span::new(self, self.position(|at| at < from), self.len)
+        self.all().since(from)
     }
 
     /// The ticks from `from` (included) to `to` (excluded).
     pub fn between(&self, from: Timestamp, to: Timestamp) -> Span<'_> {
-        let end = self.position(|at| at < to);
-        Span::new(self, self.position(|at| at < from).min(end), end)
+        self.all().between(from, to)
     }
 
     /// The newest `count` ticks, or all when there are fewer.
     pub fn newest(&self, count: usize) -> Span<'_> {
-        Span::new(self, self.len.saturating_sub(count), self.len)
+        self.all().newest(count)
     }
 
     pub(super) fn get(&self, index: usize) -> Trade {
@@ -141,20 +140,6 @@ impl Window {
 
     pub(super) fn with_sizes(&self) -> bool {
         self.limits.with_sizes
-    }
-
-    /// The first position whose time is not `before`, by bisection.
-    fn position(&self, before: impl Fn(Timestamp) -> bool) -> usize {
-        let (mut from, mut to) = (0, self.len);
-        while from < to {
-            let middle = usize::midpoint(from, to);
-            if before(self.time(middle)) {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        from
     }
 
     #[inline]
@@ -184,7 +169,7 @@ impl Window {
 
     #[cold]
     fn insert(&mut self, trade: Trade) -> Placement {
-        let index = self.position(|at| at <= trade.at);
+        let index = self.all().position(trade.at.nanos().saturating_add(1)); // After all of its instant.
         if index == 0 && self.len == self.count_max {
             return Placement::Expired; // It would be the first to leave.
         }

@@ -6,6 +6,7 @@ mod hard_input;
 mod invariants;
 mod look_ahead;
 mod manifests;
+mod off_target;
 mod portfolios;
 mod runs;
 mod same_bytes;
@@ -18,17 +19,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bot::backtest::record::Record;
-use bot::backtest::{self, Setup, StrategySetup};
+use bot::backtest::{self, Hears, Setup, StrategySetup};
 use bot::broker::simulated::{FillModel, Terms};
 use bot::clock::Timestamp;
 use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::market::MarketEvent;
+use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
-use bot::strategy::{self, Every, Fill, Runner, StrategyError, View, Wishes};
+use bot::strategy::{self, Every, Fill, Runner, StrategyError, StrategyRun, View, Wishes};
 use bot::symbol::Symbol;
-use bot::target::Sizing;
 use bot::units::{Money, Weight};
 use tempfile::TempDir;
 
@@ -171,19 +172,34 @@ fn seat(name: &str, strategy: impl strategy::Strategy + 'static, main: usize) ->
     paced(name, strategy, main, Every::Event)
 }
 
+/// The same that may look at other sources.
+fn also(mut seat: StrategySetup, others: &[usize]) -> StrategySetup {
+    if let Hears::Sources { also, .. } = &mut seat.hears {
+        *also = others.to_vec();
+    }
+    seat
+}
+
 fn paced(
     name: &str,
     strategy: impl strategy::Strategy + 'static,
     main: usize,
     every: Every,
 ) -> StrategySetup {
+    let runner = Runner::new(name, Box::new(strategy), &[], every);
+    let sizing = Sizing {
+        rule: "10sh".parse().unwrap(),
+        is_target: true,
+        short: true,
+        position_max: None,
+        within_equity: false,
+        weights: Vec::new(),
+    };
+    let book = StrategyBook::new(name, Money::whole(10_000));
     StrategySetup {
-        runner: Runner::new(name, Box::new(strategy), &[], every),
-        sizing: Sizing { rule: "10sh".parse().unwrap(), is_target: true, capital: None, short: true },
-        capital: Money::whole(10_000),
-        weight: Weight::ONE,
-        main,
-        also: Vec::new(),
+        run: StrategyRun::new(runner, true, true),
+        member: Member { sizing, weight: Weight::ONE, retry: Retry::NONE, book },
+        hears: Hears::Sources { main, also: Vec::new() },
     }
 }
 
@@ -204,6 +220,9 @@ fn setup(sources: Vec<(String, Box<dyn Source>)>, strategies: Vec<StrategySetup>
         weights: Vec::new(),
         combine: Combine::Separate,
         strategies,
+        signals: Vec::new(),
+        openings: Vec::new(),
+        switches: Vec::new(),
         sources,
         benchmark: None,
         period: Period::Span(MINUTE),

@@ -4,13 +4,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bot::backtest::{self, wiring};
 use bot::clock::{Clock, SystemClock, Timestamp};
+use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
 use bot::engine::{
     Engine, EngineOptions, News, OnFailure, TestEngine, TradeDirection, TradeOrder, Trader, TraderError,
-    TraderReport, TraderSetup, TraderState,
+    TraderReport, TraderSetup, TraderState, TraderStrategy,
 };
+use bot::manifest::Manifest;
+use bot::strategy::{Every, Kind, Runner, StrategyRun, WrittenParams};
 use bot::symbol::Symbol;
-use bot::ticks::{Tick, Window};
+use bot::ticks::{Span, Tick};
 use crossbeam_channel::{Receiver, unbounded};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -22,9 +26,9 @@ struct By<Judge>(Judge);
 
 impl<Judge> Trader for By<Judge>
 where
-    Judge: FnMut(Timestamp, &Window) -> Result<Option<TradeOrder>, TraderError> + Send,
+    Judge: FnMut(Timestamp, Span<'_>) -> Result<Option<TradeOrder>, TraderError> + Send,
 {
-    fn evaluate(&mut self, now: Timestamp, window: &Window) -> Result<Option<TradeOrder>, TraderError> {
+    fn evaluate(&mut self, now: Timestamp, window: Span<'_>) -> Result<Option<TradeOrder>, TraderError> {
         (self.0)(now, window)
     }
 }
@@ -43,7 +47,7 @@ fn tick(seconds: i64, price: f64) -> Tick {
 
 /// Goes long at every evaluation, stopped below the last price by the number of ticks: an order shows what was seen.
 fn eager(symbol: Symbol, interval: Duration) -> TraderSetup {
-    let judge = move |now, window: &Window| {
+    let judge = move |now, window: Span<'_>| {
         let stop = window.last().unwrap().price - f64::from(u32::try_from(window.len()).unwrap()) / 1_000.0;
         Ok(Some(TradeOrder::new(now, TradeDirection::Long, symbol).stop_loss(stop)))
     };
@@ -61,7 +65,7 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
 
 /// A live engine whose traders behave by their symbol, and all orders that leave.
 fn live(
-    judge: impl Fn(Symbol, Timestamp, &Window) -> Result<Option<TradeOrder>, TraderError> + Send + Sync + 'static,
+    judge: impl Fn(Symbol, Timestamp, Span<'_>) -> Result<Option<TradeOrder>, TraderError> + Send + Sync + 'static,
     on_failure: OnFailure,
     interval: Duration,
 ) -> (Engine, Receiver<TradeOrder>, Arc<Mutex<Vec<TraderReport>>>) {
@@ -76,7 +80,7 @@ fn live(
     let judge = Arc::new(judge);
     let engine = Engine::with_options(options, move |symbol| {
         let (judge, outbox) = (Arc::clone(&judge), outbox.clone());
-        let trader = By(move |now, window: &Window| judge(symbol, now, window));
+        let trader = By(move |now, window: Span<'_>| judge(symbol, now, window));
         TraderSetup::new(trader, interval, move |order| outbox.send(order).unwrap())
             .name("watcher")
             .on_failure(on_failure)
@@ -175,7 +179,7 @@ fn check_neighbour(
     expected: &[&str],
 ) {
     let (bad_symbol, good) = (symbol("BAD"), symbol("GOOD"));
-    let judge = move |symbol, now, _: &Window| if symbol == bad_symbol { bad() } else { long(symbol, now) };
+    let judge = move |symbol, now, _: Span<'_>| if symbol == bad_symbol { bad() } else { long(symbol, now) };
     let (engine, orders, reports) = live(judge, on_failure, FAST);
     for symbol in [bad_symbol, good] {
         engine.tick(Tick::new(symbol, 1.3)).unwrap();
@@ -248,7 +252,7 @@ fn a_trader_that_loops_for_ever_hurts_only_itself() {
     let released = Arc::new(AtomicBool::new(false));
     let release = Arc::clone(&released);
     let (stuck, good) = (symbol("STUCK"), symbol("GOOD"));
-    let judge = move |symbol, now, _: &Window| {
+    let judge = move |symbol, now, _: Span<'_>| {
         while symbol == stuck && !release.load(Ordering::SeqCst) {
             std::hint::spin_loop();
         }
@@ -288,7 +292,7 @@ fn a_trader_may_stop_itself() {
     let counted = Arc::clone(&stops);
     let made = Engine::new(HOUR, move |symbol| {
         let (own, counted) = (Arc::clone(&own), Arc::clone(&counted));
-        let judge = move |now, _: &Window| long(symbol, now);
+        let judge = move |now, _: Span<'_>| long(symbol, now);
         TraderSetup::new(By(judge), FAST, move |order| {
             own.lock().unwrap().as_ref().unwrap().stop(order.symbol).unwrap();
             counted.fetch_add(1, Ordering::SeqCst);
@@ -383,8 +387,8 @@ fn a_tick_far_in_the_future_does_not_move_the_clock() {
 fn the_same_ticks_give_the_same_orders() {
     let run = || {
         let mut engine = TestEngine::new(Duration::from_mins(5), |symbol| {
-            let judge = move |now, window: &Window| {
-                let (mean, last) = (window.all().mean().unwrap(), window.last().unwrap().price);
+            let judge = move |now, window: Span<'_>| {
+                let (mean, last) = (window.mean().unwrap(), window.last().unwrap().price);
                 let direction = if last > mean { TradeDirection::Long } else { TradeDirection::Short };
                 let order = TradeOrder::new(now, direction, symbol);
                 Ok(((last - mean).abs() > 1e-9).then_some(order.stop_loss(mean)))
@@ -413,7 +417,7 @@ fn the_same_ticks_give_the_same_orders() {
 #[test]
 fn in_time_travel_too_a_bad_trader_hurts_only_itself() {
     let mut engine = TestEngine::new(HOUR, |own| {
-        let judge = move |now, window: &Window| {
+        let judge = move |now, window: Span<'_>| {
             assert!(own != symbol("BAD") || window.len() < 3, "three is too many");
             long(own, now)
         };
@@ -440,4 +444,106 @@ fn in_time_travel_too_a_bad_trader_hurts_only_itself() {
             "trader of BAD has ended after a failure",
         ]
     );
+}
+
+/// Long above the mean of its window, short below it, closed near it; said when it changes.
+fn by_mean(symbol: Symbol) -> impl Trader {
+    let mut said = None;
+    By(move |now, window: Span<'_>| {
+        let above = window.last().unwrap().price / window.mean().unwrap() - 1.0;
+        let direction = match above {
+            _ if above.abs() < 1e-3 => TradeDirection::Close,
+            _ if above > 0.0 => TradeDirection::Long,
+            _ => TradeDirection::Short,
+        };
+        let is_new = said.replace(direction) != Some(direction);
+        Ok(is_new.then(|| TradeOrder::new(now, direction, symbol)))
+    })
+}
+
+/// 3,000 ticks, none but the first on a whole second.
+fn wandering() -> Vec<Tick> {
+    let (mut seed, mut price) = (1_u64, 100.0);
+    let step = |number: i64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        price *= 1.0 + (f64::from(u32::try_from(seed >> 40).unwrap()) / f64::from(1 << 24) - 0.5) / 500.0;
+        let nanos = 1_000_000_000_000 + number * 370_000_000 + i64::from(number > 0);
+        Tick::new(symbol("TEST"), price).at(Timestamp::from_nanos(nanos))
+    };
+    (0..3_000).map(step).collect()
+}
+
+/// Ticks as a source of trades.
+struct Trades(Option<Arc<Chunk>>);
+
+impl Source for Trades {
+    fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
+        Ok(self.0.take())
+    }
+
+    fn account(&self) -> Account {
+        Account::default()
+    }
+}
+
+const RUN: &str = r#"
+[broker]
+kind = "simulated"
+cash = "1000000"
+
+[risk]
+short = true
+
+[data.test]
+kind = "generator"
+event = "trade"
+
+[[strategy]]
+name = "mean"
+kind = "buy_and_hold"
+data = "test"
+size = { rule = "1sh", mode = "order" }
+"#;
+
+/// What the trader decided in a backtest at this rhythm: when, and by which strength.
+fn decided_in_backtest(every: Every) -> Vec<(Timestamp, f64)> {
+    let row = |tick: &Tick| Row { at: tick.at.unwrap(), values: [tick.price, 1e6, 0.0, 0.0, 0.0] };
+    let rows = wandering().iter().map(row).collect();
+    let chunk = Arc::new(Chunk::Rows { symbol: symbol("TEST"), shape: Shape::Trade, rows });
+    let manifest = Manifest::parse("run.toml", RUN).unwrap();
+    let mut setup = wiring::wire(&manifest, &mut |_| Ok(Box::new(Trades(Some(Arc::clone(&chunk)))))).unwrap();
+    let kind = Kind::new("by_mean", "Follows the mean.", Vec::new(), |_, symbols| {
+        Ok(Box::new(TraderStrategy::new(Duration::from_mins(1), symbols, by_mean)))
+    });
+    let symbols = [symbol("TEST")];
+    let strategy = kind.make(&WrittenParams::new(), &symbols).unwrap();
+    setup.strategies[0].run = StrategyRun::new(Runner::new("mean", strategy, &symbols, every), false, false);
+    let record = backtest::run(setup, &mut |_| true).unwrap();
+    assert_eq!((record.strategies[0].failures, &record.strategies[0].last_failure), (0, &None));
+    assert!(record.fills.len() > 20, "{}", record.fills.len());
+    assert_eq!(record.end.breaches, [""; 0]);
+    record.transactions.iter().map(|decided| (decided.made_at, decided.signal.unwrap())).collect()
+}
+
+/// The same in time travel.
+fn decided_in_travel(travel: impl FnOnce(&mut TestEngine) -> Vec<TradeOrder>) -> Vec<(Timestamp, f64)> {
+    let new_trader = |symbol| TraderSetup::new(by_mean(symbol), Duration::from_secs(7), |_| {});
+    let mut engine = TestEngine::new(Duration::from_mins(1), new_trader);
+    engine.start(symbol("TEST")).unwrap();
+    let orders = travel(&mut engine);
+    assert_eq!(engine.reports(), []);
+    assert!(orders.len() > 40, "{}", orders.len());
+    orders.iter().map(|order| (order.timestamp, order.direction.strength())).collect()
+}
+
+#[test]
+fn a_trader_decides_the_same_in_a_backtest_and_in_time_travel() {
+    let by_time = |engine: &mut TestEngine| {
+        wandering().into_iter().flat_map(|tick| engine.tick(tick).unwrap()).collect()
+    };
+    let seven = Every::span(Duration::from_secs(7)).unwrap();
+    assert_eq!(decided_in_backtest(seven), decided_in_travel(by_time));
+
+    let by_count = |engine: &mut TestEngine| engine.tick_many(wandering(), 5, 3).unwrap();
+    assert_eq!(decided_in_backtest(Every::count(5, 3).unwrap()), decided_in_travel(by_count));
 }

@@ -1,5 +1,6 @@
 //! The Redis inbox over a real server: nothing is lost silently, nothing is settled twice, nothing leaves it deaf.
 
+mod books;
 mod losses;
 mod reading;
 mod settling;
@@ -7,7 +8,7 @@ mod settling;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bot::clock::SystemClock;
+use bot::clock::{Clock, SystemClock, Timestamp};
 use bot::inbox::redis_stream::{self, From, RedisConfig, RedisInbox, RedisSettler, RedisUrl};
 use bot::inbox::{Delivery, Inbox, InboxError, Settlement};
 use bot::outcome::{Outcome, OutcomeKind};
@@ -15,7 +16,7 @@ use bot::signal::EntryId;
 
 use crate::redis_server::{RedisServer, wait_until};
 
-const NO_WAIT: Duration = Duration::ZERO;
+const NO_WAIT: Timestamp = Timestamp::from_secs(0);
 const SOON: Duration = Duration::from_secs(20);
 
 fn config(server: &RedisServer, consumer: &str) -> RedisConfig {
@@ -65,7 +66,7 @@ fn read(inbox: &mut RedisInbox) -> Vec<String> {
 /// Reads on, over errors that pass, until something comes.
 fn read_until_some(inbox: &mut RedisInbox) -> Vec<String> {
     let found = wait_until(SOON, || {
-        let read = inbox.read(100, Duration::from_millis(20));
+        let read = inbox.read(100, SystemClock.now() + Duration::from_millis(20));
         assert!(!matches!(read, Err(InboxError::Misconfigured(_))), "{read:?}");
         read.ok().filter(|deliveries| !deliveries.is_empty())
     });

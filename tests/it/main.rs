@@ -11,6 +11,7 @@
 mod alpaca;
 mod backtest;
 mod data;
+mod differential;
 mod download;
 mod engine;
 mod exchange;
@@ -18,8 +19,10 @@ mod feed;
 mod faults;
 mod house;
 mod inbox;
+mod kill_target;
 mod live;
 mod manifest;
+mod numbers;
 mod parity;
 mod pool;
 mod redis_server;

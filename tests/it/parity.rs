@@ -35,7 +35,7 @@ type Change<'a> = &'a dyn Fn(&str) -> String;
 
 /// A session of some seconds: two strategies, and signals from elsewhere with and without a quantity.
 fn record(house: &House) -> PathBuf {
-    let mut manifest = "[risk]\nshort = true\n".to_owned();
+    let mut manifest = "[risk]\nshort = true\n[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n".to_owned();
     for (name, script) in [("seesaw", SEESAW), ("turner", TURNER)] {
         std::fs::write(house.state(&format!("{name}_strategy.rhai")), script).unwrap();
         writeln!(
@@ -43,7 +43,8 @@ fn record(house: &House) -> PathBuf {
             "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]"
         )
         .unwrap();
-        writeln!(manifest, "size = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
+        // With a capital of their own they leave the rest of the account to signals from elsewhere.
+        writeln!(manifest, "capital = \"20000\"\nsize = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
     }
     let path = house.state("run.toml");
     std::fs::write(&path, manifest).unwrap();
@@ -161,4 +162,85 @@ fn a_recording_without_a_session_is_told_from_one_that_is_not_there() {
     let nowhere = house.run(&["parity", house.state("nowhere").to_str().unwrap()]);
     exits(&nowhere, 4);
     assert!(said(&nowhere).contains("must be a directory that exists"), "{}", said(&nowhere));
+}
+
+/// A session of `manifest`, ended in order once `act` has returned.
+fn session(house: &House, manifest: &str, more: &[&str], act: impl FnOnce()) -> Value {
+    let arguments = ["run", manifest, "--json", "--rate-limit", "off", "-w", "2", "--record", "tape"];
+    let bot = Bot::start(house.command("state", &[&arguments[..], more].concat()));
+    act();
+    bot.signal("TERM");
+    let output = bot.end();
+    exits(&output, 0);
+    summary(&output)
+}
+
+/// Starts or stops a strategy by name, as soon as the bot listens.
+fn switch(house: &House, verb: &str, strategy: &str) {
+    let switched =
+        wait_until(LONG, || house.run(&["strategy", verb, strategy]).status.success().then_some(()));
+    assert!(switched.is_some(), "{verb} {strategy}");
+}
+
+fn wait_for(house: &House, strategy: &str, count: usize) {
+    let of = |house: &House| {
+        let outcomes = house.outcomes();
+        outcomes.iter().filter(|one| one.get("strategy").is_some_and(|name| name == strategy)).count()
+    };
+    assert!(wait_until(LONG, || (of(house) >= count).then_some(())).is_some(), "{} of {strategy}", of(house));
+}
+
+#[test]
+fn the_flow_of_the_readme_is_compared_with_nothing_unexplained_whatever_session_came_last() {
+    let house = House::new();
+    let readme = include_str!("../../README.md");
+    let manifest = readme.split("```toml\n").find(|block| block.starts_with("# live.toml")).unwrap();
+    std::fs::write(house.state("live.toml"), manifest.split("```").next().unwrap()).unwrap();
+    exits(&house.run(&["strategy", "new", "dip"]), 0);
+    session(&house, "live.toml", &[], || {
+        // What it came to want over the exchange's past it wants at once.
+        wait_for(&house, "dip", 1);
+        switch(&house, "start", "cross");
+        switch(&house, "stop", "dip");
+        house.send(&["ticker", "NVDA", "direction", "b", "qty", "3"]);
+        house.send(&["ticker", "NVDA", "direction", "s", "qty", "3"]);
+        house.wait_for_outcomes(3);
+    });
+    let before = house.outcomes_len();
+    let nothing = house.state("nothing.toml");
+    std::fs::write(&nothing, "").unwrap();
+    exits(&house.run(&["run", nothing.to_str().unwrap(), "--record", "tape", "--for", "1s"]), 0);
+    assert_eq!(house.outcomes_len(), before, "of the last session there is nothing to compare");
+    let (code, found, said) = parity(&house, &house.state("tape"), &[]);
+    assert_eq!((code, &found["unexplained"]), (0, &0.into()), "{said}\n{found:#}");
+    assert_eq!(found["signals"].as_u64().unwrap(), before as u64, "{found:#}");
+}
+
+#[test]
+fn orders_of_strategies_that_are_started_and_stopped_by_name_come_out_as_they_were() {
+    let house = House::new();
+    std::fs::write(house.state("seesaw_strategy.rhai"), SEESAW).unwrap();
+    let mut manifest = "[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n".to_owned();
+    for (name, more) in [("first", ""), ("second", "active = false\n")] {
+        writeln!(manifest, "[[strategy]]\nname = \"{name}\"\nscript = \"seesaw_strategy.rhai\"").unwrap();
+        writeln!(manifest, "capital = \"20000\"\n{more}size = {{ rule = \"7sh\", mode = \"order\" }}")
+            .unwrap();
+    }
+    std::fs::write(house.state("run.toml"), manifest).unwrap();
+    session(&house, "run.toml", &["--size", "$1000"], || {
+        wait_for(&house, "first", 2);
+        switch(&house, "start", "second");
+        wait_for(&house, "second", 3);
+        switch(&house, "stop", "first");
+        house.send(&["ticker", "NVDA", "direction", "b"]);
+        house.send(&["ticker", "NVDA", "direction", "s"]);
+        wait_for(&house, "second", 5);
+        switch(&house, "stop", "second");
+        switch(&house, "start", "first");
+        wait_for(&house, "first", 7);
+    });
+    let (code, found, said) = parity(&house, &house.state("tape"), &[]);
+    assert_eq!((code, &found["unexplained"]), (0, &0.into()), "{said}\n{found:#}");
+    let (signals, same) = (found["signals"].as_u64().unwrap(), found["same"].as_u64().unwrap());
+    assert!(signals >= 14 && same * 10 >= signals * 7, "{found:#}");
 }

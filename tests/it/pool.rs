@@ -1,20 +1,20 @@
 //! The pool over the simulated broker and the memory inbox, with faults staged at the broker.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use bot::account::Account;
+use bot::activity::Activity;
 use bot::broker::simulated::{self, SimulatedBroker, SimulatedVenue};
 use bot::broker::{Broker, BrokerError, Survey, Venue};
-use bot::clock::{Clock, SystemClock, Timestamp};
+use bot::clock::{Alarm, Clock, SystemClock, Timestamp};
 use bot::desk::Rules;
 use bot::feed::Feed;
 use bot::history::RecordFormat;
 use bot::inbox::memory::MemoryStream;
 use bot::live::{self, Config, FeedSource, Stop, Summary};
-use bot::market::{SessionClock, Snapshot};
+use bot::market::{Bar, SessionClock, Snapshot};
 use bot::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, Side};
 use bot::outcome::OutcomeKind;
 use bot::reply::Reply;
@@ -103,6 +103,10 @@ impl Broker for StagedBroker<'_> {
         self.inner.forget(id);
     }
 
+    fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
+        self.inner.orders_since(since)
+    }
+
     fn account(&mut self) -> Result<Account, BrokerError> {
         self.inner.account()
     }
@@ -122,6 +126,15 @@ impl Broker for StagedBroker<'_> {
 
     fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
         self.inner.survey(symbols, daily_bars)
+    }
+
+    fn minute_bars(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bar>, BrokerError> {
+        self.inner.minute_bars(symbol, from, to)
     }
 }
 
@@ -145,8 +158,10 @@ fn config(workers: usize) -> Config {
         drain_timeout: Duration::from_secs(10),
         no_wait: true,
         seed: 1,
+        prices: Arc::default(),
+        activity: Activity::default(),
         feed: Feed::default(),
-        outcome_listeners: HashMap::new(),
+        strategies: None,
         feed_source: FeedSource::default(),
         record: None,
         record_format: RecordFormat::default(),
@@ -452,6 +467,9 @@ fn a_signal_from_the_far_past_is_recorded_and_never_sent() {
     impl Clock for Late {
         fn now(&self) -> Timestamp {
             self.0.now() - Duration::from_mins(1)
+        }
+        fn alarm(&self, at: Timestamp) -> Alarm {
+            self.0.alarm(at + Duration::from_mins(1))
         }
     }
     let stage = Stage::new();

@@ -1,6 +1,11 @@
 //! Strategies inside `bot run`, and engines beside it: their signals take the way of all signals; they are started,
 //! stopped and hurt alone.
 
+mod by_hand;
+mod feeds;
+mod targets;
+
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,14 +15,20 @@ use bot::clock::{SystemClock, Timestamp};
 use bot::engine::{Engine, Outlet, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::history;
 use bot::host::outbox::to_stream;
-use bot::strategy::{Every, Runner, Wish, WrittenParams};
+use bot::series::{Series, SeriesFeed};
+use bot::signal::Wanted;
+use bot::strategy::{Every, Intent, Listener, Runner, StrategyRun, WrittenParams};
 use bot::symbol::Symbol;
-use bot::ticks::{Tick, Window};
+use bot::ticks::{Span, Tick};
+use bot::units::Price;
 
 use crate::house::{Bot, Fields, House, exits, said, summary};
-use crate::redis_server::wait_until;
+use crate::redis_server::{RedisServer, wait_until};
 
 const LONG: Duration = Duration::from_mins(1);
+
+/// The trades of the live feed: without a data section a strategy hears bars of a minute.
+const TRADES: &str = "[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n";
 
 /// Buys ten shares at its third event, sells them at its sixth, and so on.
 const SEESAW: &str = r"
@@ -35,9 +46,9 @@ fn write(house: &House, file: &str, text: &str) -> String {
     path.display().to_string()
 }
 
-/// A manifest with a strategy for each script, sized ten shares.
+/// A manifest with a strategy for each script, asked at each trade and sized ten shares.
 fn manifest(house: &House, scripts: &[(&str, &str)]) -> String {
-    let mut text = String::new();
+    let mut text = TRADES.to_owned();
     for (name, script) in scripts {
         write(house, &format!("{name}_strategy.rhai"), script);
         writeln!(
@@ -84,7 +95,10 @@ fn a_strategys_signals_are_traded_like_all_others_and_its_position_follows_its_s
     assert!(outcomes.iter().all(|outcome| outcome["outcome"] == "filled"), "{outcomes:?}");
     let summary = summary(&output);
     house.check_books(&summary);
-    assert_eq!(summary["strategies"][0]["signals"].as_u64().unwrap(), house.orders().len() as u64);
+    // What it sent after the intake had stopped stays on the stream for the next process.
+    assert_eq!(summary["strategies"][0]["signals"].as_u64().unwrap(), house.stream("nvda").len() as u64);
+    assert_eq!(summary["signals"].as_u64().unwrap(), outcomes.len() as u64);
+    assert_eq!(outcomes.len(), house.orders().len());
 }
 
 #[test]
@@ -93,7 +107,7 @@ fn a_script_in_the_strategies_folder_is_found_by_its_strategys_name() {
     std::fs::create_dir(house.state("strategies")).unwrap();
     write(&house, "strategies/seesaw_strategy.rhai", SEESAW);
     let size = "size = { rule = \"10sh\" }";
-    let manifest = write(&house, "run.toml", &format!("[[strategy]]\nname = \"seesaw\"\n{size}\n"));
+    let manifest = write(&house, "run.toml", &format!("{TRADES}[[strategy]]\nname = \"seesaw\"\n{size}\n"));
     let bot = start(&house, &manifest, &["--for", "1s"]);
     wait_for_outcomes(&house, "seesaw", 1);
     exits(&bot.end(), 0);
@@ -206,31 +220,31 @@ fn a_window_of_ticks_is_the_same_live_and_replayed() {
     check_live_and_replayed(ABOVE_MEAN);
 }
 
-/// What the strategy wishes for over the recorded events, named as the live run names its signals.
+/// What the strategy wants over the recorded events, named as the live run names its signals.
 fn replay(tape: &Path, script: &Path) -> Vec<String> {
     let symbols: Vec<Symbol> = vec!["NVDA".parse().unwrap()];
     let strategy = bot::manifest::strategy::read_script(script)
         .unwrap()
         .make(&WrittenParams::default(), &symbols)
         .unwrap();
-    let mut runner = Runner::new("same", strategy, &symbols, Every::Event);
-    let mut signals = Vec::new();
+    let run = StrategyRun::new(Runner::new("same", strategy, &symbols, Every::Event), true, true);
+    let mut listener = Listener::new(run, SeriesFeed::new(vec![Series::Trades(symbols[0])], Vec::new()));
+    let mut intents = Vec::new();
     for event in history::read(tape, history::OnFault::Error).unwrap() {
-        let event = event.unwrap();
-        let wishes: Vec<Wish> = runner.on_event(&event).unwrap().collect();
-        for wish in wishes {
-            let Wish::Signal { strength, .. } = wish else { panic!("{wish:?}") };
-            signals.push(format!("same-{}-0 {}", event.known_at().nanos(), strength.get()));
-        }
+        listener.hear(&[event.unwrap()], &mut intents).unwrap();
     }
-    signals
+    let named = |intent: &Intent| {
+        let Wanted::Strength(strength) = intent.wanted else { panic!("{intent:?}") };
+        format!("{} {}", intent.id("same"), strength.get())
+    };
+    intents.iter().map(named).collect()
 }
 
 /// Goes long at its first evaluation, closes at its second, and has nothing more to say.
 struct InAndOut(u32);
 
 impl Trader for InAndOut {
-    fn evaluate(&mut self, now: Timestamp, _: &Window) -> Result<Option<TradeOrder>, TraderError> {
+    fn evaluate(&mut self, now: Timestamp, _: Span<'_>) -> Result<Option<TradeOrder>, TraderError> {
         self.0 += 1;
         let order = |direction| TradeOrder::new(now, direction, "NVDA".parse().unwrap());
         Ok(match self.0 {
@@ -265,23 +279,186 @@ fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
     // Whoever is not sure that an order arrived sends it again: the same signal, no second order.
     let first = issued.lock().unwrap()[0];
     outlet.send(&first).unwrap();
-    let elsewhere = to_stream(&house.redis.url().parse().unwrap(), "nvda");
-    let another_process =
-        Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere);
-    another_process.send(&first).unwrap();
+    let another_process = || {
+        let elsewhere = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+        Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere)
+    };
+    another_process().send(&first).unwrap();
     wait_for_outcomes(&house, "walnut", 4);
+
+    // Long again, said twice, and closed after a restart: what is held already is not bought a second time.
+    let later =
+        |seconds, direction| TradeOrder::new(first.timestamp + Duration::from_secs(seconds), direction, nvda);
+    let orders = [(1, TradeDirection::Long), (2, TradeDirection::Long), (3, TradeDirection::Close)];
+    for (seconds, direction) in orders {
+        another_process().send(&later(seconds, direction)).unwrap();
+        wait_for_outcomes(&house, "walnut", 4 + usize::try_from(seconds).unwrap());
+    }
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
 
     let entries = house.stream("nvda");
     let id = format!("walnut-NVDA-{}-long", first.timestamp.nanos());
-    assert_eq!((&entries[0]["id"], &entries[0]["strength"]), (&id, &"1".to_owned()));
+    assert_eq!((&entries[0]["id"], &entries[0]["target"]), (&id, &"10".to_owned()));
     assert!(entries[0]["ttl_ms"].parse::<u64>().unwrap() <= 60_000);
     let outcomes = of(&house, "walnut");
-    let sides: Vec<_> =
-        outcomes.iter().map(|outcome| format!("{} {}", outcome["direction"], outcome["qty"])).collect();
-    assert_eq!(sides[..2], ["b 10", "s 10"]);
-    assert_eq!(house.orders().len(), 2, "one order for each that the engine issued");
+    let word = |outcome: &Fields, field| outcome.get(field).cloned().unwrap_or_default();
+    let sides: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| ["outcome", "direction", "qty"].map(|field| word(outcome, field)).join(" "))
+        .collect();
+    assert_eq!(sides[..2], ["filled b 10", "filled s 10"]);
+    assert_eq!(sides[4..], ["filled b 10", "skipped  ", "filled s 10"]);
+    assert_eq!(house.orders().len(), 4, "one order for each that changes what is held");
     house.check_books(&summary(&output));
+}
+
+#[test]
+fn numbers_of_a_redis_stream_and_another_symbols_quotes_are_looked_at_live() {
+    let house = House::with(RedisServer::start(), |config| {
+        config.market.symbols.push(("SPY".parse().unwrap(), Price::whole(500)));
+    });
+    house.redis.run(&["XADD", "scores", "*", "value", "0.25"]);
+    let script = r#"
+fn on_event(event) {
+    let news = latest("NEWS");
+    let spy = latest("SPY");
+    if news != () && spy != () && spy.price > 300.0 { signal(event.symbol, news.price); }
+}
+"#;
+    write(&house, "reader_strategy.rhai", script);
+    let manifest = format!(
+        "{TRADES}[data.spy]\nkind = \"redis\"\nevent = \"quote\"\n\
+         [data.news]\nkind = \"redis\"\nevent = \"number\"\nstream = \"scores\"\n\
+         [[strategy]]\nname = \"reader\"\nscript = \"reader_strategy.rhai\"\nsymbols = [\"NVDA\"]\n\
+         also = [\"spy\", \"news\"]\nsize = {{ rule = \"40sh\", mode = \"target\" }}\n"
+    );
+    let bot = start(&house, &write(&house, "run.toml", &manifest), &[]);
+    wait_for_outcomes(&house, "reader", 1);
+    house.redis.run(&["XADD", "scores", "*", "value", "0.5"]);
+    wait_for_outcomes(&house, "reader", 2);
+    bot.signal("TERM");
+    exits(&bot.end(), 0);
+    let bought = of(&house, "reader");
+    let bought: Vec<_> = bought.iter().map(|one| (&*one["direction"], &*one["filled_qty"])).collect();
+    assert_eq!(bought, [("b", "10"), ("b", "10")]);
+}
+
+#[test]
+fn what_cannot_be_fed_live_is_refused_at_the_start_with_the_section_that_names_it() {
+    let house = House::new();
+    write(&house, "news.csv", "time,value\n2026-11-20T15:00:00Z,1\n");
+    let news = "[data.news]\nkind = \"csv\"\nevent = \"number\"\npath = \"news.csv\"\n";
+    let strategy = "[[strategy]]\nname = \"hold\"\nkind = \"buy_and_hold\"\nalso = [\"news\"]\n";
+    let output = house.run(&["run", &write(&house, "run.toml", &format!("{TRADES}{news}{strategy}"))]);
+    exits(&output, 3);
+    let rule = "data.news.kind: numbers must come from \"redis\" for a live run, was \"csv\"";
+    assert!(said(&output).contains(rule), "{}", said(&output));
+    assert_eq!(house.exchange().counts().requests, 0, "nothing was started");
+}
+
+#[test]
+fn a_strategy_that_leaves_orders_standing_is_refused_at_the_start() {
+    let house = House::new();
+    write(&house, "rests_strategy.rhai", "fn on_event(event) { buy(event.symbol, 5, 90.0); cancel_all(); }");
+    for (code, rule) in [
+        ("kind = \"naive_test\"", "kind must be one whose orders end at once until standing orders exist"),
+        ("script = \"rests_strategy.rhai\"", "until standing orders exist"),
+    ] {
+        let manifest =
+            format!("{TRADES}[[strategy]]\nname = \"rests\"\n{code}\nsize = {{ mode = \"order\" }}\n");
+        let output = house.run(&["run", &write(&house, "run.toml", &manifest)]);
+        exits(&output, 3);
+        assert!(said(&output).contains(rule), "{}", said(&output));
+    }
+    assert_eq!(house.exchange().counts().requests, 0);
+}
+
+/// Shares that the account holds at the exchange.
+fn held(house: &House) -> String {
+    let nvda = "NVDA".parse().unwrap();
+    house
+        .exchange()
+        .with(|core| core.position(nvda).map_or_else(String::new, |found| found.quantity.to_string()))
+}
+
+fn hold(house: &House, name: &str) -> String {
+    let size = "size = { rule = \"5sh\", mode = \"target\" }";
+    let text = format!("{TRADES}[[strategy]]\nname = \"{name}\"\nkind = \"buy_and_hold\"\n{size}\n");
+    write(house, &format!("{name}.toml"), &text)
+}
+
+#[test]
+fn a_strategy_that_holds_five_shares_holds_five_after_every_restart_and_after_redis_forgot_all() {
+    let house = House::new();
+    let manifest = hold(&house, "hold");
+    for round in 0..4 {
+        if round == 3 {
+            house.redis.run(&["FLUSHALL"]);
+        }
+        let bot = start(&house, &manifest, &[]);
+        if round == 0 {
+            wait_for_outcomes(&house, "hold", 1);
+        }
+        wait_for_events(&house, "state", 20);
+        bot.signal(if round == 1 { "KILL" } else { "TERM" });
+        let output = bot.end();
+        if round != 1 {
+            exits(&output, 0);
+            house.check_books(&summary(&output));
+        }
+        assert_eq!(held(&house), "5", "start {round}");
+    }
+    assert_eq!(house.orders().len(), 1);
+}
+
+/// Waits until the only strategy of the bot in this state directory was asked so often.
+#[track_caller]
+fn wait_for_events(house: &House, state: &str, count: u64) {
+    let asked = || {
+        let output = Bot::start(house.command(state, &["strategy", "status", "--json"])).end();
+        output.status.success().then(|| summary(&output)[0]["events"].as_u64()).flatten()
+    };
+    let enough = wait_until(LONG, || asked().filter(|events| *events >= count));
+    assert!(enough.is_some(), "{count} events");
+}
+
+#[test]
+fn who_does_not_run_the_strategies_says_so_and_hands_their_signals_to_who_does() {
+    let house = House::new();
+    let manifest = manifest(&house, &[("seesaw", SEESAW)]);
+    let runs = start(&house, &manifest, &[]);
+    wait_for_events(&house, "state", 1);
+    let second = [&["run", &*manifest][..], &["--json", "--rate-limit", "off", "-w", "2"]].concat();
+    let second = Bot::start(house.command("second", &second));
+    let plain = Bot::start(house.command("plain", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
+    wait_for_outcomes(&house, "seesaw", 12);
+    let plain_signals: Vec<_> =
+        (0..6).map(|_| house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"])).collect();
+    let all = || {
+        let outcomes = house.outcomes();
+        plain_signals.iter().all(|id| outcomes.iter().any(|outcome| outcome["signal"] == *id)).then_some(())
+    };
+    assert!(wait_until(LONG, all).is_some());
+    for other in [&second, &plain] {
+        other.signal("TERM");
+    }
+    let (second, plain) = (second.end(), plain.end());
+    exits(&second, 0);
+    exits(&plain, 0);
+    assert!(said(&second).contains("another process runs the strategies"), "{}", said(&second));
+    runs.signal("TERM");
+    exits(&runs.end(), 0);
+    let outcomes = of(&house, "seesaw");
+    let instances: HashSet<_> = outcomes.iter().map(|outcome| &outcome["instance"]).collect();
+    assert_eq!(instances.len(), 1, "one process follows them all");
+    // On their way over the other processes some are overtaken, and none is traded twice or late.
+    let ends: HashSet<_> = outcomes.iter().map(|outcome| &*outcome["outcome"]).collect();
+    assert!(ends.is_subset(&HashSet::from(["filled", "skipped"])), "{ends:?}");
+    let filled = outcomes.iter().filter(|outcome| outcome["outcome"] == "filled");
+    let sides: Vec<_> = filled.map(|outcome| &*outcome["direction"]).collect();
+    assert!(sides.len() >= 4 && sides.windows(2).all(|pair| pair[0] != pair[1]), "{sides:?}");
+    let own = if sides.last() == Some(&"b") { 10 } else { 0 };
+    assert_eq!(held(&house), (own + plain_signals.len()).to_string());
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bot::backtest::record::Record;
-use bot::backtest::{self, Setup, StrategySetup};
+use bot::backtest::{self, Hears, Setup, StrategySetup};
 use bot::broker::simulated::{Fees, FillModel, Terms};
 use bot::clock::Timestamp;
 use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
+use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
 use bot::stats::{self, Made, Options};
-use bot::strategy::{self, Every, Runner};
-use bot::target::Sizing;
+use bot::strategy::{self, Every, Runner, StrategyRun};
 use bot::units::{BasisPoints, Money, Weight};
 
 struct Once(Option<Arc<Chunk>>);
@@ -45,18 +45,23 @@ fn bars() -> Chunk {
 
 fn record() -> Record {
     let symbol = "NVDA".parse().unwrap();
-    let strategies = ["100sh", "37.5sh"].map(|rule| StrategySetup {
-        runner: Runner::new(
-            rule,
-            strategy::registry().make("ema_cross", &[].into(), &[symbol]).unwrap(),
-            &[symbol],
-            Every::Event,
-        ),
-        sizing: Sizing { rule: rule.parse().unwrap(), is_target: true, capital: None, short: true },
-        capital: Money::whole(50_000),
-        weight: Weight::ONE,
-        main: 0,
-        also: Vec::new(),
+    let strategies = ["100sh", "37.5sh"].map(|rule| {
+        let strategy = strategy::registry().make("ema_cross", &[].into(), &[symbol]).unwrap();
+        let runner = Runner::new(rule, strategy, &[symbol], Every::Event);
+        let sizing = Sizing {
+            rule: rule.parse().unwrap(),
+            is_target: true,
+            short: true,
+            position_max: None,
+            within_equity: false,
+            weights: Vec::new(),
+        };
+        let book = StrategyBook::new(rule, Money::whole(50_000));
+        StrategySetup {
+            run: StrategyRun::new(runner, true, true),
+            member: Member { sizing, weight: Weight::ONE, retry: Retry::NONE, book },
+            hears: Hears::Sources { main: 0, also: Vec::new() },
+        }
     });
     let terms = Terms {
         fill: FillModel::NextOpen,
@@ -74,6 +79,9 @@ fn record() -> Record {
         weights: vec![(symbol, Weight::ONE)],
         combine: Combine::Separate,
         strategies: strategies.into(),
+        signals: Vec::new(),
+        openings: Vec::new(),
+        switches: Vec::new(),
         sources: vec![("nvda".to_owned(), Box::new(Once(Some(Arc::new(bars())))))],
         benchmark: Some(0),
         period: Period::Day,

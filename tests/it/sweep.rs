@@ -189,6 +189,30 @@ fn a_combination_that_fails_stands_in_the_table_and_stops_nobody() {
 }
 
 #[test]
+fn a_row_tells_of_a_strategy_that_failed_and_has_no_numbers_where_it_was_stopped() {
+    let desk = Desk::new(
+        "[data.sym]\nkind = \"generator\"\nrows = 50\n[[strategy]]\nname = \"clumsy\"\nscript = \"clumsy_strategy.rhai\"\n\
+         [sweep]\n\"strategy.clumsy.params.failures\" = [0, 2, 3]\n",
+    );
+    desk.write(
+        "clumsy_strategy.rhai",
+        "fn params() { #{ failures: 0 } }\nfn init() { this.failed = 0; }\nfn on_event(event) {\n    \
+         if this.failed < this.params.failures { this.failed += 1; throw \"no idea\"; }\n}\n",
+    );
+    let answer = desk.sweep(&["--out", "out"]);
+    assert_eq!((&answer["trials"], &answer["failed"]), (&3.into(), &1.into()));
+    let told: Vec<(bool, bool, bool)> = desk
+        .rows("out/sweep.csv")
+        .iter()
+        .map(|row| {
+            let error = cell(row, "error");
+            (error.contains("no idea"), error.contains("it is stopped"), cell(row, "hash").is_empty())
+        })
+        .collect();
+    assert_eq!(told, [(false, false, false), (true, false, false), (true, true, true)]);
+}
+
+#[test]
 fn a_sweep_of_failures_only_is_invalid_and_still_tells_why_each_failed() {
     let desk = Desk::new(
         &PAIRS
@@ -207,7 +231,7 @@ fn what_is_no_ratio_is_refused_with_its_neighbours_before_anything_is_run() {
     let (code, said) = desk.refused(&["--set", "sweep.objective=sharp"]);
     assert_eq!(code, 3);
     assert!(
-        said.contains("sweep.objective must be a ratio's name, was \"sharp\"; near are sharpe"),
+        said.contains("sweep.objective: must be a ratio's name, was \"sharp\"; near are sharpe"),
         "{said}"
     );
     assert!(!desk.0.path().join("bot-sweep").exists());

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
@@ -19,6 +20,9 @@ use crate::symbol::Symbol;
 
 /// The most orders that one list request returns.
 pub const ORDERS_PER_PAGE: usize = 500;
+/// How far a page reaches back into the one before where the oldest come first: the broker may compare instants more coarsely
+/// than it writes them, and orders may share one.
+pub(super) const PAGE_OVERLAP: Duration = Duration::from_millis(1);
 /// The most rows of history that one request returns.
 const HISTORY_PER_PAGE: usize = 10_000;
 
@@ -28,7 +32,7 @@ const HISTORY_PER_PAGE: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct AlpacaClient {
     http: reqwest::Client,
-    request_timeout: std::time::Duration,
+    request_timeout: Duration,
     orders_url: Url,
     trading: Box<str>,
     data: Box<str>,
@@ -43,17 +47,25 @@ pub struct OrdersQuery {
     pub after: Option<Timestamp>,
     /// Only those submitted before this.
     pub until: Option<Timestamp>,
+    /// Newest first otherwise.
+    pub oldest_first: bool,
 }
 
 impl OrdersQuery {
-    /// The query for the page after `page`, newest first; `None` after the last one.
+    /// The query for the page after `page`; `None` after the last one, and when there is none that goes further. Orders at the
+    /// border are on both pages.
     #[must_use]
     pub fn next_page(&self, page: &[Order]) -> Option<Self> {
         if page.len() < ORDERS_PER_PAGE {
             return None;
         }
+        let border = page.last()?.submitted_at?;
+        if self.oldest_first {
+            let after = Some(border - PAGE_OVERLAP);
+            return (after > self.after).then(|| Self { after, ..self.clone() });
+        }
         // One nanosecond more, because the bound is exclusive and orders may share an instant.
-        let until = page.last()?.submitted_at? + std::time::Duration::from_nanos(1);
+        let until = border + Duration::from_nanos(1);
         (self.until != Some(until)).then(|| Self { until: Some(until), ..self.clone() })
     }
 }
@@ -169,11 +181,14 @@ impl AlpacaClient {
         self.get(&format!("{}/v2/orders:by_client_order_id?client_order_id={id}", self.trading)).await
     }
 
-    /// `GET /v2/orders`: one page, newest first.
+    /// `GET /v2/orders`: one page.
     pub async fn orders(&self, query: &OrdersQuery) -> Result<Answered<Vec<Order>>, ClientError> {
         let status = if query.open_only { "open" } else { "all" };
-        let mut address =
-            format!("{}/v2/orders?status={status}&limit={ORDERS_PER_PAGE}&direction=desc", self.trading);
+        let direction = if query.oldest_first { "asc" } else { "desc" };
+        let mut address = format!(
+            "{}/v2/orders?status={status}&limit={ORDERS_PER_PAGE}&direction={direction}",
+            self.trading
+        );
         for (name, bound) in [("after", query.after), ("until", query.until)] {
             if let Some(time) = bound {
                 // Writing to a String cannot fail.
@@ -380,11 +395,21 @@ mod tests {
 
     #[test]
     fn paging_goes_on_below_the_oldest_order_and_ends() {
-        let first = OrdersQuery { open_only: false, after: None, until: None };
+        let first = OrdersQuery { open_only: false, after: None, until: None, oldest_first: false };
         let page = vec![order("2026-10-08T15:10:18Z"); ORDERS_PER_PAGE];
         let second = first.next_page(&page).unwrap();
         assert_eq!(second.until.unwrap().to_string(), "2026-10-08T15:10:18.000000001Z");
         assert!(second.next_page(&page).is_none(), "a page that does not get older ends the list");
+        assert!(first.next_page(&page[1..]).is_none(), "a short page is the last one");
+    }
+
+    #[test]
+    fn paging_goes_on_above_the_newest_order_and_ends() {
+        let first = OrdersQuery { open_only: false, after: None, until: None, oldest_first: true };
+        let page = vec![order("2026-10-08T15:10:18Z"); ORDERS_PER_PAGE];
+        let second = first.next_page(&page).unwrap();
+        assert_eq!(second.after.unwrap().to_string(), "2026-10-08T15:10:17.999Z");
+        assert!(second.next_page(&page).is_none(), "a page that does not get newer ends the list");
         assert!(first.next_page(&page[1..]).is_none(), "a short page is the last one");
     }
 

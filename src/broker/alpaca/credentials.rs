@@ -264,6 +264,15 @@ impl Endpoints {
         &self.data_stream
     }
 
+    /// The feed that the market data stream is of, by the name that requests for history know it by.
+    pub fn feed(&self) -> &str {
+        match self.data_stream.path().rsplit('/').next().unwrap_or_default() {
+            feed @ ("sip" | "otc" | "boats") => feed,
+            "delayed_sip" => "sip",
+            _ => "iex",
+        }
+    }
+
     /// What kind of place trading happens at.
     pub fn kind(&self) -> HostKind {
         self.kind

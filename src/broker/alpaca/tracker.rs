@@ -91,7 +91,7 @@ async fn poll(shared: &Shared, client: &AlpacaClient, state: &State) {
 /// One list request serves all orders in flight; more pages only while some of them have not turned up.
 async fn list(shared: &Shared, client: &AlpacaClient, mut flight: InFlight) -> Result<(), ClientError> {
     let after = Some(flight.submitted - CLOCK_SLACK);
-    let mut query = OrdersQuery { open_only: false, after, until: None };
+    let mut query = OrdersQuery { open_only: false, after, until: None, oldest_first: false };
     for _ in 0..PAGES_MAX {
         if let Err(until) = shared.trading.admit(Purpose::Poll, shared.clock.now()) {
             debug!(%until, "the request budget has no room for a poll");

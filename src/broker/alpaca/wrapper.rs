@@ -1,6 +1,6 @@
 //! One worker's broker. It adds to the client: answers judged by proof, the request budget, and news of orders in flight.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,18 @@ use tracing::{debug, warn};
 use super::answer::{Answered, ClientError};
 use super::budget::{Budget, Purpose};
 use super::classify;
-use super::client::{AlpacaClient, BarsQuery, OrdersQuery};
+use super::client::{
+    AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery, PAGE_OVERLAP,
+};
 use super::registry::Watch;
 use super::venue::Shared;
-use super::wire::NewOrder;
-use crate::broker::{Account, Broker, BrokerError, Reply, Survey};
+use super::wire::{NewOrder, OddOrder, Order};
+use super::wire_market;
+use crate::broker::{Account, Broker, BrokerError, MINUTE, Reply, Survey, too_many_bars};
 use crate::clock::Timestamp;
 use crate::market::{Bar, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::signal::CLIENT_ORDER_ID_PREFIX;
 use crate::symbol::Symbol;
 
 /// How long a read waits for room in the budget before it fails; the next one is soon.
@@ -110,6 +114,10 @@ impl Broker for AlpacaWrapper {
         }
     }
 
+    fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
+        self.runtime.block_on(self.reader(self.shared.config.request_timeout).orders_since(since))
+    }
+
     fn account(&mut self) -> Result<Account, BrokerError> {
         self.runtime.block_on(self.reader(READ_PATIENCE).account())
     }
@@ -134,6 +142,16 @@ impl Broker for AlpacaWrapper {
             )?;
             Ok(Survey { account, open_orders, session, snapshots, daily_bars })
         })
+    }
+
+    fn minute_bars(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bar>, BrokerError> {
+        let reader = self.reader(self.shared.config.request_timeout);
+        self.runtime.block_on(reader.minute_bars(symbol, from, to))
     }
 }
 
@@ -167,21 +185,40 @@ impl Reader<'_> {
     }
 
     async fn open_orders(self) -> Result<Vec<OrderReport>, BrokerError> {
-        let mut reports = Vec::new();
-        let mut query = OrdersQuery { open_only: true, after: None, until: None };
+        let query = OrdersQuery { open_only: true, after: None, until: None, oldest_first: false };
+        let orders = self.orders(query).await?;
+        Ok(orders.iter().filter_map(|order| followed(order.report_of_anyone())).collect())
+    }
+
+    async fn orders_since(self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
+        let after = Some(since - PAGE_OVERLAP);
+        let query = OrdersQuery { open_only: false, after, until: None, oldest_first: true };
+        let mut orders = self.orders(query).await?;
+        orders.retain(|order| {
+            order.client_order_id.starts_with(CLIENT_ORDER_ID_PREFIX)
+                && order.submitted_at.is_none_or(|at| at >= since)
+        });
+        Ok(orders.iter().filter_map(|order| followed(order.report())).collect())
+    }
+
+    /// All pages of a list, each order once.
+    async fn orders(self, mut query: OrdersQuery) -> Result<Vec<Order>, BrokerError> {
+        let (mut orders, mut seen) = (Vec::new(), HashSet::new());
         for _ in 0..PAGES_MAX {
             let page =
                 self.read(&self.shared.trading, Purpose::Lookup, || self.client.orders(&query)).await?;
-            for order in &page {
-                match order.report_of_anyone() {
-                    Ok(report) => reports.push(report),
-                    Err(odd) => debug!(%odd, "an open order is left out"),
+            let (next, is_full) = (query.next_page(&page), page.len() >= ORDERS_PER_PAGE);
+            orders.extend(page.into_iter().filter(|order| seen.insert(order.id.clone())));
+            match next {
+                Some(next) => query = next,
+                None if is_full => {
+                    let fault = "a page of orders must go beyond the page before, did not";
+                    return Err(BrokerError::Unreachable(fault.to_owned()));
                 }
+                None => return Ok(orders),
             }
-            let Some(next) = query.next_page(&page) else { break };
-            query = next;
         }
-        Ok(reports)
+        Err(BrokerError::Unreachable(format!("a list of orders must end within {PAGES_MAX} pages, did not")))
     }
 
     async fn snapshots(self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError> {
@@ -241,6 +278,41 @@ impl Reader<'_> {
         Err(BrokerError::Unreachable(format!("historical bars must end within {PAGES_MAX} pages, did not")))
     }
 
+    async fn minute_bars(
+        self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bar>, BrokerError> {
+        let now = self.shared.clock.now();
+        let kind = HistoryKind::Bars { timeframe: "1Min", adjustment: "split" };
+        let feed = self.shared.config.endpoints.feed();
+        let query = HistoryQuery { symbol, kind, feed, start: from - MINUTE, end: to.min(now) - MINUTE };
+        let mut bars = Vec::new();
+        if query.end < query.start {
+            return Ok(bars);
+        }
+        let mut token: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let ask = || self.client.history::<wire_market::Bar>(&query, token.as_deref());
+            let page = self.read(&self.shared.data, Purpose::Refresh, ask).await?;
+            let found = page.rows.and_then(|mut rows| rows.remove(symbol.as_str())).flatten();
+            bars.extend(found.iter().flatten().map(Bar::from).filter(|bar| {
+                let known = bar.at + MINUTE;
+                known >= from && known < to && known <= now
+            }));
+            token = page.next_page_token.filter(|token| !token.is_empty());
+            if token.is_none() && bars.is_sorted_by(|one, next| one.at < next.at) {
+                return Ok(bars);
+            }
+            if token.is_none() {
+                let rule = "minute bars must be in order of time, were not";
+                return Err(BrokerError::Unreachable(rule.to_owned()));
+            }
+        }
+        Err(too_many_bars(symbol))
+    }
+
     async fn read<T, Asked>(
         self,
         budget: &Budget,
@@ -269,4 +341,8 @@ impl Reader<'_> {
             tokio::time::sleep(until.since(now)).await;
         }
     }
+}
+
+fn followed(report: Result<OrderReport, OddOrder>) -> Option<OrderReport> {
+    report.inspect_err(|odd| debug!(%odd, "an order is left out")).ok()
 }

@@ -33,10 +33,10 @@ impl Core {
         let quantity = quantity(request, listing)?;
         check_terms(request, quantity, self.session().is_open)?;
         self.check_wash_trade(request, listing)?;
-        let opens = self.check_shares(request, listing, quantity)?;
-        let hold_price = opens.then(|| hold_price(request, listing));
-        self.check_buying_power(hold_price, quantity)?;
-        let intent = match (request.side, opens) {
+        let opened = self.check_shares(request, listing, quantity)?;
+        let hold_price = opened.is_positive().then(|| hold_price(request, listing));
+        self.check_buying_power(hold_price, opened)?;
+        let intent = match (request.side, hold_price.is_some()) {
             (Side::Buy, true) => "buy_to_open",
             (Side::Buy, false) => "buy_to_close",
             (Side::Sell, true) => "sell_to_open",
@@ -70,13 +70,13 @@ impl Core {
         Ok(())
     }
 
-    /// Answers whether the order opens a position (or adds to one) rather than closing it.
+    /// Answers how many of its shares open a position (or add to one) rather than closing one.
     fn check_shares(
         &self,
         request: &Request,
         listing: &Listing,
         quantity: Quantity,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Quantity, Refusal> {
         let position = self.wallet.position(request.symbol).map_or(Quantity::ZERO, Position::quantity);
         let (closes, held) = match request.side {
             Side::Buy => (position < Quantity::ZERO, listing.held_buy),
@@ -85,7 +85,11 @@ impl Core {
         if closes {
             let available = position.abs() - held;
             if quantity <= available {
-                return Ok(false);
+                return Ok(Quantity::ZERO);
+            }
+            let may_open = request.side == Side::Buy || self.shorting;
+            if self.flips_in_one && may_open && held.is_zero() {
+                return Ok(quantity - available);
             }
             return Err(Refusal::Shares {
                 symbol: request.symbol,
@@ -101,7 +105,7 @@ impl Core {
             Side::Sell if !self.shorting => Err(Refusal::ShortNotAllowed),
             Side::Sell if quantity != quantity.whole() => Err(Refusal::FractionalShort),
             Side::Sell if listing.held_buy.is_positive() && position.is_zero() => Err(Refusal::ShortMeetsBuy),
-            Side::Buy | Side::Sell => Ok(true),
+            Side::Buy | Side::Sell => Ok(quantity),
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub multiplier: u8,
     /// Whether shares may be sold that are not held.
     pub shorting: bool,
+    /// Whether one order may turn a position round; Alpaca refuses it.
+    pub flips_in_one: bool,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             hours: Hours::Regular,
             multiplier: 1,
             shorting: false,
+            flips_in_one: false,
         }
     }
 }

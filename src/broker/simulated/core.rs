@@ -41,6 +41,7 @@ pub struct Core {
     pub(super) account_id: Uuid,
     pub(super) multiplier: u8,
     pub(super) shorting: bool,
+    pub(super) flips_in_one: bool,
     pub(super) listings: BTreeMap<Symbol, Listing>,
     pub(super) wallet: Wallet,
     /// Buying power held by open orders.
@@ -83,6 +84,7 @@ impl Core {
             account_id,
             multiplier: config.multiplier,
             shorting: config.shorting,
+            flips_in_one: config.flips_in_one,
             listings: listings.collect(),
             wallet: Wallet::new(config.cash),
             held: Money::ZERO,

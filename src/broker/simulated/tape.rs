@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use chrono::{Datelike, Days, NaiveDate, NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
+use chrono::{Datelike, Days, NaiveDate};
 
 use super::prices::{gauss, increment, stream, uniform};
-use crate::calendar;
+use crate::calendar::{self, midnight};
 use crate::clock::Timestamp;
 use crate::market::{Bar, Trade};
 use crate::symbol::Symbol;
@@ -322,13 +321,6 @@ fn extend(bar: &mut Bar, trade: &Trade) {
 
 fn date_of(at: Timestamp) -> NaiveDate {
     at.to_new_york().date_naive()
-}
-
-fn midnight(date: NaiveDate) -> Timestamp {
-    New_York.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest().map_or_else(
-        || Timestamp::from_secs(date.and_time(NaiveTime::MIN).and_utc().timestamp()),
-        Timestamp::from,
-    )
 }
 
 fn whole_minutes(span: Duration) -> u32 {

@@ -1,11 +1,13 @@
 //! The simulated broker in-process: the pool's connections to one [`Core`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use crossbeam_channel::{Sender, bounded, select};
 use tokio::sync::oneshot;
-use tracing::error;
 use uuid::Uuid;
 
 use super::config::Config;
@@ -15,10 +17,14 @@ use super::prices::TICK;
 use super::queries::{Filter, Which};
 use super::refusal::Refusal;
 use super::tape::Timeframe;
-use crate::broker::{Account, Broker, BrokerError, Holding, Reply, Survey, Venue};
+use crate::broker::{
+    Account, Broker, BrokerError, Holding, MINUTE, MINUTE_BARS_MAX, Reply, Survey, Venue, too_many_bars,
+};
 use crate::clock::{Clock, Timestamp};
+use crate::condition::Condition;
 use crate::market::{Bar, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::signal::CLIENT_ORDER_ID_PREFIX;
 use crate::symbol::Symbol;
 use crate::units::Quantity;
 
@@ -31,15 +37,15 @@ pub struct SimulatedVenue {
 
 struct Shared {
     core: Mutex<Core>,
-    /// Rung whenever an order may have changed.
-    changed: Condvar,
+    /// Whenever an order may have changed.
+    changed: Condition,
 }
 
 impl SimulatedVenue {
     /// Opens the market at the clock's present.
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
         let core = Mutex::new(Core::new(config, clock.now()));
-        Self { shared: Arc::new(Shared { core, changed: Condvar::new() }), clock }
+        Self { shared: Arc::new(Shared { core, changed: Condition::default() }), clock }
     }
 
     /// Looks at the core, or sets a quote in it; waiting connections are woken.
@@ -67,22 +73,34 @@ impl Venue for SimulatedVenue {
 
     /// Lets the market's time pass, so that prices move and resting orders fill.
     fn track(&self, mut stop: oneshot::Receiver<()>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return error!(%error, "simulated market stands still: no runtime"),
-        };
-        runtime.block_on(async {
-            let mut ticks = tokio::time::interval(TICK);
-            loop {
-                tokio::select! {
-                    _ = &mut stop => return,
-                    _ = ticks.tick() => self.with(|core| {
-                        core.advance(self.clock.now());
+        let (wake, woken) = bounded(1);
+        let waker = Waker::from(Arc::new(Wakes(wake)));
+        let mut next = self.clock.now();
+        let mut alarm = self.clock.alarm(next);
+        while Pin::new(&mut stop).poll(&mut Context::from_waker(&waker)).is_pending() {
+            select! {
+                recv(woken) -> _ => {}
+                recv(*alarm) -> _ => {
+                    let now = self.clock.now();
+                    self.with(|core| {
+                        core.advance(now);
                         core.take_events();
-                    }),
+                    });
+                    // Whatever the clock was set to, the next one is not far.
+                    next = (next + TICK).clamp(now, now + TICK);
+                    alarm = self.clock.alarm(next);
                 }
             }
-        });
+        }
+    }
+}
+
+/// Wakes a thread that waits for channels when a future is ready.
+struct Wakes(Sender<()>);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.try_send(()); // Full means that it is awake already.
     }
 }
 
@@ -153,17 +171,12 @@ impl Broker for SimulatedBroker {
 
     fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
         let shared = Arc::clone(&self.shared);
-        let told = self.told.get(id)?.clone();
-        let news =
-            |core: &Core| core.order_by_client_id(id.as_str()).map(report).filter(|found| *found != told);
-        let mut core = shared.lock();
-        core.advance(self.clock.now());
-        let (core, _) = shared
-            .changed
-            .wait_timeout_while(core, span, |core| news(core).is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        let found = news(&core);
-        drop(core);
+        let told = self.told.get(id).cloned();
+        let found = |core: &Core| core.order_by_client_id(id.as_str()).map(report);
+        let news = |core: &Core| found(core).filter(|found| Some(found) != told.as_ref());
+        let now = self.clock.now();
+        shared.lock().advance(now);
+        let found = shared.changed.wait_until(&*self.clock, now + span, || news(&shared.lock()));
         if let Some(report) = &found {
             self.told.insert(id.clone(), report.clone());
         }
@@ -172,6 +185,15 @@ impl Broker for SimulatedBroker {
 
     fn forget(&mut self, id: &ClientOrderId) {
         self.told.remove(id);
+    }
+
+    fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
+        // One nanosecond less, because the bound is exclusive.
+        let after = Some(since - Duration::from_nanos(1));
+        let all =
+            Filter { which: Which::All, after, oldest_first: true, limit: usize::MAX, ..Filter::default() };
+        let is_ours = |order: &&PaperOrder| order.client_order_id.starts_with(CLIENT_ORDER_ID_PREFIX);
+        Ok(self.at_present(|core, _| core.orders(&all).into_iter().filter(is_ours).map(report).collect()))
     }
 
     fn account(&mut self) -> Result<Account, BrokerError> {
@@ -197,6 +219,23 @@ impl Broker for SimulatedBroker {
                 daily_bars: symbols.iter().map(|symbol| (*symbol, days(core, *symbol, daily_bars))).collect(),
             }
         }))
+    }
+
+    fn minute_bars(
+        &mut self,
+        symbol: Symbol,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bar>, BrokerError> {
+        self.at_present(|core, now| {
+            let span = (from - MINUTE, to.min(now) - MINUTE);
+            let mut bars = core.bars(symbol, Timeframe::Minutes(1), span, false, MINUTE_BARS_MAX + 1);
+            if bars.len() > MINUTE_BARS_MAX {
+                return Err(too_many_bars(symbol));
+            }
+            bars.retain(|bar| bar.at + MINUTE < to);
+            Ok(bars)
+        })
     }
 }
 
@@ -313,6 +352,23 @@ mod tests {
             assert_eq!(report.status, OrderStatus::Filled);
             assert_eq!(report.average_price.unwrap().to_string(), "169.5");
         });
+    }
+
+    #[test]
+    fn our_orders_since_an_instant_are_found_oldest_first_whatever_became_of_them() {
+        let (venue, clock) = venue();
+        let mut broker = venue.connect().unwrap();
+        let mut submitted = Vec::new();
+        for (id, limit) in [("bot-1", None), ("bot-2", None), ("a-3", None), ("bot-4", Some("170"))] {
+            let Reply::Report(report) = broker.submit(&request(id, Side::Buy, "10", limit)) else {
+                panic!("{id} must be taken")
+            };
+            submitted.push(report);
+        }
+        let since = submitted[1].submitted_at.unwrap();
+        assert_eq!(broker.orders_since(since), Ok(vec![submitted[1].clone(), submitted[3].clone()]));
+        assert_eq!((&submitted[1].status, &submitted[3].status), (&OrderStatus::Filled, &OrderStatus::New));
+        assert_eq!(broker.orders_since(clock.now() + Duration::from_secs(1)), Ok(vec![]));
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
 use crate::market::{Bar, MarketEvent, Quote, Trade};
 use crate::order::Side;
-use crate::strategy::{Every, Fill, Runner, Strategy, WrittenParams};
+use crate::outcome::OutcomeKind;
+use crate::strategy::{Every, Fill, OrderEnd, Runner, Strategy, WrittenParams};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
 
-/// Compiles a script and shows it a bar, a trade, a quote, a timer and a fill
+/// Compiles a script and shows it a bar, a trade, a quote, a fill, the ends of two orders and a timer
 ///
 /// Exit code 3 says that it does not work, with file and line; 4 that there is none.
 #[derive(Debug, clap::Args)]
@@ -65,6 +66,23 @@ fn try_out(strategy: Box<dyn Strategy>, symbol: Symbol) -> Result<(), String> {
     }
     let (quantity, price) = (Quantity::new(1.into()), Price::whole(100));
     let fill = Fill { at: start + span, symbol, side: Side::Buy, quantity, price };
-    runner.on_fill(&fill).map(drop).map_err(|failure| failure.error.to_string())?;
+    let end = OrderEnd {
+        at: fill.at,
+        symbol,
+        outcome: Some(OutcomeKind::Filled),
+        reason: String::new(),
+        position: fill.quantity,
+        fill: Some(fill),
+        goes_on: false,
+    };
+    let refused = OrderEnd {
+        outcome: Some(OutcomeKind::Refused),
+        reason: "order_notional_max: order must be at most $100.00, was $200.00".to_owned(),
+        fill: None,
+        ..end.clone()
+    };
+    for end in [end, refused] {
+        runner.on_order_end(&end).map(drop).map_err(|failure| failure.error.to_string())?;
+    }
     runner.ring(start + span).map(drop).map_err(|failure| failure.error.to_string())
 }

@@ -18,6 +18,8 @@ pub(super) struct Args {
     folder: Folder,
 }
 
+const NEEDS_STANDING_ORDERS: &str = "Trades only once standing orders exist: it can be tested, not run.";
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let registry = registry();
     let scripts = args.folder.scripts()?;
@@ -30,12 +32,20 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     }
     for kind in registry.kinds() {
         writeln!(out, "{}\n  {}", kind.name(), kind.about())?;
+        if kind.leaves_orders_standing() {
+            writeln!(out, "  {NEEDS_STANDING_ORDERS}")?;
+        }
         write_params(&mut out, kind.params())?;
     }
     for path in scripts {
         writeln!(out, "{}", path.display())?;
         match read_script(&path) {
-            Ok(script) => write_params(&mut out, script.params())?,
+            Ok(script) => {
+                if !script.standing_orders().is_empty() {
+                    writeln!(out, "  {NEEDS_STANDING_ORDERS}")?;
+                }
+                write_params(&mut out, script.params())?;
+            }
             Err(fault) => writeln!(out, "  does not work: {fault}")?,
         }
     }
@@ -52,12 +62,22 @@ fn write_params(out: &mut impl Write, params: &[Param]) -> std::io::Result<()> {
 }
 
 fn kind_json(kind: &Kind) -> Json {
-    json!({ "name": kind.name(), "about": kind.about(), "params": params_json(kind.params()) })
+    json!({
+        "name": kind.name(),
+        "about": kind.about(),
+        "needs_standing_orders": kind.leaves_orders_standing(),
+        "params": params_json(kind.params()),
+    })
 }
 
 fn script_json(path: &std::path::Path) -> Json {
     match read_script(path) {
-        Ok(script) => json!({ "file": path, "ok": true, "params": params_json(script.params()) }),
+        Ok(script) => json!({
+            "file": path,
+            "ok": true,
+            "needs_standing_orders": !script.standing_orders().is_empty(),
+            "params": params_json(script.params()),
+        }),
         Err(fault) => json!({ "file": path, "ok": false, "fault": fault }),
     }
 }

@@ -89,6 +89,7 @@ fn values(plan: &Plan, trial: &Trial) -> Map<String, Value> {
         object.insert(ratio.name.clone(), json!(trial.ratio(column)));
     }
     object.insert("hash".to_owned(), json!(values.hash));
+    object.insert("failure".to_owned(), json!(values.failure));
     object
 }
 
@@ -128,6 +129,10 @@ fn words(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> Strin
     }
     if let Some(reason) = swept.trials.iter().find_map(|trial| trial.ended.as_ref().err()) {
         let _ = writeln!(text, "\nThe first that failed: {reason}");
+    }
+    let failures = |trial: &Trial| trial.ended.as_ref().ok()?.failure.clone();
+    if let Some(failure) = swept.trials.iter().find_map(failures) {
+        let _ = writeln!(text, "\nA strategy failed and went on: {failure}");
     }
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     text.extend(["\nFiles: ", &files.join(", "), "\n"]);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::NaiveDate;
 
 use super::DownloadError;
-use super::series::{Series, midnight};
-use crate::calendar::{self, Session};
+use super::series::Series;
+use crate::calendar::{self, Session, midnight};
 use crate::clock::Timestamp;
 use crate::data::Shape;
 

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{Datelike, Months, NaiveDate, NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
+use chrono::{Datelike, Months, NaiveDate};
 
 use super::super::Shape;
 use crate::broker::alpaca::HistoryKind;
-use crate::calendar;
+use crate::calendar::{self, midnight};
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
 
@@ -172,15 +171,6 @@ impl Piece {
     pub(super) fn temporary_path(&self) -> PathBuf {
         self.path.with_extension("csv.tmp")
     }
-}
-
-/// The first instant of a New York date.
-pub(super) fn midnight(date: NaiveDate) -> Timestamp {
-    // New York's clocks change at two in the morning: there is one midnight each day.
-    New_York
-        .from_local_datetime(&date.and_time(NaiveTime::MIN))
-        .earliest()
-        .map_or(Timestamp::MAX, Timestamp::from)
 }
 
 /// How Alpaca and how we write the span of a bar.

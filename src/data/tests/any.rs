@@ -62,7 +62,9 @@ impl Source for Writing<'_> {
 }
 
 fn any_shape() -> impl Strategy<Value = Shape> {
-    prop_oneof![Just(MINUTE), Just(Shape::Quote), Just(Shape::Trade), Just(Shape::Number)]
+    // Rows that stand closer together than their span would be pieces of bars.
+    let bar = Shape::Bar { span: Duration::from_nanos(1) };
+    prop_oneof![Just(bar), Just(Shape::Quote), Just(Shape::Trade), Just(Shape::Number)]
 }
 
 proptest! {

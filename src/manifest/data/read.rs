@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use super::super::redis::{check_key, string};
 use super::super::value::{self, Value};
 use super::super::written::Written;
 use super::super::{Line, defaults, moment};
@@ -32,14 +33,14 @@ const ADJUSTMENTS: [(&str, &str); 5] =
 const SESSIONS: [(&str, bool); 2] = [("regular", true), ("always", false)];
 
 /// Every key but `kind`, with the kinds that it belongs to.
-const KEYS: [(&str, &[DataKind]); 23] = {
+const KEYS: [(&str, &[DataKind]); 24] = {
     use DataKind::{Alpaca, Csv, Generator, Parquet, Recorded, Redis};
     [
         ("path", &[Csv, Parquet, Recorded]),
         ("symbol", &[Csv, Parquet, Alpaca, Generator, Redis]),
         ("symbols", &[Recorded]),
-        ("event", &[Csv, Parquet, Alpaca, Generator]),
-        ("timeframe", &[Csv, Parquet, Alpaca, Generator]),
+        ("event", &[Csv, Parquet, Alpaca, Generator, Redis]),
+        ("timeframe", &[Csv, Parquet, Alpaca, Generator, Redis]),
         ("timezone", &[Csv, Parquet, Alpaca, Recorded, Generator]),
         ("columns", &[Csv, Parquet]),
         ("header", &[Csv]),
@@ -58,6 +59,7 @@ const KEYS: [(&str, &[DataKind]); 23] = {
         ("volatility", &[Generator]),
         ("drift", &[Generator]),
         ("sessions", &[Generator]),
+        ("stream", &[Redis]),
     ]
 };
 
@@ -99,14 +101,16 @@ impl<'s, 't> Source<'_, 's, 't> {
             DataKind::Alpaca => source.alpaca(name, at),
             DataKind::Recorded => source.recorded(name, at),
             DataKind::Generator => source.generator(name, at),
-            DataKind::Redis => source.symbol(name, at).map(|symbol| (vec![symbol], None)),
+            DataKind::Redis => return source.live(name, at),
         };
         let lines = source.lines;
         section.zip(kind).map(|((symbols, spec), kind)| DataSection {
             name: name.to_owned(),
             kind,
             symbols,
-            spec,
+            shape: spec.shape,
+            stream: None,
+            spec: Some(spec),
             lines,
         })
     }
@@ -123,7 +127,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         }
     }
 
-    fn file(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Option<Spec>)> {
+    fn file(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Spec)> {
         let paths = self.paths(at);
         let symbol = self.symbol(name, at);
         let (event, shape) = self.shape();
@@ -139,10 +143,10 @@ impl<'s, 't> Source<'_, 's, 't> {
             Origin::Parquet { paths, columns, timezone }
         };
         let symbol = symbol?;
-        Some((vec![symbol], Some(common.spec(name, origin, symbol, shape?))))
+        Some((vec![symbol], common.spec(name, origin, symbol, shape?)))
     }
 
-    fn alpaca(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Option<Spec>)> {
+    fn alpaca(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Spec)> {
         let symbol = self.symbol(name, at);
         let (event, shape) = self.shape();
         if event == EventKind::Number {
@@ -165,10 +169,10 @@ impl<'s, 't> Source<'_, 's, 't> {
         let common = self.common(event, timezone);
         let origin = Origin::Alpaca { cache, feed: feed.to_owned(), adjustment: adjustment.to_owned() };
         let symbol = symbol?;
-        Some((vec![symbol], Some(common.spec(name, origin, symbol, shape?))))
+        Some((vec![symbol], common.spec(name, origin, symbol, shape?)))
     }
 
-    fn recorded(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Option<Spec>)> {
+    fn recorded(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Spec)> {
         let paths = self.paths(at);
         if let (Some([_, _, ..]), Some(path)) = (paths.as_deref(), self.written.value("path")) {
             let message = "must be one directory with kind = \"recorded\", were several".to_owned();
@@ -182,10 +186,10 @@ impl<'s, 't> Source<'_, 's, 't> {
         // A recording has its own symbols: this one only stands in where none is named.
         let symbol = only.first().copied().or_else(|| name.parse().ok()).or_else(|| "RECORDED".parse().ok());
         let origin = Origin::Recorded { path: paths?.swap_remove(0), only: only.clone() };
-        Some((only, Some(common.spec(name, origin, symbol?, Shape::Quote))))
+        Some((only, common.spec(name, origin, symbol?, Shape::Quote)))
     }
 
-    fn generator(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Option<Spec>)> {
+    fn generator(&mut self, name: &str, at: &Range<usize>) -> Option<(Vec<Symbol>, Spec)> {
         let symbol = self.symbol(name, at);
         let (event, shape) = self.shape();
         let timezone = self.timezone();
@@ -210,7 +214,37 @@ impl<'s, 't> Source<'_, 's, 't> {
         };
         let common = self.common(event, timezone);
         let symbol = symbol?;
-        Some((vec![symbol], Some(common.spec(name, Origin::Generator(walk), symbol, shape?))))
+        Some((vec![symbol], common.spec(name, Origin::Generator(walk), symbol, shape?)))
+    }
+
+    /// The broker's feed, or numbers of a stream.
+    fn live(mut self, name: &str, at: &Range<usize>) -> Option<DataSection> {
+        let symbol = self.symbol(name, at);
+        let (event, shape) = self.shape();
+        let written = self.written.value("stream");
+        let stream = self.written.take("stream", |value| check_key(string(value)?));
+        match (event, &written) {
+            (EventKind::Number, None) => {
+                let message = "must be written with event = \"number\", was missing".to_owned();
+                self.written.fault_at(at, &["stream"], message);
+            }
+            (EventKind::Bar | EventKind::Trade | EventKind::Quote, Some(_)) => {
+                self.only("stream", EventKind::Number, event);
+            }
+            (EventKind::Number, Some(_)) | (EventKind::Bar | EventKind::Trade | EventKind::Quote, None) => {}
+        }
+        if event == EventKind::Number {
+            self.lines.push(Line::new("stream", stream.as_ref(), ""));
+        }
+        Some(DataSection {
+            name: name.to_owned(),
+            kind: DataKind::Redis,
+            symbols: vec![symbol?],
+            shape: shape?,
+            stream,
+            spec: None,
+            lines: self.lines,
+        })
     }
 
     fn sessions(&mut self) -> bool {
@@ -273,7 +307,7 @@ impl<'s, 't> Source<'_, 's, 't> {
             let span = span.unwrap_or(defaults::TIMEFRAME);
             return (event, (!is_wrong).then_some(Shape::Bar { span }));
         }
-        self.only_bars("timeframe", event);
+        self.only("timeframe", EventKind::Bar, event);
         let shape = match event {
             EventKind::Trade => Shape::Trade,
             EventKind::Number => Shape::Number,
@@ -282,9 +316,10 @@ impl<'s, 't> Source<'_, 's, 't> {
         (event, Some(shape))
     }
 
-    fn only_bars(&mut self, key: &'static str, event: EventKind) {
+    /// A key that belongs to another event.
+    fn only(&mut self, key: &'static str, its: EventKind, event: EventKind) {
         if let Some(value) = self.written.value(key) {
-            let message = format!("is allowed with event = \"bar\" only, was event = \"{event}\"");
+            let message = format!("is allowed with event = \"{its}\" only, was event = \"{event}\"");
             self.written.fault_at(&value.span, &[key], message);
         }
     }
@@ -335,7 +370,7 @@ impl<'s, 't> Source<'_, 's, 't> {
             self.lines.push(Line::new("on_gap", written.map(gap_name), gap_name(OnGap::default())));
             written
         } else {
-            self.only_bars("on_gap", event);
+            self.only("on_gap", EventKind::Bar, event);
             None
         };
         (bad_row.unwrap_or_default(), gap.unwrap_or_default())

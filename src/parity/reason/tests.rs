@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::signal::{Signal, Strength, Wanted};
 
 /// Both sides bought ten at 100.02, the displayed ask; 300 shares were there.
 struct Case {
@@ -42,8 +43,11 @@ fn case() -> Case {
     };
     let live = Live {
         order: order.clone(),
-        asked: None,
-        asked_limit: None,
+        signal: Signal::plain(
+            1,
+            Wanted::Order { side: Side::Buy, quantity: None, strength: Some(Strength::ONE) },
+            at,
+        ),
         decided_at: at,
         submitted_at: Some(at),
         final_at: at,
@@ -151,7 +155,8 @@ fn a_size_follows_from_the_quote_or_from_an_earlier_difference() {
     });
     check(Reason::Unexplained, |case| {
         eleven(case);
-        case.live.asked = Some("10".parse().unwrap());
+        let quantity = Some("10".parse().unwrap());
+        case.live.signal.wanted = Wanted::Order { side: Side::Buy, quantity, strength: None };
         case.before.account = true;
     });
 }
@@ -164,7 +169,7 @@ fn a_limit_follows_from_the_quote_unless_the_signal_named_it() {
     });
     check(Reason::Unexplained, |case| {
         case.live.order.limit = Some("100.10".parse().unwrap());
-        case.live.asked_limit = case.live.order.limit;
+        case.live.signal.limit = case.live.order.limit;
         case.live.order.price_seen = Some(100.05);
     });
 }
@@ -213,7 +218,27 @@ fn the_broker_and_the_edges_of_a_session_are_reasons() {
         fill(&mut case.replay, "0", OutcomeKind::Unfilled);
         case.replay.reason = "open_at_end: x".to_owned();
     });
+    check(Reason::Ended, |case| {
+        price(&mut case.live.order, "101");
+        case.before.unrecorded = true;
+    });
     check(Reason::Unexplained, |case| case.replay.side = Side::Sell);
+}
+
+#[test]
+fn the_same_strength_goes_another_way_from_another_position_only() {
+    check(Reason::Account, |case| {
+        case.replay.side = Side::Sell;
+        case.before.account = true;
+    });
+    check(Reason::Unexplained, |case| {
+        (case.replay.side, case.live.order.strategy, case.before.account) = (Side::Sell, String::new(), true);
+    });
+    let Case { live, mut replay, .. } = case();
+    replay.side = Side::Sell;
+    assert!(!live.order.goes_as(&replay));
+    replay.is_order = false;
+    assert!(live.order.goes_as(&replay), "nobody knows which way it would have gone");
 }
 
 #[test]

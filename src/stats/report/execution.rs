@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::html::{Cell, NOT_DEFINED, counted, dollars, number, plural, table};
-use super::tables::{cut, share};
+use super::tables::{cut, share, shares_off};
 use crate::stats::{Execution, Reason};
 
 /// All of it; nothing where nothing happened.
@@ -95,10 +95,21 @@ fn quality(execution: &Execution) -> String {
         row("99 of 100 within", time(latency.p99_us)),
         row("The longest", time(latency.max_us)),
     ];
+    let card = |title: &str, rows: &[Vec<Cell>]| {
+        format!("<div class=\"card\"><h3>{title}</h3>{}</div>", table(&["Measure", ">Value"], rows))
+    };
+    let off = &execution.off_target;
+    let targets = [
+        row("Part of the time off target", share(off.time)),
+        row("Shares off then, mean", shares_off(off)),
+        row("Shares off, at the most", Cell::number(off.worst_shares, off.worst_shares.to_seen())),
+    ];
+    let targets =
+        if off.time.is_some() { card("Positions and their targets", &targets) } else { String::new() };
     format!(
-        "<div class=\"cards\"><div class=\"card\"><h3>Fills and their price</h3>{}</div><div class=\"card\"><h3>From decided to final</h3>{}</div></div>\n",
-        table(&["Measure", ">Value"], &fills),
-        table(&["Measure", ">Value"], &times)
+        "<div class=\"cards\">{}{}{targets}</div>\n",
+        card("Fills and their price", &fills),
+        card("From decided to final", &times)
     )
 }
 

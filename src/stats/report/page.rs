@@ -25,6 +25,14 @@ pub(super) fn page(record: &Record, statistics: &Statistics, about: &About) -> S
              everything below is about the part that was run.</p>\n",
         );
     }
+    for row in statistics.strategies.iter().filter(|row| row.stopped) {
+        let (name, failure) = (escape(&row.name), escape(row.last_failure.as_deref().unwrap_or("")));
+        let _ = writeln!(
+            html,
+            "<p class=\"notice warn\"><b>{name} was stopped.</b> It failed {}, last with: {failure}</p>",
+            plural(u64::from(row.failures), "time")
+        );
+    }
     html.push_str(&figures_of_merit(statistics));
     html.push_str(&integrity(record, statistics));
     html.push_str(&connector(record));

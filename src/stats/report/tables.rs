@@ -10,6 +10,7 @@ use super::html::{
 };
 use crate::backtest::record::Record;
 use crate::order::Side;
+use crate::portfolio::OffTargetFigures;
 use crate::stats::{Group, Ratio, Statistics, Trade};
 
 /// So many trades are listed.
@@ -184,6 +185,8 @@ fn strategies(statistics: &Statistics) -> String {
                 Cell::count(row.orders),
                 Cell::number(dollars(row.fees.to_seen()), row.fees.to_seen()),
                 Cell::count(row.signals),
+                share(row.off_target.time).hint(&row.off_target.to_string()),
+                shares_off(&row.off_target),
                 failures,
             ]
         })
@@ -204,9 +207,17 @@ fn strategies(statistics: &Statistics) -> String {
         ">Orders",
         ">Fees",
         ">Signals",
+        ">Off target",
+        ">Shares off, mean",
         ">Failures",
     ];
     let mut html = table(&heads, &rows);
+    if all.iter().any(|row| row.off_target.time.is_some()) {
+        html.push_str(
+            "<p class=\"note\">Off target: for how much of the time with a target the position was another one, \
+             and by how many shares it was off then. An order under way counts as filled.</p>\n",
+        );
+    }
     for row in all.iter().take(ROWS_MAX) {
         if let Some(failure) = &row.last_failure {
             let (name, failure) = (escape(&row.name), escape(failure));
@@ -218,6 +229,12 @@ fn strategies(statistics: &Statistics) -> String {
         }
     }
     html + cut(rows.len(), all.len(), "strategies", "stats.json").as_str()
+}
+
+/// Shares missing on average while the positions were off their targets; n/a where they never were.
+pub(super) fn shares_off(off: &OffTargetFigures) -> Cell {
+    let mean = off.mean_shares.unwrap_or(f64::NAN);
+    Cell::number(number(mean, 1), mean).hint(&off.to_string())
 }
 
 fn symbols(statistics: &Statistics) -> String {

@@ -7,7 +7,7 @@ use crate::backtest::record::{FillRecord, Mark, Record, StrategyRecord, Transact
 use crate::clock::Timestamp;
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
-use crate::stats::sample::Run;
+use crate::stats::sample::{Run, off_target};
 use crate::stats::{Options, Statistics, compute};
 use crate::units::Money;
 
@@ -120,6 +120,7 @@ fn good_run() -> Record {
     for (strategy, share) in record.strategies.iter_mut().zip([0.75, 0.25]) {
         strategy.equity = equity.iter().map(|equity| equity * share).collect();
     }
+    record.strategies[0].off_target = off_target(7, 20);
     record.connector = vec!["Orders fill at the next bar's open.".to_owned()];
     record
 }
@@ -169,9 +170,10 @@ fn a_good_run_says_what_is_seen() {
     Year Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Year BENCH
     2024 6.50% 7.79% 14.80% 10.00%
     Strategies
-    Strategy Capital Profit Return Sharpe (252) Max drawdown Trades Win rate Orders Fees Signals Failures
-    one $0.00 +$861.00 n/a 1.68 −3.41% 1 100.00% 3 $0.30 0 0
-    two $0.00 +$287.00 n/a 1.68 −3.41% 0 n/a 1 $0.00 0 0
+    Strategy Capital Profit Return Sharpe (252) Max drawdown Trades Win rate Orders Fees Signals Off target Shares off, mean Failures
+    one $0.00 +$861.00 n/a 1.68 −3.41% 1 100.00% 3 $0.30 0 20.00% 7.0 0
+    two $0.00 +$287.00 n/a 1.68 −3.41% 0 n/a 1 $0.00 0 n/a n/a 0
+    Off target: for how much of the time with a target the position was another one, and by how many shares it was off then. An order under way counts as filled.
     Symbols
     Symbol Profit Trades Win rate Orders Fills Shares Turnover Fees Held at the end
     A +$72.20 1 100.00% 4 4 35 $1,837.50 $0.30 5
@@ -194,6 +196,11 @@ fn a_good_run_says_what_is_seen() {
     90 of 100 within 1.0 ms
     99 of 100 within 1.0 ms
     The longest 1.0 ms
+    Positions and their targets
+    Measure Value
+    Part of the time off target 20.00%
+    Shares off then, mean 7.0
+    Shares off, at the most 7
     Trades
     Round trips, first in, first out; profits are after fees.
     Entry Exit Strategy Symbol Side Shares Entry price Exit price Profit Return Fees Held
@@ -375,10 +382,14 @@ fn huge(marks: u32, fills: u32) -> Record {
         });
         record.transactions.push(Transaction {
             strategy: 0,
+            by: 0,
             symbol: symbols[symbol as usize],
             side: if fill / 4 % 2 == 0 { Side::Buy } else { Side::Sell },
             signal: None,
             at: at(mark),
+            made_at: at(mark),
+            number: 0,
+            step: 0,
             price_seen: paid.to_seen(),
             quantity,
             limit: None,

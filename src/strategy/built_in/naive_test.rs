@@ -31,6 +31,7 @@ pub(super) fn kind() -> Kind {
             Ok(Box::new(NaiveTest { quantity, far: params.number("far")?, tick: 0 }))
         },
     )
+    .needs_standing_orders()
 }
 
 struct NaiveTest {

@@ -196,7 +196,7 @@ fn it_sees_what_has_happened_and_is_asked_only_on_its_own_data() {
     };
     let number = Number { at: Timestamp::from_secs(3), value: -0.5 };
     let news = MarketEvent::Number { symbol: "NEWS".parse().unwrap(), number };
-    let mut runner = Runner::new("mean", Box::new(Mean), &[nvda()], Every::Event);
+    let mut runner = Runner::new("mean", Box::new(Mean), &[nvda(), spy], Every::Event);
     let mut said = |event: &MarketEvent, is_own: bool| {
         if !is_own {
             runner.see(event);
@@ -207,7 +207,7 @@ fn it_sees_what_has_happened_and_is_asked_only_on_its_own_data() {
         Some(strength.get())
     };
     assert_eq!(said(&trade(nvda(), 1, 10.0), true), Some(0.1));
-    assert_eq!(said(&trade(spy, 2, 99.0), true), None, "a stranger's price is not its own data");
+    assert_eq!(said(&trade("GE".parse().unwrap(), 2, 99.0), true), None, "it does not hear of a stranger");
     assert_eq!(said(&trade(nvda(), 2, 30.0), false), None);
     assert_eq!(said(&news, true), Some(0.2), "a number is shown");
     assert_eq!(said(&trade(spy, 12, 50.0), false), None);

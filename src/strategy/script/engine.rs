@@ -33,6 +33,9 @@ const MAP_MAX: usize = 1_000;
 /// Wishes of one call.
 const WISHES_MAX: usize = 1_000;
 
+/// How a script says that what does not fill at once is cancelled.
+const IMMEDIATE: &str = "ioc";
+
 type Outcome = Result<(), Box<EvalAltResult>>;
 
 /// Where the functions of a script put its wishes.
@@ -62,16 +65,26 @@ impl Sink {
         self.push(Wish::Signal { symbol: parse(symbol)?, strength })
     }
 
-    fn order(&self, side: Side, symbol: &str, quantity: f64, limit: Option<f64>) -> Outcome {
+    fn order(
+        &self,
+        side: Side,
+        symbol: &str,
+        quantity: &Dynamic,
+        limit: Option<&Dynamic>,
+        time_in_force: TimeInForce,
+    ) -> Outcome {
+        let quantity = number("quantity", quantity)?;
         let quantity = Decimal::from_f64(quantity)
             .map(|exact| Quantity::new(exact.round_dp(9)))
             .filter(|quantity| quantity.is_positive())
             .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}"))?;
         let order_type = match limit {
             None => OrderType::Market,
-            Some(limit) => OrderType::Limit(Price::from_seen(limit).map_err(|error| error.to_string())?),
+            Some(limit) => {
+                let limit = Price::from_seen(number("limit", limit)?);
+                OrderType::Limit(limit.map_err(|error| error.to_string())?)
+            }
         };
-        let time_in_force = TimeInForce::Day;
         self.push(Wish::Order { symbol: parse(symbol)?, side, quantity, order_type, time_in_force })
     }
 
@@ -136,30 +149,39 @@ fn no_sleep() -> Outcome {
     Err("a strategy must not sleep; its time is that of the events".into())
 }
 
-#[allow(clippy::cast_precision_loss, reason = "nobody means more than 2^53 shares")]
 fn register_wishes(engine: &mut Engine, sink: &Sink) {
     let to = sink.clone();
-    engine.register_fn("signal", move |symbol: &str, strength: FLOAT| to.signal(symbol, strength));
-    let to = sink.clone();
-    engine.register_fn("signal", move |symbol: &str, strength: INT| to.signal(symbol, strength as f64));
+    engine.register_fn("signal", move |symbol: &str, strength: Dynamic| {
+        to.signal(symbol, number("signal", &strength)?)
+    });
     let to = sink.clone();
     engine.register_fn("cancel_all", move || to.push(Wish::CancelAll));
     for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {
         let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: FLOAT| to.order(side, symbol, quantity, None));
-        let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: INT| {
-            to.order(side, symbol, quantity as f64, None)
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic| {
+            to.order(side, symbol, &quantity, None, TimeInForce::Ioc)
         });
         let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: FLOAT, limit: FLOAT| {
-            to.order(side, symbol, quantity, Some(limit))
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic| {
+            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Day)
         });
         let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: INT, limit: FLOAT| {
-            to.order(side, symbol, quantity as f64, Some(limit))
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic, until: &str| {
+            if until != IMMEDIATE {
+                return Err(format!("time in force must be \"{IMMEDIATE}\", was \"{until}\"").into());
+            }
+            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Ioc)
         });
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nobody means more than 2^53 shares")]
+fn number(what: &str, value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
+    let whole = || value.as_int().map(|whole| whole as f64);
+    value
+        .as_float()
+        .or_else(|_| whole())
+        .map_err(|kind| format!("{what} must be a number, was {kind}").into())
 }
 
 pub(super) fn parse(symbol: &str) -> Result<Symbol, Box<EvalAltResult>> {

@@ -1,4 +1,5 @@
-//! How a script looks back: `latest(symbol)`, and `mean(symbol, "5m")` and its like over the ticks of its horizon.
+//! How a script looks at what is known: `latest(symbol)`, `latest(symbol, "5m")`, `position(symbol)`, and
+//! `mean(symbol, "5m")` and its like over the ticks of its horizon.
 
 use rhai::{Dynamic, Engine, EvalAltResult};
 
@@ -6,6 +7,7 @@ use super::engine::parse;
 use super::views::EventView;
 use crate::clock::Timestamp;
 use crate::duration;
+use crate::market::MarketEvent;
 use crate::strategy::{Past, View};
 use crate::ticks::Span;
 
@@ -35,7 +37,7 @@ pub(super) fn at<Ended>(view: &View<'_>, call: impl FnOnce() -> Ended) -> Ended 
 
 /// Makes the functions callable.
 pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("latest", latest);
+    engine.register_fn("latest", latest).register_fn("latest", latest_bar).register_fn("position", position);
     for (name, statistic) in STATISTICS {
         engine.register_fn(name, move |symbol: &str, span: &str| -> Answer {
             let number = over(symbol, span, statistic)?.flatten();
@@ -50,8 +52,27 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn latest(symbol: &str) -> Answer {
     let symbol = parse(symbol)?;
-    let event = seen(|view| view.latest(symbol).copied()).flatten();
-    Ok(event.map_or(Dynamic::UNIT, |event| Dynamic::from(EventView(event))))
+    Ok(shown(seen(|view| view.latest(symbol).copied()).flatten()))
+}
+
+fn latest_bar(symbol: &str, timeframe: &str) -> Answer {
+    let symbol = parse(symbol)?;
+    let span = duration::parse_timeframe(timeframe)
+        .map_err(|rule| format!("timeframe {rule}, was \"{timeframe}\""))?;
+    Ok(shown(seen(|view| view.latest_bar(symbol, span).copied()).flatten()))
+}
+
+fn shown(event: Option<MarketEvent>) -> Dynamic {
+    event.map_or(Dynamic::UNIT, |event| Dynamic::from(EventView(event)))
+}
+
+/// Shares in the strategy's own book. There is no number to say before the book is known.
+fn position(symbol: &str) -> Answer {
+    let symbol = parse(symbol)?;
+    let held = seen(|view| view.position(symbol).to_seen());
+    let held =
+        held.ok_or("position(symbol) must be asked in a function on_..., was asked before the start")?;
+    Ok(held.into())
 }
 
 /// What `look` finds in the ticks of `symbol` that are at most `span` old.
@@ -73,7 +94,7 @@ fn over<Found>(
     Ok(found.transpose()?.flatten())
 }
 
-/// None outside of an event, a timer and a fill.
+/// None outside of an event, a timer, a fill and an order's end.
 fn seen<Found>(look: impl FnOnce(View<'_>) -> Found) -> Option<Found> {
     PAST.is_set().then(|| PAST.with(|past| NOW.with(|now| look(past.view_at(*now)))))
 }

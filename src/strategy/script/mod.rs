@@ -1,11 +1,12 @@
 //! Strategies as Rhai scripts, in a sandbox: no files, no network, no clock, and limits on time and memory.
 //!
 //! A script is functions only: `params()` names its parameters with their defaults, `init()` prepares its state,
-//! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)` and `on_fill(fill)` do the work. Its state
-//! is `this`, a map that lasts.
+//! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order_end(end)` do
+//! the work. Its state is `this`, a map that lasts.
 
 mod engine;
 mod looks;
+mod standing;
 mod views;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Position, Scope};
 
 use super::params::{Param, Params, Value, WrittenParams};
-use super::{Fill, MakeError, Strategy, StrategyError, View, Wishes};
+use super::{Fill, MakeError, OrderEnd, Strategy, StrategyError, View, Wishes};
 use crate::clock::Timestamp;
 use crate::duration;
 use crate::market::MarketEvent;
@@ -35,16 +36,18 @@ enum Entry {
     OnEvent,
     OnTimer,
     OnFill,
+    OnOrderEnd,
     Horizon,
 }
 
 /// Each [`Entry`] in its order: name, how many arguments, how it is written.
-const ENTRIES: [(&str, usize, &str); 6] = [
+const ENTRIES: [(&str, usize, &str); 7] = [
     ("params", 0, "fn params()"),
     ("init", 0, "fn init()"),
     ("on_event", 1, "fn on_event(event)"),
     ("on_timer", 1, "fn on_timer(now)"),
     ("on_fill", 1, "fn on_fill(fill)"),
+    ("on_order_end", 1, "fn on_order_end(end)"),
     ("horizon", 0, "fn horizon()"),
 ];
 
@@ -118,6 +121,12 @@ impl Script {
         &self.params
     }
 
+    /// The calls that leave an order standing or need one that stands, in the order of the text; each is a fault where
+    /// orders must end at once.
+    pub fn standing_orders(&self) -> Vec<ScriptFault> {
+        standing::calls(&self.ast, &self.file)
+    }
+
     /// Makes one strategy of it.
     ///
     /// # Errors
@@ -170,7 +179,7 @@ impl Entries {
             let line = line_of_function(source, name);
             let Some(place) = ENTRIES.iter().position(|(entry, ..)| *entry == name) else {
                 if name.starts_with("on_") {
-                    let rule = "a function on_... must be on_event, on_timer or on_fill";
+                    let rule = "a function on_... must be on_event, on_timer, on_fill or on_order_end";
                     return Err(refuse(line, format!("{rule}, was {name}")));
                 }
                 continue;
@@ -300,6 +309,18 @@ impl Strategy for Running {
             return Ok(());
         }
         self.step(Entry::OnFill, (views::FillView(*fill),), view, wishes)
+    }
+
+    fn on_order_end(
+        &mut self,
+        end: &OrderEnd,
+        view: &View<'_>,
+        wishes: &mut Wishes,
+    ) -> Result<(), StrategyError> {
+        if !self.entries.has(Entry::OnOrderEnd) {
+            return Ok(());
+        }
+        self.step(Entry::OnOrderEnd, (views::EndView(end.clone()),), view, wishes)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::market::{Bar, Number, Trade};
-use crate::strategy::{Every, Runner, Wish};
+use crate::order::{Side, TimeInForce};
+use crate::outcome::OutcomeKind;
+use crate::strategy::{Every, Intent, Runner, StrategyRun, Wish};
+use crate::units::{Price, Quantity};
 
 fn nvda() -> Symbol {
     "NVDA".parse().unwrap()
@@ -54,6 +57,11 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
         "sell(event.symbol, 1, -1.0);",
         "x_strategy.rhai:2:5: price must be a finite number above 0, was \"-1\"",
     );
+    check(
+        "sell(event.symbol, 1, 1.0, \"day\");",
+        "x_strategy.rhai:2:5: time in force must be \"ioc\", was \"day\"",
+    );
+    check("buy(event.symbol, \"1\");", "x_strategy.rhai:2:5: quantity must be a number, was string");
     check("throw \"no idea\";", "x_strategy.rhai:2:5: no idea");
     check("let x = 1 / 0;", "x_strategy.rhai:2:15: Division by zero");
     check("let x = [1, 2][5];", "x_strategy.rhai:2:");
@@ -106,6 +114,7 @@ fn a_script_keeps_its_state_and_sees_every_field() {
                  if sum == 41.0 && event.time == 70_000 && event.bid == () && this.symbols == [\"NVDA\"] {
                      buy(event.symbol, this.count);
                      sell(event.symbol, 0.5, 10.25);
+                     buy(event.symbol, 1, 10, \"ioc\");
                      cancel_all();
                  }
              }
@@ -118,12 +127,152 @@ fn a_script_keeps_its_state_and_sees_every_field() {
         .on_event(&MarketEvent::Bar { symbol: nvda(), bar, span })
         .unwrap()
         .map(|wish| match wish {
-            Wish::Order { side, quantity, order_type, .. } => format!("{side} {quantity} {order_type:?}"),
+            Wish::Order { side, quantity, order_type, time_in_force, .. } => {
+                format!("{side} {quantity} {order_type:?} {time_in_force:?}")
+            }
             Wish::Signal { .. } => "signal".to_owned(),
             Wish::CancelAll => "cancel all".to_owned(),
         })
         .collect();
-    assert_eq!(found, ["buy 4 Market", "sell 0.5 Limit(Price(10.25))", "cancel all"]);
+    assert_eq!(
+        found,
+        [
+            "buy 4 Market Ioc",
+            "sell 0.5 Limit(Price(10.25)) Day",
+            "buy 1 Limit(Price(10.00)) Ioc",
+            "cancel all"
+        ]
+    );
+}
+
+#[test]
+fn each_call_that_needs_standing_orders_is_told_with_its_line() {
+    let source = r#"
+fn own(event) { buy(event.symbol, 1); sell(event.symbol, 1, 2.0, "ioc"); signal(event.symbol, 1) }
+fn cancel_all(x) { x }
+fn on_event(event) {
+    own(event);
+    if event.price > 1.0 { cancel_all(); }
+    let x = buy(event.symbol, 1, 2.0);
+    event.symbol.sell(1, 2.0);
+    cancel_all(5);
+}
+"#;
+    let told = |source: &str| {
+        let script = Script::compile("x_strategy.rhai", source).unwrap();
+        script.standing_orders().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let limit = |name: &str, at: &str| {
+        let rule = format!("a limit order must be {name}(symbol, quantity, limit, \"ioc\")");
+        format!(
+            "x_strategy.rhai:{at}: {rule} until standing orders exist, was {name}(symbol, quantity, limit)"
+        )
+    };
+    let cancel =
+        "x_strategy.rhai:6:28: nothing must be cancelled until standing orders exist, was cancel_all()";
+    assert_eq!(told(source), [cancel.to_owned(), limit("buy", "7:13"), limit("sell", "8:18")]);
+    let own = "fn buy(a, b, c) { 0 }\nfn on_event(event) { buy(event.symbol, 1, 2.0); }";
+    assert_eq!(told(own), [""; 0]);
+}
+
+#[test]
+fn what_escapes_the_check_for_standing_orders_is_refused_wish_by_wish() {
+    let source = r#"fn on_event(event) {
+        Fn("cancel_all").call();
+        Fn("buy").call(event.symbol, 1, 2.0);
+        signal(event.symbol, 0.5);
+    }"#;
+    let script = Script::compile("x_strategy.rhai", source).unwrap();
+    assert_eq!(script.standing_orders(), []);
+    let mut run = StrategyRun::new(runner(source), true, false);
+    let mut intents: Vec<Intent> = Vec::new();
+    for second in 1..=2 {
+        assert!(run.show(&tick(second, 5.0)));
+        run.ask(&tick(second, 5.0), &mut intents).unwrap();
+    }
+    assert_eq!(run.refused(), 2, "each wish to cancel is refused, and the strategy goes on");
+    let sent: Vec<_> = intents.iter().map(|intent| intent.time_in_force).collect();
+    // The desk refuses what is not immediate-or-cancel.
+    assert_eq!(sent, [TimeInForce::Day, TimeInForce::Ioc, TimeInForce::Day, TimeInForce::Ioc]);
+}
+
+#[test]
+fn a_script_hears_every_end_of_its_orders_and_knows_its_position() {
+    let mut runner = runner(
+        r#"fn init() { this.fills = 0; }
+        fn say(number) { signal("NVDA", number / 100.0); }
+        fn on_event(event) { say(position(event.symbol)); say(position("SPY")); }
+        fn on_fill(fill) { this.fills += 1; }
+        fn on_order_end(end) {
+            if end.symbol != "NVDA" || end.time != 7_000 { throw "another end"; }
+            say(end.filled);
+            say(end.position + position(end.symbol));
+            say(this.fills.to_float());
+            if end.goes_on { say(99.0); }
+            if end.outcome == "refused" {
+                if end.reason != "no_short: never" || end.side != () || end.price != () { throw end.reason; }
+            } else {
+                if end.outcome != "partly_filled" || end.reason != "" || end.side != "sell" { throw end.outcome; }
+                say(end.price);
+            }
+        }"#,
+    );
+    let percent = |wish| match wish {
+        Wish::Signal { strength, .. } => (strength.get() * 100.0).round(),
+        Wish::Order { .. } | Wish::CancelAll => panic!("{wish:?}"),
+    };
+    let shares = |many: i64| Quantity::new(many.into());
+    let at = Timestamp::from_secs(7);
+    let fill = Fill { at, symbol: nvda(), side: Side::Sell, quantity: shares(3), price: Price::whole(20) };
+    let part = OrderEnd {
+        at,
+        symbol: nvda(),
+        outcome: Some(OutcomeKind::PartlyFilled),
+        reason: String::new(),
+        fill: Some(fill),
+        position: shares(-3),
+        goes_on: true,
+    };
+    let refused = OrderEnd {
+        outcome: Some(OutcomeKind::Refused),
+        reason: "no_short: never".to_owned(),
+        fill: None,
+        goes_on: false,
+        ..part.clone()
+    };
+    let mut said = |end: &OrderEnd| -> Vec<f64> { runner.on_order_end(end).unwrap().map(percent).collect() };
+    assert_eq!(said(&part), [3.0, -6.0, 1.0, 99.0, 20.0]);
+    assert_eq!(said(&refused), [0.0, -6.0, 1.0]);
+    // What another strategy's order filled for it is a fill and no end of its own.
+    assert_eq!(said(&OrderEnd { outcome: None, position: shares(-6), ..part.clone() }), [0.0; 0]);
+    let held: Vec<f64> = runner.on_event(&tick(8, 5.0)).unwrap().map(percent).collect();
+    assert_eq!(held, [-6.0, 0.0]);
+}
+
+#[test]
+fn a_script_asks_for_the_latest_bar_of_a_timeframe() {
+    let mut runner = runner(
+        r#"fn say(bar) { if bar != () { signal(bar.symbol, bar.close / 100.0); } }
+        fn on_event(event) {
+            say(latest("NVDA", "1m"));
+            say(latest("NVDA", "1min"));
+            say(latest("NVDA", "1day"));
+            say(latest("SPY", "1m"));
+        }"#,
+    );
+    let mut said = |second, close, minutes| -> Vec<f64> {
+        let at = Timestamp::from_secs(second);
+        let bar = Bar { at, open: close, high: close, low: close, close, volume: 1.0 };
+        let span = Duration::from_mins(minutes);
+        let strength = |wish| match wish {
+            Wish::Signal { strength, .. } => (strength.get() * 100.0).round(),
+            Wish::Order { .. } | Wish::CancelAll => panic!("{wish:?}"),
+        };
+        runner.on_event(&MarketEvent::Bar { symbol: nvda(), bar, span }).unwrap().map(strength).collect()
+    };
+    assert_eq!(said(0, 10.0, 24 * 60), [10.0]);
+    assert_eq!(said(60, 20.0, 1), [20.0, 20.0, 10.0]);
+    assert_eq!(said(120, 30.0, 5), [20.0, 20.0, 10.0], "bars of five minutes are another series");
 }
 
 #[track_caller]
@@ -144,7 +293,7 @@ fn a_script_that_cannot_work_is_refused_before_it_runs() {
     );
     check_compile(
         "fn on_event(event) {}\nfn on_evnt(e) {}",
-        "x_strategy.rhai:2: a function on_... must be on_event, on_timer or on_fill, was on_evnt",
+        "x_strategy.rhai:2: a function on_... must be on_event, on_timer, on_fill or on_order_end, was on_evnt",
     );
     check_compile(
         "fn on_event(event) {}\nlet count = 0;",
@@ -225,6 +374,24 @@ fn a_look_that_is_none_is_an_error_with_file_and_line() {
         "x_strategy.rhai:2:5: a script must have fn horizon() to look at ticks",
     );
     check("latest(\"N V\");", "x_strategy.rhai:2:5: symbol must be 1 to 15 letters");
+    check("position(\"N V\");", "x_strategy.rhai:2:5: symbol must be 1 to 15 letters");
+    check(
+        "latest(event.symbol, \"5\");",
+        "x_strategy.rhai:2:5: timeframe must be a timeframe such as \"1min\", \"5min\", \"1h\" or \"1day\", was \"5\"",
+    );
+    check(
+        "latest(event.symbol, \"2d\");",
+        "x_strategy.rhai:2:5: timeframe must be a timeframe from 1ms to 1day, was \"2d\"",
+    );
+    let early = Script::compile(
+        "x_strategy.rhai",
+        "fn on_event(event) {}\nfn init() {\n    this.held = position(\"NVDA\");\n}",
+    );
+    let error = early.unwrap().make(&WrittenParams::new(), &[]).err().unwrap().to_string();
+    assert!(
+        error.starts_with("x_strategy.rhai:3:17: position(symbol) must be asked in a function on_..."),
+        "{error}"
+    );
     check(
         "low(event.symbol, \"2h\");\n}\nfn horizon() {\n    \"1h\"",
         "x_strategy.rhai:2:5: span must be at most the horizon 1h, was 2h",

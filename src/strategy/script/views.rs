@@ -1,9 +1,10 @@
-//! What a script sees of an event and of a fill. A field that the kind of event does not have is `()`.
+//! What a script sees of an event, of a fill and of an order's end. A field that there is nothing for is `()`.
 
 use rhai::{Dynamic, Engine};
 
 use crate::market::{Bar, MarketEvent, Quote};
-use crate::strategy::Fill;
+use crate::outcome::OutcomeKind;
+use crate::strategy::{Fill, OrderEnd};
 
 /// An event, read by its fields.
 #[derive(Debug, Clone)]
@@ -13,10 +14,15 @@ pub(super) struct EventView(pub(super) MarketEvent);
 #[derive(Debug, Clone)]
 pub(super) struct FillView(pub(super) Fill);
 
+/// An order's end, read by its fields.
+#[derive(Debug, Clone)]
+pub(super) struct EndView(pub(super) OrderEnd);
+
 /// Makes the fields readable.
 pub(super) fn register(engine: &mut Engine) {
     register_event(engine);
     register_fill(engine);
+    register_end(engine);
 }
 
 fn register_event(engine: &mut Engine) {
@@ -52,6 +58,24 @@ fn register_fill(engine: &mut Engine) {
         .register_get("time", |fill: &mut FillView| fill.0.at.millis())
         .register_get("quantity", |fill: &mut FillView| fill.0.quantity.to_seen())
         .register_get("price", |fill: &mut FillView| fill.0.price.to_seen());
+}
+
+fn register_end(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<EndView>("OrderEnd")
+        .register_get("symbol", |end: &mut EndView| end.0.symbol.as_str().to_owned())
+        .register_get("time", |end: &mut EndView| end.0.at.millis())
+        .register_get("outcome", |end: &mut EndView| end.0.outcome.map_or("", OutcomeKind::as_str))
+        .register_get("reason", |end: &mut EndView| end.0.reason.clone())
+        .register_get("side", |end: &mut EndView| of_fill(end, |fill| fill.side.as_str().into()))
+        .register_get("filled", |end: &mut EndView| end.0.fill.map_or(0.0, |fill| fill.quantity.to_seen()))
+        .register_get("price", |end: &mut EndView| of_fill(end, |fill| fill.price.to_seen().into()))
+        .register_get("position", |end: &mut EndView| end.0.position.to_seen())
+        .register_get("goes_on", |end: &mut EndView| end.0.goes_on);
+}
+
+fn of_fill(end: &EndView, field: impl Fn(&Fill) -> Dynamic) -> Dynamic {
+    end.0.fill.as_ref().map_or(Dynamic::UNIT, field)
 }
 
 fn of_quote(event: &EventView, field: impl Fn(&Quote) -> f64) -> Dynamic {

@@ -1,5 +1,8 @@
 //! What is read at start-up and by the price poller, in whatever form it comes.
 
+use bot::broker::simulated::{self, Hours, Prices};
+use bot::exchange::{Config, Exchange};
+
 use super::*;
 
 fn start_up_answer(request: &Request) -> Act {
@@ -56,4 +59,75 @@ fn refused_keys_are_told_apart_from_a_broker_that_is_down() {
     assert_eq!(error.to_string(), "broker refused the credentials: broker answered http 401: unauthorized.");
     let server = Server::start(|_| Act::Answer(503, String::new()));
     assert!(matches!(broker(&server.url()).session(), Err(BrokerError::Unreachable(_))));
+}
+
+#[test]
+fn our_orders_are_found_at_the_exchange_over_pages_whatever_became_of_them() {
+    let mut market = simulated::Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+    (market.prices, market.hours) = (Prices::Still, Hours::Always);
+    let exchange = Exchange::start(Config::new(market), Arc::new(SystemClock)).unwrap();
+    let mut broker = broker(&exchange.url());
+    let limit = OrderType::Limit("170".parse().unwrap());
+    let mut ours = Vec::new();
+    for number in 0..1_100 {
+        let is_ours = number % 10 != 0;
+        let id = format!("{}-{number}", if is_ours { "bot" } else { "manual" });
+        let time_in_force = if number % 50 == 1 { TimeInForce::Gtc } else { TimeInForce::Ioc };
+        let order =
+            OrderRequest { quantity: "1".parse().unwrap(), order_type: limit, time_in_force, ..request(&id) };
+        let reply = broker.submit(&order);
+        let Reply::Report(report) = reply else { panic!("{id}: {reply:?}") };
+        let status = if time_in_force == TimeInForce::Gtc { OrderStatus::New } else { OrderStatus::Canceled };
+        if is_ours {
+            ours.push(OrderReport { status, ..report });
+        }
+    }
+    let before = exchange.counts().requests;
+    let since = ours[2].submitted_at.unwrap();
+    assert_eq!(broker.orders_since(since).unwrap(), ours[2..]);
+    assert_eq!(exchange.counts().requests - before, 3, "pages");
+    assert_eq!(broker.orders_since(ours.last().unwrap().submitted_at.unwrap()).unwrap().len(), 1);
+}
+
+/// Lists orders as `GET /v2/orders?direction=asc` does, all of them submitted at `submitted_at(number)` milliseconds; `after` is
+/// rounded to them, the most inexact that a broker may be.
+fn listing(count: i64, submitted_at: impl Fn(i64) -> i64 + Send + Sync + 'static) -> Server {
+    Server::start(move |request| {
+        assert!(request.is("GET", "/v2/orders?status=all&limit=500&direction=asc&after="), "{request:?}");
+        let after = Timestamp::parse_rfc3339(request.target.split("after=").nth(1).unwrap()).unwrap();
+        let after_ms = (after + Duration::from_micros(500)).millis();
+        let page = (0..count).filter(|number| submitted_at(*number) > after_ms).take(500).map(|number| {
+            let (owner, at) = (if number % 4 == 0 { "manual" } else { "bot" }, submitted_at(number));
+            format!(
+                r#"{{"id":"o-{number}","client_order_id":"{owner}-{number}","symbol":"NVDA","side":"buy","qty":"1",
+                "status":"filled","submitted_at":"{}"}}"#,
+                Timestamp::from_millis(at)
+            )
+        });
+        Act::Answer(200, format!("[{}]", page.collect::<Vec<_>>().join(",")))
+    })
+}
+
+#[test]
+fn orders_of_one_instant_at_the_end_of_a_page_are_found_once_each() {
+    // The first page ends among orders 400 to 599, which share an instant.
+    let server = listing(1_200, |number| if (400..600).contains(&number) { 10_400 } else { 10_000 + number });
+    let since = Timestamp::from_millis(10_001);
+    let found = broker(&server.url()).orders_since(since).unwrap();
+    let found: Vec<String> = found.iter().map(|report| report.client_order_id.to_string()).collect();
+    let expected: Vec<String> =
+        (1..1_200).filter(|number| number % 4 != 0).map(|number| format!("bot-{number}")).collect();
+    assert_eq!(found, expected);
+    assert_eq!(server.requests().len(), 3, "pages from orders 1, 400 and 899");
+}
+
+#[test]
+fn a_list_of_orders_that_cannot_be_read_to_its_end_is_an_error_and_no_part_of_it() {
+    let server = listing(501, |_| 10_000);
+    let error = broker(&server.url()).orders_since(Timestamp::from_millis(10_000)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "broker is unreachable: a page of orders must go beyond the page before, did not"
+    );
+    assert_eq!(server.requests().len(), 1);
 }

@@ -122,3 +122,76 @@ fn every_line_of_orders_csv_is_a_transaction_in_full() {
     let filled = lines.iter().filter(|line| line.contains(",filled,")).count();
     assert_eq!(filled as u64, answer["fills"].as_u64().unwrap());
 }
+
+/// A walk, and a script that fails as often as it is told.
+const FAILING: &str = r#"
+[broker]
+kind = "simulated"
+
+[data.walk]
+kind = "generator"
+rows = 50
+
+[[strategy]]
+name = "clumsy"
+script = "clumsy_strategy.rhai"
+params = { failures = 3 }
+"#;
+const CLUMSY: &str = r#"
+fn params() { #{ failures: 3 } }
+fn init() { this.failed = 0; }
+fn on_event(event) {
+    if this.failed < this.params.failures {
+        this.failed += 1;
+        throw "no idea <b>";
+    }
+}
+"#;
+
+#[test]
+fn a_strategy_that_is_stopped_for_its_failures_ends_a_backtest_with_its_reason_in_every_output() {
+    let folder = Folder::new(&[("run.toml", FAILING), ("clumsy_strategy.rhai", CLUMSY)]);
+    let output = folder.bot(&["backtest", "run.toml"]);
+    crate::house::exits(&output, 10);
+    let reason = "strategy \"clumsy\" failed: clumsy_strategy.rhai:7:9: no idea <b>; it is stopped";
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        shown.contains(&format!("failures   clumsy was stopped after 3 failures, the last: {reason}")),
+        "{shown}"
+    );
+    assert!(said(&output).ends_with(&format!("bot: {reason}\n")), "{}", said(&output));
+    let stats: serde_json::Value = serde_json::from_str(&folder.read("bot-backtest/stats.json")).unwrap();
+    let row = &stats["strategies"][0];
+    assert_eq!(
+        (&row["stopped"], &row["failures"], &row["last_failure"]),
+        (&true.into(), &3.into(), &reason.into())
+    );
+    let report = folder.read("bot-backtest/report.html");
+    assert!(report.contains("clumsy was stopped.</b> It failed 3 times, last with: strategy"), "{report}");
+    assert!(report.contains("no idea &lt;b&gt;; it is stopped"));
+    let output = folder.bot(&["backtest", "run.toml", "--json"]);
+    crate::house::exits(&output, 10);
+    let failure =
+        serde_json::json!({ "strategy": "clumsy", "failures": 3, "stopped": true, "reason": reason });
+    assert_eq!(crate::house::summary(&output)["failures"], serde_json::json!([failure]));
+}
+
+#[test]
+fn a_strategy_that_fails_and_goes_on_is_told_of_and_ends_nothing() {
+    let folder = Folder::new(&[("run.toml", FAILING), ("clumsy_strategy.rhai", CLUMSY)]);
+    let few = ["--set", "strategy.clumsy.params.failures=2"];
+    let output = folder.bot(&[&["backtest", "run.toml"], &few[..]].concat());
+    crate::house::exits(&output, 0);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        shown.contains("failures   clumsy went on after 2 failures, the last: strategy \"clumsy\" failed"),
+        "{shown}"
+    );
+    let answer = folder.backtest("run.toml", &few);
+    assert_eq!(
+        (&answer["failures"][0]["stopped"], &answer["failures"][0]["failures"]),
+        (&false.into(), &2.into())
+    );
+    let answer = folder.backtest("run.toml", &["--set", "strategy.clumsy.params.failures=0"]);
+    assert_eq!(answer["failures"], serde_json::json!([]));
+}

@@ -56,7 +56,7 @@ fn the_data_of_the_example_can_be_made_again() {
 }
 
 #[test]
-fn the_presso_example_buys_for_half_of_its_cash_on_a_positive_signal() {
+fn the_presso_example_buys_for_half_of_its_equity_on_a_positive_signal() {
     let out = Folder::new(&[]);
     bot(&["check", "examples/presso/manifest.toml"]);
     bot(&["strategy", "check", "examples/presso/strategies/example_strategy.rhai"]);
@@ -69,17 +69,19 @@ fn the_presso_example_buys_for_half_of_its_cash_on_a_positive_signal() {
     let (mut buys, mut sells) = (0, 0);
     for line in orders.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
+        if cells[place("status")] != "filled" {
+            continue;
+        }
         let number = |name: &str| cells[place(name)].parse::<f64>().unwrap();
-        if cells[place("buy")] == "LTC" && cells[place("status")] == "filled" {
+        let price = number("price_seen");
+        if cells[place("buy")] == "LTC" {
             assert!(number("signal") > 0.0, "{line}");
-            let half = (cash * 0.5 / number("price_seen")).floor();
-            assert!((number("amount") - half).abs() < 1e-9, "half of {cash} is {half} shares: {line}");
+            let half = ((cash + shares * price) * 0.5 / price).floor().min((cash / price).floor());
+            assert!((number("amount") - half).abs() < 1e-9, "half of the equity is {half} shares: {line}");
             (cash, shares, buys) = (cash - number("total"), shares + number("amount"), buys + 1);
-        } else if cells[place("status")] == "filled" {
-            assert!(
-                number("signal") < 0.0 && (number("amount") - (shares * 0.5_f64).floor()).abs() < 1e-9,
-                "{line}"
-            );
+        } else {
+            let half = ((cash + shares * price) * 0.5 / price).floor().min(shares);
+            assert!(number("signal") < 0.0 && (number("amount") - half).abs() < 1e-9, "{half}: {line}");
             (cash, shares, sells) = (cash + number("total"), shares - number("amount"), sells + 1);
         }
     }

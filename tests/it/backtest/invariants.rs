@@ -66,8 +66,8 @@ proptest! {
         let mut strategies =
             vec![seat("one", says("X", &signals.0), 0), seat("two", says("X", &signals.1), 1)];
         for strategy in &mut strategies {
-            strategy.sizing.short = short;
-            strategy.weight = Weight::percent(50);
+            strategy.member.sizing.short = short;
+            strategy.member.weight = Weight::percent(50);
         }
         let mut setup = setup(sources, strategies);
         setup.cash = Money::whole(cash);

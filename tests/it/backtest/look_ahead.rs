@@ -93,12 +93,11 @@ fn sources(events: &Events, size: usize) -> Vec<(String, Box<dyn Source>)> {
 const SPANS: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(5)];
 
 fn play(events: &Events, fill: FillModel, latency: u64, size: usize) -> Record {
-    let mut gossiping = seat("gossip", gossip(), 0);
-    gossiping.also = vec![1, 2];
-    let mut timed = paced("timed", gossip(), 2, Every::span(Duration::from_secs(70)).unwrap());
-    timed.also = vec![0, 1];
+    let gossiping = also(seat("gossip", gossip(), 0), &[1, 2]);
+    let every = Every::span(Duration::from_secs(70)).unwrap();
+    let timed = also(paced("timed", gossip(), 2, every), &[0, 1]);
     let mut crossing = seat("cross", gossip(), 0);
-    crossing.runner = Runner::new("cross", cross(), &[symbol("X")], Every::Event);
+    crossing.run = StrategyRun::new(Runner::new("cross", cross(), &[symbol("X")], Every::Event), true, true);
     let mut setup = setup(sources(events, size), vec![gossiping, timed, crossing]);
     setup.terms.fill = fill;
     setup.terms.latency = Duration::from_secs(latency);

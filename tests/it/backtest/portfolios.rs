@@ -6,8 +6,8 @@ const RISING: [(f64, f64); 4] = [(100.0, 100.0), (100.0, 100.0), (110.0, 110.0),
 
 fn two(first: &[f64], second: &[f64], weights: [&str; 2]) -> Vec<StrategySetup> {
     let weight = |mut seat: StrategySetup, weight: &str| {
-        seat.weight = weight.parse().unwrap();
-        seat.capital = Money::whole(5_000);
+        seat.member.weight = weight.parse().unwrap();
+        seat.member.book.set_capital(Money::whole(5_000));
         seat
     };
     vec![
@@ -83,14 +83,15 @@ fn cash_is_shared_and_never_spent_twice() {
 fn sizes_that_the_desk_decides_fill_the_target_weights() {
     let mut strategies = two(&[1.0, f64::NAN, 0.0], &[], ["1", "1"]);
     strategies.pop();
-    strategies[0].sizing =
-        Sizing { rule: "all".parse().unwrap(), is_target: true, capital: None, short: false };
+    let sizing = &mut strategies[0].member.sizing;
+    (sizing.rule, sizing.short) = ("all".parse().unwrap(), false);
+    sizing.weights = vec![(symbol("X"), Weight::percent(50))];
     let mut setup = setup(vec![bars("X", &RISING)], strategies);
     setup.rules.limits.short = false;
     setup.rules.cash_buffer = Weight::percent(2);
     setup.weights = vec![(symbol("X"), Weight::percent(50))];
     let record = run(setup);
-    assert_eq!(told(&record), ["buy 50 X at 60 filled 50 for 5000", "sell 50 X at 180 filled 50 for 6000"]);
-    assert_eq!(record.end.cash.to_string(), "11000");
+    assert_eq!(told(&record), ["buy 25 X at 60 filled 25 for 2500", "sell 25 X at 180 filled 25 for 3000"]);
+    assert_eq!(record.end.cash.to_string(), "10500");
     balances(&record);
 }

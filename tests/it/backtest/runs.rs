@@ -191,7 +191,7 @@ fn a_side_that_nobody_quotes_any_more_fills_nothing() {
         told(&record),
         [
             "buy 5 X at 0 filled 5 for 500",
-            "sell 10 X at 1 refused 0 for 0 bad_quote",
+            "sell 0 X at 1 refused 0 for 0 bad_quote",
             "sell 10 X at 2 partly_filled 9 for 898.2 canceled"
         ]
     );
@@ -266,7 +266,7 @@ fn a_source_of_several_symbols_and_kinds_trades_each_at_its_own_prices() {
 }
 
 #[test]
-fn at_one_instant_sources_come_in_their_order_and_orders_know_it() {
+fn at_one_instant_all_is_known_before_anybody_is_asked() {
     // X and Y end their bars together; who listens to Y sees X's, who listens to X does not see Y's yet.
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let look = |other: &str| {
@@ -278,14 +278,12 @@ fn at_one_instant_sources_come_in_their_order_and_orders_know_it() {
         })
     };
     let sources = vec![bars("X", &FOUR[..2]), bars("Y", &[(1.0, 2.0), (3.0, 4.0)])];
-    let mut at_x = seat("at_x", look("Y"), 0);
-    at_x.also = vec![1];
-    let mut at_y = seat("at_y", look("X"), 1);
-    at_y.also = vec![0];
+    let at_x = also(seat("at_x", look("Y"), 0), &[1]);
+    let at_y = also(seat("at_y", look("X"), 1), &[0]);
     let record = run(setup(sources, vec![at_y, at_x]));
     let seen = seen.lock().unwrap();
     let seen: Vec<_> = seen.iter().map(|(name, price, other)| (name.as_str(), *price, *other)).collect();
-    assert_eq!(seen, [("X", 101.0, 0.0), ("Y", 2.0, 101.0), ("X", 103.0, 2.0), ("Y", 4.0, 103.0)]);
+    assert_eq!(seen, [("Y", 2.0, 101.0), ("X", 101.0, 2.0), ("Y", 4.0, 103.0), ("X", 103.0, 4.0)]);
     assert_eq!(record.end.events, 4);
 }
 

@@ -98,8 +98,8 @@ fn a_rhythm_counts_its_own_events_only() {
         log.lock().unwrap().push((event.symbol().to_string(), event.known_at().millis() / 1_000));
         Ok(())
     });
-    let mut seat = paced("third", strategy, 1, Every::count(2, 1).unwrap());
-    seat.also = vec![0];
+    let seat = paced("third", strategy, 1, Every::count(2, 1).unwrap());
+    let seat = also(seat, &[0]);
     let record = run(setup(vec![bars("Y", &FLAT), bars("X", &FLAT)], vec![seat]));
     assert_eq!(taken(&asked), [("X".into(), 60), ("X".into(), 180), ("X".into(), 300)]);
     assert_eq!(record.strategies[0].events, 6);
@@ -175,7 +175,7 @@ fn a_strategy_that_orders_for_ever_comes_to_an_end_and_the_record_tells() {
 fn sources_beside_the_main_one_are_seen_and_do_not_ask() {
     let seen: Log<_> = Log::default();
     let log = Arc::clone(&seen);
-    let mut looks = seat(
+    let looks = seat(
         "looks",
         Acts::on_event(move |event, view, wishes| {
             let value = |name| view.latest(symbol(name)).map(MarketEvent::price);
@@ -184,32 +184,24 @@ fn sources_beside_the_main_one_are_seen_and_do_not_ask() {
         }),
         0,
     );
-    looks.also = vec![1, 2];
+    let looks = also(looks, &[1, 2]);
     let news = numbers("NEWS", &[(59, 0.5), (120, -1.0), (181, 0.3)]);
     let sources = vec![bars("X", &FLAT[..3]), news, bars("Y", &[(10.0, 10.0); 5])];
     let record = run(setup(sources, vec![looks]));
-    // X comes first at 120, so the number of that instant is not there yet.
+    // All of one instant is known, whatever the order of the sources.
     assert_eq!(
         taken(&seen),
-        [(60, Some(0.5), None), (120, Some(0.5), Some(10.0)), (180, Some(-1.0), Some(10.0))]
+        [(60, Some(0.5), Some(10.0)), (120, Some(-1.0), Some(10.0)), (180, Some(-1.0), Some(10.0))]
     );
-    // At 60 nothing is known of Y's price yet, for Y comes after X.
-    assert_eq!(
-        told(&record),
-        [
-            "buy 0 Y at 60 refused 0 for 0 no_quote",
-            "buy 5 Y at 120 filled 5 for 50",
-            "sell 15 Y at 180 filled 15 for 150"
-        ]
-    );
+    assert_eq!(told(&record), ["buy 5 Y at 60 filled 5 for 50", "sell 15 Y at 120 filled 15 for 150"]);
     balances(&record);
 }
 
 #[test]
 fn numbers_may_be_what_a_strategy_is_asked_on() {
     let trades = Acts::on_event(|event, _, wishes| wishes.signal(symbol("X"), event.price()));
-    let mut seat = seat("news", trades, 1);
-    seat.also = vec![0];
+    let seat = seat("news", trades, 1);
+    let seat = also(seat, &[0]);
     let prices = [(100.0, 100.0), (100.0, 100.0), (101.0, 101.0), (102.0, 102.0)];
     let sources = vec![bars("X", &prices), numbers("NEWS", &[(60, 1.0), (61, 0.5), (150, -0.5)])];
     let record = run(setup(sources, vec![seat]));
@@ -237,7 +229,7 @@ fn a_symbol_that_no_source_shows_is_refused_and_leaves_the_record_whole() {
 #[test]
 fn a_strategy_that_is_not_active_is_not_asked() {
     let mut seat = seat("off", Acts::says("X", &[1.0]), 0);
-    seat.runner.stop();
+    seat.run.runner_mut().stop();
     let record = run(setup(vec![bars("X", &FLAT)], vec![seat]));
     assert!(record.transactions.is_empty());
     assert_eq!(record.end.equity, record.start_cash);

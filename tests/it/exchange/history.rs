@@ -1,5 +1,8 @@
 //! The past, page by page: bars, trades and quotes, made from the seed or taken from a replayed bar file.
 
+use bot::broker::alpaca::{AlpacaConfig, AlpacaVenue, Credentials, Endpoints};
+use bot::broker::simulated::Timeframe;
+use bot::broker::{Broker, Venue};
 use bot::market::Bar;
 
 use super::*;
@@ -96,4 +99,32 @@ async fn pages_of_bars_put_together_are_all_bars_in_either_direction() {
         assert!(all.len() > 50, "{query}: {}", all.len());
         assert_eq!(joined, all, "{query}");
     }
+}
+
+#[test]
+fn a_connection_reads_the_minutes_that_were_known_in_a_stretch_over_several_pages() {
+    let stage = Stage::open();
+    let nvda = "NVDA".parse().unwrap();
+    let time = |text| Timestamp::parse_rfc3339(text).unwrap();
+    let endpoints = Endpoints::at(&stage.exchange.url()).unwrap();
+    let mut config = AlpacaConfig::new(Credentials::new("key", "secret").unwrap(), endpoints);
+    config.rate_limit = None;
+    let venue = AlpacaVenue::new(config, Arc::clone(&stage.clock) as Arc<dyn Clock>).unwrap();
+    let mut broker = venue.connect().unwrap();
+    let mut bars = |from, to| broker.minute_bars(nvda, time(from), time(to)).unwrap();
+
+    let (first, last) = ("2026-10-01T13:30:00Z", "2026-11-20T15:25:00Z");
+    let found = bars("2026-10-01T13:31:00Z", "2026-11-20T15:27:00Z");
+    let span = (time(first), time(last));
+    let kept = stage.exchange.with(|core| core.bars(nvda, Timeframe::Minutes(1), span, false, usize::MAX));
+    assert!(found.len() > 10_000, "more than a page: {}", found.len());
+    assert_eq!((found[0].at, found[found.len() - 1].at), span);
+    assert_eq!(found, kept);
+
+    let starts = |bars: Vec<Bar>| bars.iter().map(|bar| bar.at.to_string()).collect::<Vec<_>>();
+    let minutes = ["2026-11-19T14:30:00Z", "2026-11-19T14:31:00Z"];
+    assert_eq!(starts(bars("2026-11-19T14:31:00Z", "2026-11-19T14:33:00Z")), minutes);
+    assert_eq!(starts(bars("2026-11-19T14:30:01Z", "2026-11-19T14:32:01Z")), minutes);
+    assert_eq!(starts(bars("2026-11-20T15:30:00Z", "2026-11-21T00:00:00Z")), ["2026-11-20T15:29:00Z"]);
+    assert_eq!(starts(bars("2026-11-19T14:33:00Z", "2026-11-19T14:31:00Z")), [""; 0]);
 }

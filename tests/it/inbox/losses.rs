@@ -119,7 +119,8 @@ fn a_trim_between_two_reads_in_one_transaction_is_noticed() {
     inbox.connect().unwrap();
     let mut producer = server.connection();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| shown(&inbox.read(10, Duration::from_mins(1)).unwrap()));
+        let reader =
+            scope.spawn(|| shown(&inbox.read(10, SystemClock.now() + Duration::from_mins(1)).unwrap()));
         wait_for_blocked_client(&server);
         let add = |id: &str, max: &str| {
             let mut add = redis::cmd("XADD");

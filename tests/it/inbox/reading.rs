@@ -114,7 +114,7 @@ fn a_reader_that_is_blocked_notices_a_killed_redis_at_once() {
     let (mut inbox, _) = open(&server, "a");
     inbox.connect().unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| inbox.read(10, Duration::from_mins(1)));
+        let reader = scope.spawn(|| inbox.read(10, SystemClock.now() + Duration::from_mins(1)));
         wait_for_blocked_client(&server);
         server.kill();
         assert!(matches!(reader.join().unwrap(), Err(InboxError::Unavailable(_))));
@@ -143,7 +143,7 @@ fn a_stream_deleted_under_a_blocked_reader_leaves_it_hearing() {
     let (mut inbox, _) = open(&server, "a");
     inbox.connect().unwrap();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| inbox.read(10, Duration::from_mins(1)));
+        let reader = scope.spawn(|| inbox.read(10, SystemClock.now() + Duration::from_mins(1)));
         wait_for_blocked_client(&server);
         server.run(&["DEL", "nvda"]);
         send(&server, "1-0");
@@ -259,10 +259,10 @@ fn a_read_of_an_empty_stream_returns_within_its_wait() {
     let (mut inbox, _) = open(&server, "a");
     inbox.connect().unwrap();
     let before = SystemClock.now();
-    assert_eq!(inbox.read(10, Duration::from_millis(150)), Ok(Vec::new()));
+    assert_eq!(inbox.read(10, SystemClock.now() + Duration::from_millis(150)), Ok(Vec::new()));
     let took = SystemClock.now().since(before);
     assert!((Duration::from_millis(140)..Duration::from_secs(5)).contains(&took), "{took:?}");
-    assert_eq!(inbox.read(0, Duration::from_mins(1)), Ok(Vec::new()));
+    assert_eq!(inbox.read(0, SystemClock.now() + Duration::from_mins(1)), Ok(Vec::new()));
 }
 
 #[test]

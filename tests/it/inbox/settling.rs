@@ -104,7 +104,7 @@ fn entries_of_a_dead_peer_are_taken_over_after_the_lease() {
     let mut found = Vec::new();
     // Little room: the rest follows with the next read, not with the next round.
     wait_until(SOON, || {
-        found.extend(shown(&inbox.read(2, Duration::from_millis(10)).unwrap()));
+        found.extend(shown(&inbox.read(2, SystemClock.now() + Duration::from_millis(10)).unwrap()));
         (found.len() >= 3).then_some(())
     });
     assert_eq!(found, ["1-0 x2", "2-0 x2", "3-0 x2"]);
@@ -125,7 +125,7 @@ fn entries_that_a_live_peer_renews_are_left_to_it() {
     let until = SystemClock.now() + Duration::from_millis(2_500);
     while SystemClock.now() < until {
         settler.renew().unwrap();
-        assert_eq!(shown(&inbox.read(10, Duration::from_millis(20)).unwrap()), [""; 0]);
+        assert_eq!(shown(&inbox.read(10, SystemClock.now() + Duration::from_millis(20)).unwrap()), [""; 0]);
     }
     let line = server.ask(&["XPENDING", "nvda", "bot", "-", "+", "10", "live"]);
     assert!(line.starts_with("1-0 live") && line.ends_with(" 1"), "renewing counts no delivery: {line}");
@@ -161,7 +161,7 @@ fn two_instances_never_share_an_entry() {
         move || {
             let mut ids = Vec::new();
             while !(all_sent.load(Ordering::SeqCst) && inbox.is_drained().unwrap()) {
-                for delivery in inbox.read(7, Duration::from_millis(20)).unwrap() {
+                for delivery in inbox.read(7, SystemClock.now() + Duration::from_millis(20)).unwrap() {
                     let Delivery::Entry(entry) = delivery else { panic!("{delivery:?}") };
                     assert_eq!(entry.deliveries, 1);
                     settler.settle(&[skipped(entry.id.as_str())]).unwrap();
@@ -203,13 +203,13 @@ fn an_entry_with_countless_fields_is_dead_lettered_without_breaking_the_rest() {
 }
 
 /// Passes bytes on to a server, until it is told to swallow an answer and hang up.
-struct Proxy {
+pub(super) struct Proxy {
     port: u16,
     lose: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    fn start(to_port: u16) -> Self {
+    pub(super) fn start(to_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let lose = Arc::new(AtomicBool::new(false));
@@ -226,11 +226,11 @@ impl Proxy {
         Self { port, lose }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    fn lose_next_answer(&self) {
+    pub(super) fn lose_next_answer(&self) {
         self.lose.store(true, Ordering::SeqCst);
     }
 }

@@ -103,7 +103,7 @@ run.toml:8:10: data.nvda.on_gap: must be one of "keep", "fill", was "interpolate
 run.toml:9:8: data.nvda.from: must be a date such as "2024-01-31" or a time such as "2024-01-31T14:30:00Z", was "2024-02-30"
 run.toml:10:8: data.nvda.save: must be a file that ends in .csv or .parquet, was "out.json"
 run.toml:11:8: data.nvda.seed: is allowed with kind = "generator" only, was kind = "csv"
-run.toml:12:1: data.nvda.pth: unknown key, did you mean "path"? allowed are kind, path, symbol, symbols, event, timeframe, timezone, columns, header, on_bad_row, on_gap, from, to, save, cache, feed, adjustment, seed, rows, start, price, volatility, drift, sessions
+run.toml:12:1: data.nvda.pth: unknown key, did you mean "path"? allowed are kind, path, symbol, symbols, event, timeframe, timezone, columns, header, on_bad_row, on_gap, from, to, save, cache, feed, adjustment, seed, rows, start, price, volatility, drift, sessions, stream
 run.toml:14:7: data.Spy: name must be 1 to 40 of a-z, 0-9 and _, starting with a letter, was "Spy"
 run.toml:15:8: data.Spy.kind: must be one of "csv", "parquet", "alpaca", "recorded", "generator", "redis", was "cvs"
 run.toml:16:8: data.Spy.path: must be a file's name or a list of such, relative to the manifest, was integer "7"
@@ -116,7 +116,7 @@ run.toml:25:12: data.long_name.sessions: must be one of "regular", "always", was
 run.toml:27:6: data.long_name.to: must be later than from, 2024-03-01T05:00:00Z, was "2024-02-01T05:00:00Z"
 run.toml:28:8: data.long_name.path: is allowed with kind = "csv", "parquet", "recorded" only, was kind = "generator"
 run.toml:32:8: data.tape.path: must be one directory with kind = "recorded", were several
-run.toml:33:9: data.tape.event: is allowed with kind = "csv", "parquet", "alpaca", "generator" only, was kind = "recorded"
+run.toml:33:9: data.tape.event: is allowed with kind = "csv", "parquet", "alpaca", "generator", "redis" only, was kind = "recorded"
 run.toml:34:20: data.tape.symbols: symbol must be written once, was "NVDA" before
 run.toml:36:7: data.hist.from: must be written with kind = "alpaca", was missing
 run.toml:36:7: data.hist.to: must be written with kind = "alpaca", was missing

@@ -136,6 +136,46 @@ fn what_is_not_written_of_a_source_has_its_default() {
 }
 
 #[test]
+fn live_numbers_name_their_stream_and_nothing_else_does() {
+    let text = "[data.news]\nkind = \"redis\"\nevent = \"number\"\nstream = \"scores\"";
+    let news = parse(text).data.remove(0);
+    assert_eq!((news.shape, news.stream.as_deref()), (Shape::Number, Some("scores")));
+    assert!(!news.is_priced());
+    let half_hours = parse("[data.nvda]\nkind = \"redis\"\ntimeframe = \"30min\"").data.remove(0);
+    assert_eq!(half_hours.shape, Shape::Bar { span: Duration::from_mins(30) });
+    assert_eq!((half_hours.stream.as_ref(), half_hours.is_priced()), (None, true));
+    let text = r#"
+[data.news]
+kind = "redis"
+event = "number"
+
+[data.trades]
+kind = "redis"
+event = "trade"
+stream = "scores"
+timeframe = "1min"
+
+[data.file]
+kind = "csv"
+path = "a.csv"
+stream = "scores"
+
+[data.odd]
+kind = "redis"
+event = "number"
+stream = "two words"
+"#;
+    assert_snapshot!(faults(text), @r#"
+5 faults in run.toml
+run.toml:2:7: data.news.stream: must be written with event = "number", was missing
+run.toml:9:10: data.trades.stream: is allowed with event = "number" only, was event = "trade"
+run.toml:10:13: data.trades.timeframe: is allowed with event = "bar" only, was event = "trade"
+run.toml:15:10: data.file.stream: is allowed with kind = "redis" only, was kind = "csv"
+run.toml:20:10: data.odd.stream: name must be 1 to 200 bytes without spaces and braces, was "two words"
+"#);
+}
+
+#[test]
 fn columns_go_by_number_where_there_is_no_header() {
     let text = "[data.nvda]\nkind = \"csv\"\npath = \"a.csv\"\nheader = false\nevent = \"trade\"\n\
                 columns = { time = 1, price = 3 }";
@@ -271,25 +311,8 @@ fn check_shows_data_and_sweep_and_says_whether_a_backtest_would_run() {
     let output = bot(&["check", "run.toml", "--set", "broker.fill=same_close"], Some(&text));
     assert_eq!(output.status.code(), Some(0));
     let shown = stdout(&output);
-    let from = shown.find("[data.spy]").unwrap();
+    let from = shown.find("[data.nvda]").unwrap();
     assert_snapshot!(&shown[from..], @r#"
-[data.spy]
-kind       = generator
-symbol     = SPY               (default)
-event      = bar               (default)
-timeframe  = 1min              (default)
-timezone   = America/New_York  (default)
-start      = 2024-01-02        (default)
-seed       = 1                 (default)
-rows       = 10
-price      = 100               (default)
-volatility = 0.3               (default)
-drift      = 0                 (default)
-sessions   = regular           (default)
-from       = the first         (default)
-to         = the last          (default)
-save       = off               (default)
-
 [data.nvda]
 kind       = generator
 symbol     = NVDA              (default)
@@ -343,6 +366,8 @@ active            = true                  (default)
 every             = event                 (default)
 size.rule         = all                   (default)
 size.mode         = target                (default)
+retry.after       = 2s                    (default)
+retry.times       = 3                     (default)
 risk.position_max = 100000
 params            = fast = 10, slow = 20
 
@@ -358,6 +383,8 @@ active            = true          (default)
 every             = event         (default)
 size.rule         = all           (default)
 size.mode         = target        (default)
+retry.after       = 2s            (default)
+retry.times       = 3             (default)
 risk.position_max = off           (default)
 params            = its own       (default)
 
@@ -367,7 +394,10 @@ keys         = strategy.cross.params.fast (2)
 objective    = sharpe                          (default)
 walk_forward = off                             (default)
 
-ready for bot backtest
+run       not ready
+  run.toml:15:8: data.news.kind: numbers must come from "redis" for a live run, was "generator"
+backtest  ready
+sweep     ready
 "#);
 }
 
@@ -378,9 +408,11 @@ fn check_says_what_a_backtest_lacks_and_takes_overrides() {
     assert_eq!(output.status.code(), Some(0));
     let shown = stdout(&output);
     assert_snapshot!(&shown[shown.find("not ready").unwrap()..], @r#"
-not ready for bot backtest:
-run.toml:1:1: strategy: at least one [[strategy]] must be written for a backtest, was none
-run.toml:3:8: data.nvda.path: must be a file that exists, was "gone.csv"
+not ready
+  run.toml:1:1: strategy: at least one [[strategy]] must be written for a backtest, was none
+  run.toml:3:8: data.nvda.path: must be a file that exists, was "gone.csv"
+sweep     not ready
+  run.toml:1:1: sweep: there must be something to sweep: a key with its values, was nothing
 "#);
     let output = bot(&["check", "run.toml", "--set", "pool.workers=0"], Some(live));
     assert_eq!(output.status.code(), Some(3));

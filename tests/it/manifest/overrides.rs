@@ -124,7 +124,7 @@ fn overrides_replace_what_is_written_and_make_what_is_not() {
         ("portfolio.weights.\"BRK.B\"", "0.5"),
         ("data.extra.kind", "generator"),
     ]);
-    let manifest = document.read(&overrides, Purpose::Backtest).unwrap();
+    let manifest = document.read(&overrides, Purpose::Any).unwrap();
     assert_eq!(manifest.strategies[0].params.get("fast").unwrap().to_string(), "7");
     assert_eq!(manifest.strategies[0].params.get("slow").unwrap().to_string(), "20");
     assert_eq!(manifest.strategies[1].capital, Some("5000".parse().unwrap()));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{Errand, Portfolio};
+use super::{Due, Trading};
 use crate::backtest::board::Slot;
 use crate::backtest::connector::{Met, MetEnd, working};
 use crate::backtest::record::{FillRecord, Transaction};
@@ -13,32 +13,30 @@ use crate::desk::MarketView;
 use crate::market::SessionClock;
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, OrderStatus, OrderType, Side};
 use crate::outcome::OutcomeKind;
+use crate::portfolio::Combine;
 use crate::reply::Reply;
-use crate::signal::{EntryId, Signal};
-use crate::strategy::Fill;
-use crate::symbol::Symbol;
-use crate::task::{Ending, OrderTask, Patience, Step};
-use crate::units::{Money, Price, Quantity};
+use crate::signal::{EntryId, Signal, Step};
+use crate::strategy::{Intent, OrderEnd};
+use crate::task::{Ending, OrderTask, Patience, Step as TaskStep};
+use crate::units::{Money, Quantity};
 
-/// Where a signal comes from and what it wants.
-pub(super) struct Plan {
-    pub(super) owner: usize,
-    pub(super) symbol: Symbol,
-    pub(super) slot: Slot,
-    pub(super) side: Side,
-    /// None: the desk sizes it.
-    pub(super) shares: Option<Quantity>,
-    pub(super) strength: Option<f64>,
-    pub(super) limit: Option<Price>,
+/// Whose signal it is, and of which intent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub(super) place: usize,
+    /// The time of the intent and its number then.
+    pub(super) at: Timestamp,
+    pub(super) number: u32,
 }
 
 /// A signal on its way.
 pub(super) struct Open {
     task: OrderTask,
-    signal: EntryId,
-    owner: usize,
+    signal: Signal,
+    made: Made,
     pub(super) transaction: usize,
     slot: Slot,
+    fee: Money,
 }
 
 /// Over history the market is open whenever it shows a price.
@@ -55,39 +53,43 @@ const PATIENCE: Patience = Patience {
     deliveries_max: 1,
 };
 
-impl Portfolio {
+impl Trading {
+    /// A strategy's intent as a signal.
+    pub(super) fn send_intent(&mut self, place: usize, intent: &Intent, now: Timestamp) {
+        let Some(id) = self.entry_id() else { return };
+        let signal = intent.signal(self.runs[place].name(), id, None, now);
+        self.send(signal, Made { place, at: intent.at, number: intent.number }, now);
+    }
+
     /// One signal from beginning to end, or until its order waits for the market.
-    pub(super) fn send(&mut self, plan: &Plan, now: Timestamp) {
+    pub(super) fn send(&mut self, signal: Signal, made: Made, now: Timestamp) {
+        let Ok(id) = ClientOrderId::shared(signal.id.shared_text()) else { return };
+        let slot = self.list(signal.symbol); // It may be a symbol that no source told of yet.
         let transaction = self.transactions.len();
-        let Some((signal, id)) = self.signal(transaction, plan, now) else { return };
-        if let Some(shares) = plan.shares {
-            self.owners[plan.owner].targets.sent(signal.id.clone(), plan.symbol, plan.side, shares);
-        }
-        self.transactions.push(self.transaction(plan, now));
+        self.transactions.push(self.transaction(&signal, made, slot, now));
         let stale_at = self.desk.rules().limits.stale_at(&signal);
         let task = OrderTask::new(id.clone(), 1, stale_at, PATIENCE, now);
-        let (owner, slot) = (plan.owner, plan.slot);
-        // What the desk sizes, it sizes as the strategy says where each signal is one order of that size.
-        let own = self.seats.get(owner).filter(|seat| !seat.sizing.is_target).map(|seat| seat.sizing.rule);
-        let size = own.unwrap_or(self.desk.rules().size);
-        let key = self.keep(Open { task, signal: signal.id.clone(), owner, transaction, slot });
+        let key = self.keep(Open { task, signal, made, transaction, slot, fee: Money::ZERO });
         loop {
             let Some(open) = &mut self.open[key] else { return };
             match open.task.next(now) {
-                Step::Decide => {
+                TaskStep::Decide => {
                     let market = MarketView { board: &self.prices, session: OPEN };
-                    open.task.decided(self.desk.decide_by(size, &signal, &id, market, now), now);
+                    open.task.decided(self.desk.decide(&open.signal, &id, market, now), now);
                 }
-                Step::Submit(request) => {
+                TaskStep::Submit(request) => {
                     self.submit(key, &request, now);
                     return;
                 }
-                Step::Done(Ending::Outcome { kind, reason }) => {
-                    self.end_signal(key, kind, reason, now);
+                TaskStep::Done(Ending::Outcome { kind, reason }) => {
+                    self.end_signal(key, kind, reason, now, now);
                     return;
                 }
                 // A new signal is neither looked up nor waited for, and poison is for redelivered ones.
-                Step::Query | Step::Cancel(_) | Step::Wait(_) | Step::Done(Ending::Poison(_)) => return,
+                TaskStep::Query
+                | TaskStep::Cancel(_)
+                | TaskStep::Wait(_)
+                | TaskStep::Done(Ending::Poison(_)) => return,
             }
         }
     }
@@ -96,6 +98,8 @@ impl Portfolio {
         let Some(open) = &mut self.open[key] else { return };
         let transaction = &mut self.transactions[open.transaction];
         transaction.is_order = true;
+        transaction.side = request.side;
+        transaction.price_seen = self.prices.side(open.slot, request.side == Side::Buy);
         transaction.quantity = request.quantity;
         transaction.limit = match request.order_type {
             OrderType::Market => None,
@@ -131,8 +135,8 @@ impl Portfolio {
                 report.filled = quantity;
                 report.average_price = Some(price);
                 self.desk.charge(fee);
+                open.fee = fee;
                 self.moved.push(open.slot);
-                self.owners[open.owner].book.fill(open.slot, report.side, quantity, price, fee);
                 let transaction = &mut self.transactions[open.transaction];
                 transaction.filled = quantity;
                 transaction.total = price * quantity;
@@ -146,48 +150,63 @@ impl Portfolio {
                 unpaid = Some(missing);
             }
         }
-        let (symbol, side, filled, price) = (report.symbol, report.side, report.filled, report.average_price);
         open.task.on(Reply::Report(report), now);
         if let Some(report) = open.task.report() {
-            self.desk.apply(&open.signal, report);
+            self.desk.apply(&open.signal.id, report);
         }
-        let owner = open.owner;
-        let Step::Done(Ending::Outcome { kind, reason }) = open.task.next(now) else { return };
+        let TaskStep::Done(Ending::Outcome { kind, reason }) = open.task.next(now) else { return };
         let reason = match unpaid {
             Some(missing) => {
                 format!("insufficient_buying_power: the account was {} dollars short", missing.cents())
             }
             None => reason,
         };
-        self.end_signal(met.key, kind, reason, met.at);
-        if let (Some(price), true) = (price, filled.is_positive()) {
-            self.tell(owner, &Fill { at: met.at, symbol, side, quantity: filled, price }, now);
-        }
+        self.end_signal(met.key, kind, reason, met.at, now);
     }
 
-    /// Tells a strategy of its fill; fills of combined wishes belong to none.
-    fn tell(&mut self, owner: usize, fill: &Fill, now: Timestamp) {
-        let Some(seat) = self.seats.get_mut(owner) else { return };
-        let errands = &mut self.errands;
-        let told = seat
-            .runner
-            .on_fill(fill)
-            .map(|wishes| errands.extend(wishes.map(|wish| Errand::Grant(owner, wish))));
-        if let Err(failure) = told {
-            self.note_failure(owner, &failure, now);
-        }
-    }
-
-    fn end_signal(&mut self, key: usize, kind: OutcomeKind, reason: String, at: Timestamp) {
-        let Some(open) = self.open[key].take() else { return };
+    fn end_signal(&mut self, key: usize, kind: OutcomeKind, reason: String, at: Timestamp, now: Timestamp) {
+        let Some(Open { task, signal, made, transaction, fee, .. }) = &self.open[key] else { return };
+        let (made, transaction) = (*made, *transaction);
+        let ended = self.desk.end(signal, (kind, &reason), task.report(), *fee, at);
+        let next = ended.next.as_ref().map(|step| (signal.clone(), step.clone()));
+        self.open[key] = None;
         self.free.push(key);
-        self.desk.release(&open.signal);
-        let transaction = &mut self.transactions[open.transaction];
+        if let Some((signal, step)) = next {
+            self.follow_with(signal, made, step, now);
+        }
+        let mut told = ended.told(self.desk.portfolio(), Some(made.place), (kind, &reason));
+        // Mostly there is one.
+        let (first, others) = (told.next(), told.collect::<Vec<_>>());
+        for (place, end) in first.into_iter().chain(others) {
+            self.tell(place, &end, now);
+        }
+        let transaction = &mut self.transactions[transaction];
         transaction.final_at = at;
         transaction.outcome = kind;
         transaction.reason = reason;
-        if self.owners[open.owner].targets.settled(&open.signal, transaction.filled) {
-            self.errands.push_back(Errand::Step(open.owner, transaction.symbol));
+    }
+
+    /// The step that follows from a signal, now or when it is due.
+    fn follow_with(&mut self, signal: Signal, made: Made, step: Step, now: Timestamp) {
+        let Some(id) = self.entry_id() else { return };
+        let due = step.due;
+        let next = Signal { id, step: Some(Box::new(step)), sent_at: due.max(now), ..signal };
+        if due <= now {
+            self.due.push_back(Due::Step(Box::new((next, made))));
+            return;
+        }
+        self.wait(due, next, made);
+    }
+
+    /// Tells a strategy of an end or a fill; what it wants then is done after what is to be done already.
+    fn tell(&mut self, place: usize, end: &OrderEnd, now: Timestamp) {
+        let Some(run) = self.runs.get_mut(place) else { return };
+        match run.on_order_end(end, &mut self.intents) {
+            Ok(()) => self.due.extend(self.intents.drain(..).map(|intent| Due::Intent(place, intent))),
+            Err(failure) => {
+                self.intents.clear();
+                self.note_failure(place, &failure, now);
+            }
         }
     }
 
@@ -200,38 +219,36 @@ impl Portfolio {
         key
     }
 
-    /// A signal with its ids: in-process ones are numbers, as repeatable as the run.
-    fn signal(&mut self, number: usize, plan: &Plan, now: Timestamp) -> Option<(Signal, ClientOrderId)> {
+    /// In-process ids are numbers, as repeatable as the run.
+    pub(super) fn entry_id(&mut self) -> Option<EntryId> {
         self.id.clear();
-        write!(self.id, "bt-{number}").ok()?;
+        write!(self.id, "bt-{}", self.ids).ok()?;
+        self.ids += 1;
         let text: Arc<str> = self.id.as_str().into();
-        let id = ClientOrderId::shared(Arc::clone(&text)).ok()?;
-        let signal = Signal {
-            id: EntryId::shared(text),
-            producer_id: None,
-            symbol: plan.symbol,
-            side: plan.side,
-            quantity: plan.shares,
-            limit: plan.limit,
-            strategy: String::new(),
-            strength: plan.strength,
-            time_to_live: None,
-            sent_at: now,
-            redelivered: false,
-        };
-        Some((signal, id))
+        Some(EntryId::shared(text))
     }
 
-    fn transaction(&self, plan: &Plan, now: Timestamp) -> Transaction {
+    fn transaction(&self, signal: &Signal, made: Made, slot: Slot, now: Timestamp) -> Transaction {
+        let side = signal.wanted.side().unwrap_or(Side::Buy);
+        // Where wishes are combined the record after the strategies owns their orders.
+        let owner = match self.desk.portfolio().combine() {
+            Combine::Net if made.place < self.runs.len() => self.runs.len(),
+            Combine::Separate | Combine::Net => made.place,
+        };
+        let place = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
         Transaction {
-            strategy: u16::try_from(plan.owner).unwrap_or(u16::MAX),
-            symbol: plan.symbol,
-            side: plan.side,
-            signal: plan.strength,
+            strategy: place(owner),
+            by: place(made.place),
+            symbol: signal.symbol,
+            side,
+            signal: signal.wanted.strength(),
             at: now,
-            price_seen: self.prices.side(plan.slot, plan.side == Side::Buy),
-            quantity: plan.shares.unwrap_or_default(),
-            limit: plan.limit,
+            made_at: made.at,
+            number: made.number,
+            step: signal.step.as_ref().map_or(0, |step| step.number),
+            price_seen: self.prices.side(slot, side == Side::Buy),
+            quantity: signal.wanted.quantity().unwrap_or_default(),
+            limit: signal.limit,
             is_order: false,
             final_at: now,
             filled: Quantity::ZERO,

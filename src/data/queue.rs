@@ -1,14 +1,14 @@
-//! The event queue: all sources merged by (time, source order, sequence), one chunk of each in memory.
+//! The event queue: all sources merged by (time, series, sequence), one chunk of each in memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::{Chunk, DataError, Source};
 use crate::clock::Timestamp;
-use crate::data::{Chunk, DataError, Source};
 
-/// Sources in their order; at one instant the first source's events come first.
+/// Sources in the order of their series; at one instant the first one's events come first.
 pub struct Queue {
     feeds: Vec<Feed>,
     /// The next event of each feed but the leading one.
@@ -25,6 +25,8 @@ pub struct Stretch {
     pub chunk: Arc<Chunk>,
     /// Which of the chunk's events, never empty.
     pub range: Range<usize>,
+    /// When the next event after them is known; none where that is not known yet.
+    pub next_at: Option<Timestamp>,
 }
 
 /// When, and of which source.
@@ -71,7 +73,9 @@ impl Queue {
         let feed = &mut self.feeds[place];
         let from = feed.place;
         feed.place = feed.end((rival.0, place), rival.1);
-        Ok(Some(Stretch { source: place, chunk: Arc::clone(&feed.chunk), range: from..feed.place }))
+        // At the chunk's end the source's own next event has not been read.
+        let next_at = (feed.place < feed.chunk.len()).then(|| feed.at(feed.place).min(rival.0));
+        Ok(Some(Stretch { source: place, chunk: Arc::clone(&feed.chunk), range: from..feed.place, next_at }))
     }
 
     /// The sources, for their accounts.
@@ -151,7 +155,7 @@ mod tests {
     fn drain(sources: Vec<Box<dyn Source>>) -> Vec<(i64, usize, f64)> {
         let mut queue = Queue::new(sources).unwrap();
         let mut found = Vec::new();
-        while let Some(Stretch { source, chunk, range }) = queue.pop().unwrap() {
+        while let Some(Stretch { source, chunk, range, .. }) = queue.pop().unwrap() {
             let Chunk::Rows { rows, .. } = &*chunk else { unreachable!("sources are of rows") };
             found.extend(rows[range].iter().map(|row| (row.at.millis() / 1_000, source, row.values[0])));
         }

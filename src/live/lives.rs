@@ -1,28 +1,13 @@
-//! The wish to stop, shared by everyone who may have it: a signal, ENTER, a timer, a fault.
+//! The lives of a thread that is told to end by a channel.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// A flag that is raised once; clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+use crate::clock::{self, Clock};
 
-impl Stop {
-    /// Asks for an orderly end: the intake stops, what is in hand is finished.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether somebody asked.
-    pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// The lives of a thread that is told to end by a channel: a panic ends one, and the next one gets a channel of its own.
+/// A panic ends one, and the next one gets a channel of its own.
 #[derive(Debug, Default)]
 pub(super) struct Lives(Mutex<Present>);
 
@@ -44,10 +29,10 @@ impl Lives {
     }
 
     /// Pauses unless there is to be no more.
-    pub(super) fn pause(&self, span: Duration) {
+    pub(super) fn pause(&self, clock: &dyn Clock, span: Duration) {
         let over = self.lock().over;
         if !over {
-            std::thread::sleep(span);
+            clock::sleep(clock, span);
         }
     }
 

@@ -1,0 +1,459 @@
+//! The desk: books, sizing and risk behind three verbs, decide, apply and end. Plain, synchronous, deterministic; time is
+//! an argument.
+
+mod account;
+mod in_flight;
+mod plain;
+mod pricing;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::market::{Board, SessionClock};
+use crate::order::{ClientOrderId, OrderReport, OrderRequest, Side, TimeInForce};
+use crate::outcome::OutcomeKind;
+use crate::portfolio::net;
+use crate::portfolio::{BookChange, Draft, Ended, Ending, OnCrossing, Portfolio, Sizing};
+use crate::position::Position;
+use crate::risk::{self, Approved, Limits, Plan, Refusal, Standing};
+use crate::signal::{EntryId, Signal};
+use crate::sizing::{SellRule, SizeRule};
+use crate::symbol::Symbol;
+use crate::units::{Money, Price, Quantity, Weight};
+
+use account::AccountBooks;
+use in_flight::{Committed, Flights, InFlight};
+
+pub use pricing::Pricing;
+
+/// What the owner of the desk wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// How much one signal trades.
+    pub size: SizeRule,
+    /// When a sell signal is followed.
+    pub sell: SellRule,
+    /// How orders are priced.
+    pub pricing: Pricing,
+    /// The share of the equity that stays cash.
+    pub cash_buffer: Weight,
+    /// What may be traded at the most.
+    pub limits: Limits,
+}
+
+/// What the market shows at the moment of a decision.
+#[derive(Clone, Copy)]
+pub struct MarketView<'a> {
+    /// The latest prices.
+    pub board: &'a dyn Board,
+    /// Whether orders can be executed now.
+    pub session: SessionClock,
+}
+
+/// Money and positions, as people are shown them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Cash.
+    pub cash: Money,
+    /// Cash plus positions at the last prices seen.
+    pub equity: Money,
+    /// Equity less the equity at the start.
+    pub profit: Money,
+    /// Positions that are not flat, by symbol.
+    pub positions: BTreeMap<Symbol, Position>,
+}
+
+/// Decides over signals and keeps the books: the account's, and the strategies' within it.
+#[derive(Debug)]
+pub struct Desk {
+    rules: Rules,
+    /// Of signals that are no strategy's: their book is the account less the strategies'.
+    plain: Sizing,
+    account: AccountBooks,
+    portfolio: Portfolio,
+    in_flight: Flights,
+    /// What the strategies' books took of each order so far; kept where orders can come back.
+    booked: Option<HashMap<ClientOrderId, Booked>>,
+    approvals: VecDeque<Timestamp>,
+    start_equity: Money,
+    fills: u64,
+}
+
+/// What the strategies' books took of one order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Booked {
+    /// Shares, without their sign.
+    pub filled: Quantity,
+    /// When they were booked last.
+    pub at: Timestamp,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// How long it is remembered what was booked of an order: longer than any order can come back.
+const BOOKED_FOR: Duration = Duration::from_hours(24);
+/// Remembered orders between two looks at which are old.
+const BOOKED_STEP: usize = 4_096;
+
+impl Desk {
+    /// A desk that starts from the broker's view of the account; `weights` are those of plain signals.
+    pub fn new(
+        rules: Rules,
+        weights: impl IntoIterator<Item = (Symbol, Weight)>,
+        account: &Account,
+        board: &dyn Board,
+    ) -> Self {
+        let plain = Sizing {
+            rule: rules.size,
+            is_target: false,
+            short: rules.limits.short,
+            position_max: None,
+            within_equity: false,
+            weights: weights.into_iter().collect(),
+        };
+        let mut desk = Self {
+            rules,
+            plain,
+            account: AccountBooks::default(),
+            portfolio: Portfolio::default(),
+            in_flight: Flights::default(),
+            booked: None,
+            approvals: VecDeque::new(),
+            start_equity: Money::ZERO,
+            fills: 0,
+        };
+        desk.take_over(account);
+        desk.see(board);
+        for (symbol, _) in &desk.plain.weights {
+            desk.account.see(*symbol, board.snapshot(*symbol).as_ref());
+        }
+        desk.start_equity = desk.account.equity();
+        desk
+    }
+
+    /// The same with the strategies' books, which are part of the account.
+    #[must_use]
+    pub fn with_portfolio(mut self, portfolio: Portfolio) -> Self {
+        self.portfolio = portfolio;
+        self
+    }
+
+    /// The same for a run in which an order can come back: what was booked of each is remembered for a day.
+    #[must_use]
+    pub fn remembering(mut self, booked: HashMap<ClientOrderId, Booked>) -> Self {
+        self.booked = Some(booked);
+        self
+    }
+
+    /// The rules it works by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The strategies' books.
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.portfolio
+    }
+
+    /// The strategies' books, to be given room for a symbol.
+    pub fn portfolio_mut(&mut self) -> &mut Portfolio {
+        &mut self.portfolio
+    }
+
+    /// What one share of a symbol is worth by the last price seen.
+    pub fn mark(&self, symbol: Symbol) -> Option<Price> {
+        self.account.mark(symbol)
+    }
+
+    /// Decides over one signal: sizes it, passes it through the risk check and reserves what it needs until [`Desk::end`].
+    ///
+    /// # Errors
+    /// The reason why there is no order. Nothing is reserved then.
+    pub fn decide(
+        &mut self,
+        signal: &Signal,
+        client_order_id: &ClientOrderId,
+        market: MarketView<'_>,
+        now: Timestamp,
+    ) -> Result<Approved, Refusal> {
+        if signal.time_in_force != TimeInForce::Ioc {
+            return Err(Refusal::StandingOrder(signal.time_in_force.as_str()));
+        }
+        self.account.see_others(market.board, signal.symbol);
+        let snapshot = market.board.snapshot(signal.symbol);
+        self.account.see(signal.symbol, snapshot.as_ref());
+        let quote = risk::check_market(signal, snapshot.as_ref(), market.session, &self.rules.limits, now)?;
+        let committed = self.committed(signal.symbol);
+        let available = self.available_cash(&committed);
+        let place = self.portfolio.place(&signal.strategy);
+        let drafted = match place {
+            Some(place) => {
+                let price = self.account.mark(signal.symbol).unwrap_or(quote.ask);
+                let account = &self.account;
+                self.portfolio.draft(place, signal, price, &|symbol| account.mark(symbol))
+            }
+            None => self.draft_plain(signal, quote, &committed),
+        };
+        let mut draft = match (drafted, place) {
+            (Ok(draft), _) => draft,
+            (Err(Refusal::Crossed(symbol)), Some(place)) => {
+                self.cross(signal, place, now);
+                return Err(Refusal::Crossed(symbol));
+            }
+            (Err(refusal), _) => return Err(refusal),
+        };
+        let order_type = self.price(signal, draft.side, quote)?;
+        if draft.is_cut_to_cash {
+            self.cut_to_cash(signal.symbol, place, &mut draft, order_type.worst(quote.ask), available)?;
+        }
+        let is_first_half = self.cut_to_flat(signal.symbol, &mut draft, &committed);
+        let price = match draft.side {
+            Side::Buy => quote.ask,
+            Side::Sell => quote.bid,
+        };
+        let request = OrderRequest {
+            client_order_id: client_order_id.clone(),
+            symbol: signal.symbol,
+            side: draft.side,
+            quantity: draft.quantity,
+            order_type,
+            time_in_force: TimeInForce::Ioc,
+        };
+        let standing = self.standing(signal.symbol, available, &committed, now);
+        let approved = risk::judge(Plan { request, price }, &standing, &self.rules.limits)?;
+        self.reserve(signal, &approved, (place, draft.parts, is_first_half), now);
+        Ok(approved)
+    }
+
+    /// Books what a report adds to the fills known so far. Reports are cumulative, so repeats add nothing.
+    pub fn apply(&mut self, signal: &EntryId, report: &OrderReport) {
+        let Some(order) = self.in_flight.get_mut(signal) else { return };
+        let quantity = report.filled - order.filled;
+        let Some(average) = report.average_price.filter(|_| quantity.is_positive()) else { return };
+        let money = average * report.filled - order.filled_money;
+        order.filled += quantity;
+        order.filled_money += money;
+        // What is filled is spent or delivered: only the rest stays reserved.
+        order.reserved_cash = (order.reserved_cash - money.abs()).max(Money::ZERO);
+        order.reserved_shares = (order.reserved_shares - quantity).max(Quantity::ZERO);
+        self.account.fill(order.symbol, order.side, quantity, money);
+        self.fills += 1;
+    }
+
+    /// A signal is over: what is still reserved for it is given back, and a strategy's books take what it filled, once
+    /// however often the same order comes back. Says what changed in them and which step is to come.
+    pub fn end(
+        &mut self,
+        signal: &Signal,
+        (kind, reason): (OutcomeKind, &str),
+        report: Option<&OrderReport>,
+        fee: Money,
+        now: Timestamp,
+    ) -> Ended {
+        let flight = self.in_flight.remove(&signal.id);
+        let Some(place) = self.portfolio.place(&signal.strategy) else {
+            return Self::end_plain(signal, kind, flight.as_ref(), now);
+        };
+        let side = flight.as_ref().map(|flight| flight.side).or(report.map(|report| report.side));
+        let (filled, paid) = report.map_or_else(Default::default, |report| self.unbooked(report, now));
+        let signed = |quantity: Quantity| if side == Some(Side::Sell) { -quantity } else { quantity };
+        let (mut filled, mut paid) = (signed(filled), if side == Some(Side::Sell) { -paid } else { paid });
+        if flight.is_none() && (kind == OutcomeKind::Expired || report.is_some()) {
+            // It never came to a decision here, but it is what the strategy wants.
+            let account = &self.account;
+            self.portfolio.note(place, signal, &|symbol| account.mark(symbol));
+        }
+        let (ordered, parts, goes_on) = match (&flight, report) {
+            (Some(InFlight { crossed_at: Some(price), parts, .. }), _) => {
+                (filled, paid) = (Quantity::ZERO, *price * Quantity::ONE);
+                (Quantity::ZERO, parts.clone(), false)
+            }
+            (Some(flight), report) => {
+                let is_another = report.is_some_and(|report| report.quantity != flight.quantity);
+                (signed(flight.quantity), flight.parts.clone(), flight.is_first_half || is_another)
+            }
+            // A process before this one sent it: it may have been the first half of a flip.
+            (None, Some(_)) if filled.is_zero() => (Quantity::ZERO, None, true),
+            (None, Some(report)) => {
+                let ordered = signed(report.quantity);
+                (ordered, self.portfolio.adopt(place, signal.symbol, ordered, now), true)
+            }
+            (None, _) => (Quantity::ZERO, None, false),
+        };
+        let ending = Ending {
+            place,
+            signal,
+            kind,
+            reason,
+            ordered,
+            parts: parts.as_ref(),
+            goes_on,
+            filled,
+            paid,
+            fee,
+            at: now,
+        };
+        self.portfolio.end(&ending)
+    }
+
+    /// Books an order of the strategy at `place` that the broker knows and its book does not; none when it does.
+    pub fn book_found(&mut self, place: usize, report: &OrderReport, now: Timestamp) -> Option<BookChange> {
+        let (filled, paid) = self.unbooked(report, now);
+        let (shares, paid) = if report.side == Side::Sell { (-filled, -paid) } else { (filled, paid) };
+        let book = self.portfolio.book_mut(place);
+        let target = book.target(report.symbol).cloned();
+        let change = BookChange {
+            strategy: place,
+            symbol: report.symbol,
+            shares,
+            paid,
+            fee: Money::ZERO,
+            target,
+            at: now,
+        };
+        (!shares.is_zero()).then(|| {
+            book.apply(&change);
+            change
+        })
+    }
+
+    /// What the strategies' books took of each order of the last day.
+    pub fn booked(&self) -> impl Iterator<Item = (&ClientOrderId, &Booked)> {
+        self.booked.iter().flatten()
+    }
+
+    /// Gives back what is still reserved for a signal that stays pending or is a dead letter.
+    pub fn drop_signal(&mut self, signal: &EntryId) {
+        self.in_flight.remove(signal);
+    }
+
+    /// How many orders are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// How many reports brought new fills.
+    pub fn fills(&self) -> u64 {
+        self.fills
+    }
+
+    /// Compares the books with the broker's account; says each difference, nothing when they agree to the cent.
+    pub fn differences(&self, account: &Account) -> Vec<String> {
+        self.account.differences(account)
+    }
+
+    /// Takes over the broker's view: it is the truth. Call it only while no order is in flight.
+    pub fn take_over(&mut self, account: &Account) {
+        self.account.take_over(account);
+    }
+
+    /// Money and positions now.
+    pub fn statement(&self) -> Statement {
+        let equity = self.account.equity();
+        Statement {
+            cash: self.account.cash(),
+            equity,
+            profit: equity - self.start_equity,
+            positions: self.account.positions().filter(|(_, held)| !held.quantity().is_zero()).collect(),
+        }
+    }
+
+    /// Values all positions at the latest prices.
+    pub fn see(&mut self, board: &dyn Board) {
+        self.account.see_all(board);
+    }
+
+    /// Profit of all positions that it ever had: what closing made, and what is open at the latest prices.
+    pub fn earned(&self) -> Money {
+        self.account.earned()
+    }
+
+    /// Takes a fee that the broker took.
+    pub fn charge(&mut self, fee: Money) {
+        self.account.charge(fee);
+    }
+
+    /// A buy of a part of the equity goes as far as cash does: the account's, and the book's own.
+    fn cut_to_cash(
+        &mut self,
+        symbol: Symbol,
+        place: Option<usize>,
+        draft: &mut Draft,
+        price: Price,
+        available: Money,
+    ) -> Result<(), Refusal> {
+        let own = place.map(|place| {
+            let book = self.portfolio.book(place);
+            let equity = book.equity(|symbol| self.account.mark(symbol));
+            let reserved = self.in_flight.values().filter(|order| order.place == Some(place));
+            let reserved: Money = reserved.map(|order| order.reserved_cash + order.unbooked_cost()).sum();
+            book.cash() - reserved - self.buffer(equity)
+        });
+        // A book of a net portfolio has no cash of its own: what it wants is netted first.
+        let own = own.filter(|_| draft.parts.is_none());
+        let cash = own.map_or(available, |own| own.min(available)).max(Money::ZERO);
+        let most = cash.buys(price).whole();
+        if most >= draft.quantity {
+            return Ok(());
+        }
+        match place {
+            Some(place) => self.portfolio.cut(place, symbol, draft, most),
+            None => draft.quantity = most,
+        }
+        if most.is_positive() { Ok(()) } else { Err(Refusal::CannotPay { symbol, price }) }
+    }
+
+    /// Where one order must not turn the account's position round, it goes to flat; true when the rest is to follow.
+    fn cut_to_flat(&self, symbol: Symbol, draft: &mut Draft, committed: &Committed) -> bool {
+        let limits = &self.rules.limits;
+        let held = self.account.held(symbol) + committed.buys - committed.sells;
+        let crosses = match draft.side {
+            Side::Buy => held.is_negative() && draft.quantity > -held,
+            Side::Sell => held.is_positive() && draft.quantity > held && limits.short,
+        };
+        if limits.flip_in_one || !crosses || draft.on_crossing == OnCrossing::Refuse {
+            return false;
+        }
+        let (ordered, half) = (draft.quantity, held.abs());
+        let signed = |quantity: Quantity| if draft.side == Side::Sell { -quantity } else { quantity };
+        draft.parts = draft.parts.as_ref().map(|parts| net::split(parts, signed(ordered), signed(half)));
+        draft.quantity = half;
+        draft.on_crossing == OnCrossing::Step
+    }
+
+    fn standing(
+        &mut self,
+        symbol: Symbol,
+        available_cash: Money,
+        committed: &Committed,
+        now: Timestamp,
+    ) -> Standing {
+        while self.approvals.front().is_some_and(|at| now.since(*at) >= MINUTE) {
+            self.approvals.pop_front();
+        }
+        Standing {
+            available_cash,
+            available_shares: self.account.available_shares(symbol, committed.shares),
+            held: self.account.held(symbol) + committed.buys - committed.sells,
+            orders_last_minute: u32::try_from(self.approvals.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Cash less what orders in flight may cost, less the buffer that market orders need at the broker.
+    fn available_cash(&self, committed: &Committed) -> Money {
+        let buffer = if self.rules.cash_buffer == Weight::ZERO {
+            Money::ZERO
+        } else {
+            self.buffer(self.account.equity())
+        };
+        self.account.spendable() - committed.cash - buffer
+    }
+
+    fn buffer(&self, equity: Money) -> Money {
+        equity.max(Money::ZERO) * self.rules.cash_buffer
+    }
+}
+
+#[cfg(test)]
+mod tests;
