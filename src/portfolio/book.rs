@@ -42,7 +42,7 @@ struct Holding {
 /// Where a strategy wants to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    /// Shares, negative for short.
+    /// Shares, negative for short; where wishes are combined, the part of them that is its strategy's weight.
     pub shares: Quantity,
     /// The identity of the signal that said so.
     pub first: Arc<str>,
@@ -226,7 +226,8 @@ impl Holding {
 
     fn note(&mut self, now: Timestamp) {
         if let Some(target) = &self.target {
-            let gap = target.shares - (self.position.quantity() + self.under_way);
+            // Orders are of whole shares, a part of a net position need not be.
+            let gap = (target.shares - (self.position.quantity() + self.under_way)).whole();
             self.off_target.note(gap, now);
         }
     }

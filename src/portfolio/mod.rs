@@ -209,7 +209,7 @@ impl Portfolio {
         price: Price,
         mark: MarkOf<'_>,
     ) -> Result<Option<Quantity>, Refusal> {
-        let Member { sizing, book, .. } = &mut self.members[place];
+        let Member { sizing, book, weight, .. } = &mut self.members[place];
         let symbol = signal.symbol;
         if let Some(step) = &signal.step
             && book.target(symbol).is_some_and(|target| target.first != step.first)
@@ -232,6 +232,10 @@ impl Portfolio {
         if signal.step.is_none() && signal.id.place().is_some_and(|place| !book.is_newest(symbol, place)) {
             return Err(Refusal::Superseded(symbol));
         }
+        let shares = match self.combine {
+            Combine::Separate => shares,
+            Combine::Net => shares * *weight,
+        };
         let (first, strength) = (signal.first_shared(), signal.wanted.strength());
         let target = Target { shares, first, strength, is_missed: false };
         book.want(symbol, target);
@@ -344,7 +348,7 @@ impl Portfolio {
             .enumerate()
             .map(|(place, member)| {
                 let expected = member.book.expected(symbol);
-                let wanted = member.book.target(symbol).map(|target| target.shares * member.weight);
+                let wanted = member.book.target(symbol).map(|target| target.shares);
                 (place, expected, wanted.unwrap_or(expected))
             })
             .collect();
@@ -366,13 +370,9 @@ impl Portfolio {
     pub fn cut(&mut self, place: usize, symbol: Symbol, draft: &mut Draft, quantity: Quantity) {
         let less = draft.quantity - quantity;
         draft.quantity = quantity;
-        let Member { book, weight, .. } = &mut self.members[place];
+        let book = &mut self.members[place].book;
         if let (OnCrossing::Step, Some(target)) = (draft.on_crossing, book.target(symbol).cloned()) {
-            let own = match self.combine {
-                Combine::Separate => less,
-                Combine::Net => Quantity::new(less.get().checked_div(weight.get()).unwrap_or_default()),
-            };
-            book.want(symbol, Target { shares: target.shares - own, ..target });
+            book.want(symbol, Target { shares: target.shares - less, ..target });
         }
         if draft.parts.is_some() {
             draft.parts = Some(self.net(symbol).1);

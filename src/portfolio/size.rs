@@ -53,6 +53,9 @@ impl Sizing {
             SizeRule::All => (equity * self.weight(symbol)).buys(price).whole(),
             SizeRule::Fraction(part) => (equity * part).buys(price).whole(),
         };
+        if self.position_max.is_none() && !self.within_equity {
+            return shares;
+        }
         let bounds = [self.position_max, self.within_equity.then_some(equity)];
         let most = bounds.into_iter().flatten().min();
         most.map_or(shares, |most| shares.min(most.buys(price).whole()))

@@ -201,6 +201,7 @@ fn two_at_half_weight_hold_what_one_would() {
     let _ = play(&mut portfolio, &signal("1-0", "a", strength(1.0)), all);
     let _ = play(&mut portfolio, &signal("2-0", "b", strength(1.0)), all);
     assert_eq!(portfolio.held(x()), shares(10));
+    assert_eq!(portfolio.book(0).target(x()).unwrap().shares, shares(5), "its part of what is wanted");
     // One turns round: five of its ten shares meet the other's within the house.
     let (draft, ended) = play(&mut portfolio, &signal("3-0", "b", strength(-1.0)), all);
     assert_eq!(draft.unwrap().quantity, shares(10));
