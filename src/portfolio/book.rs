@@ -170,8 +170,16 @@ impl StrategyBook {
         self.holding_mut(symbol).under_way -= shares;
     }
 
-    /// Books what a signal's end changed.
+    /// Books what a signal's end changed, and where its strategy wants to be from then on.
     pub fn apply(&mut self, change: &BookChange) {
+        if let Some(target) = &change.target {
+            self.want(change.symbol, target.clone());
+        }
+        self.fill(change);
+    }
+
+    /// Books what a signal's end filled.
+    pub(super) fn fill(&mut self, change: &BookChange) {
         self.cash -= change.paid;
         if !change.fee.is_zero() {
             self.cash -= change.fee;
@@ -180,9 +188,6 @@ impl StrategyBook {
         if !change.shares.is_zero() {
             let side = if change.shares.is_negative() { Side::Sell } else { Side::Buy };
             holding.position.fill(side, change.shares.abs(), change.paid.abs());
-        }
-        if let Some(target) = &change.target {
-            holding.target = Some(target.clone());
         }
         holding.note(change.at);
     }

@@ -93,7 +93,7 @@ impl Portfolio {
         let mut own = own
             .unwrap_or_else(|| self.change(ending.place, ending, Quantity::ZERO, Money::ZERO, Money::ZERO));
         for change in std::iter::once(&own).chain(&others) {
-            self.members[change.strategy].book.apply(change);
+            self.members[change.strategy].book.fill(change);
         }
         let next = self.next(ending, symbol);
         if next.is_none() && ending.kind.leaves_missing() {
