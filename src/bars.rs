@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Misfit {
     /// The bar's start.
     pub at: Timestamp,
-    /// Its span.
+    /// How long the bar is that does not fit.
     pub piece: Duration,
     /// The span of the bars that are made.
     pub span: Duration,
@@ -31,7 +31,7 @@ pub struct Misfit {
 ///
 /// A made bar's `at` is the start of its span. Where spans do not divide the day the last one ends at midnight; a day
 /// is a day, also one of 23 or 25 hours. A span without any piece makes no bar. An unknown volume (NaN) makes the
-/// sum unknown.
+/// sum of volumes unknown.
 #[derive(Debug, Clone)]
 pub struct Resampler {
     place: Place,
@@ -179,7 +179,7 @@ impl TradeBars {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bucket {
     start: Timestamp,
-    /// Not included.
+    /// The first instant after the span.
     end: Timestamp,
 }
 

@@ -11,7 +11,7 @@ use super::trading::Trading;
 use crate::account::{Account, Holding};
 use crate::broker::simulated::{FillModel, Terms};
 use crate::clock::Timestamp;
-use crate::data::queue::{Queue, Stretch};
+use crate::data::queue::{Batch, Queue};
 use crate::data::{Chunk, DataError, Source};
 use crate::desk::{Desk, Rules};
 use crate::manifest::{Combine, Period};
@@ -61,7 +61,7 @@ pub struct StrategySetup {
     pub run: StrategyRun,
     /// Its sizing and its book.
     pub member: Member,
-    /// What it hears.
+    /// Which events reach it, and on which of them it is asked.
     pub hears: Hears,
 }
 
@@ -136,8 +136,8 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     let mut queue = Queue::new(sources)?;
     let mut interrupted = false;
     let mut seen = 0;
-    while let Some(stretch) = queue.pop()? {
-        run.go(&stretch);
+    while let Some(batch) = queue.pop()? {
+        run.go(&batch);
         if run.events - seen >= GLANCE_EVENTS {
             seen = run.events;
             let bytes = queue.sources().map(|source| source.account().bytes).sum();
@@ -176,7 +176,7 @@ struct Run {
 }
 
 impl Run {
-    fn go(&mut self, Stretch { source, chunk, range, next_at }: &Stretch) {
+    fn go(&mut self, Batch { source, chunk, range, next_at }: &Batch) {
         match &**chunk {
             Chunk::Rows { symbol, shape, rows } => {
                 let rows = &rows[range.clone()];

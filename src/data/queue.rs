@@ -18,7 +18,7 @@ pub struct Queue {
 }
 
 /// Some events of one source.
-pub struct Stretch {
+pub struct Batch {
     /// The place of the source.
     pub source: usize,
     /// Where they are.
@@ -61,7 +61,7 @@ impl Queue {
     ///
     /// # Errors
     /// A source that cannot be read any further.
-    pub fn pop(&mut self) -> Result<Option<Stretch>, DataError> {
+    pub fn pop(&mut self) -> Result<Option<Batch>, DataError> {
         if let Some(place) = self.leading.take()
             && let Some(at) = self.feeds[place].peek()?
         {
@@ -75,7 +75,7 @@ impl Queue {
         feed.place = feed.end((rival.0, place), rival.1);
         // At the chunk's end the source's own next event has not been read.
         let next_at = (feed.place < feed.chunk.len()).then(|| feed.at(feed.place).min(rival.0));
-        Ok(Some(Stretch { source: place, chunk: Arc::clone(&feed.chunk), range: from..feed.place, next_at }))
+        Ok(Some(Batch { source: place, chunk: Arc::clone(&feed.chunk), range: from..feed.place, next_at }))
     }
 
     /// The sources, for their accounts.
@@ -155,7 +155,7 @@ mod tests {
     fn drain(sources: Vec<Box<dyn Source>>) -> Vec<(i64, usize, f64)> {
         let mut queue = Queue::new(sources).unwrap();
         let mut found = Vec::new();
-        while let Some(Stretch { source, chunk, range, .. }) = queue.pop().unwrap() {
+        while let Some(Batch { source, chunk, range, .. }) = queue.pop().unwrap() {
             let Chunk::Rows { rows, .. } = &*chunk else { unreachable!("sources are of rows") };
             found.extend(rows[range].iter().map(|row| (row.at.millis() / 1_000, source, row.values[0])));
         }
