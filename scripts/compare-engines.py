@@ -9,8 +9,12 @@ The strategy: the exponential averages of the last 10 and 20 closes (alpha 2 / (
 500 bars it is 100 shares long while the fast one is above the slow one, and 100 short while it is below. No fees.
 backtesting.py fills at the next open, vectorbt at the same close; each is compared with `bot backtest` on the same
 terms, fill by fill and to the cent. The open position is not closed at the end, but marked at the last close. Then all
-ratios of our stats.json are compared with quantstats on the returns of our equity.csv. Exits with 1 where fills differ,
-money differs by a cent or more, or a ratio by more than 1e-9 of its value (1e-12 near 0).
+ratios of our stats.json are compared with quantstats on the returns of our equity.csv.
+
+Then the example of backtesting.py's README on the daily bars of GOOG that come with it: the simple averages of 10 and 20
+closes, where they cross all of the equity goes long or short (`size_at = "fill"`), without commission and with 0.2 %.
+
+Exits with 1 where fills differ, money differs by a cent or more, or a ratio by more than 1e-9 of its value (1e-12 near 0).
 """
 
 import argparse
@@ -35,6 +39,7 @@ warnings.filterwarnings("ignore")
 
 FAST, SLOW, WARMUP = 10, 20, 500
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
+ALL_IN_CASH = 10_000
 
 
 @dataclass
@@ -58,6 +63,10 @@ def main():
             theirs = engine(bars, wanted, arguments.cash)
             is_fine &= compare(fill, ours, theirs, arguments.cash)
             is_fine &= compare_ratios(Path(folder) / fill)
+        for bps in (0, 20):
+            ours, theirs = bot_all_in(arguments, bps, Path(folder) / f"goog_{bps}"), backtesting_py_all_in(bps)
+            is_fine &= compare(f"next_open, GOOG, all in, {bps} bps", ours, theirs, ALL_IN_CASH)
+            print()
     sys.exit(0 if is_fine else 1)
 
 
@@ -111,6 +120,10 @@ kind = "ema_cross"
 size = {{ rule = "{arguments.shares}sh" }}
 params = {{ fast = {FAST}, slow = {SLOW}, warmup = {WARMUP} }}
 """)
+    return run_bot(arguments, manifest, out)
+
+
+def run_bot(arguments, manifest, out):
     command = [arguments.bot.resolve(), "backtest", manifest, "--out", out, "--json"]
     answer = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     fills = []
@@ -144,7 +157,10 @@ def backtesting_py(bars, wanted, cash):
     start = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
         stats = test.run()
-    seconds = time.perf_counter() - start
+    return run_of_trades(stats, bars, time.perf_counter() - start)
+
+
+def run_of_trades(stats, bars, seconds):
     trades = list(stats["_strategy"].closed_trades) + list(stats["_strategy"].trades)
     by_time = {}
     for trade in trades:  # A flip is the end of one trade and the begin of the next, in one fill.
@@ -157,6 +173,88 @@ def backtesting_py(bars, wanted, cash):
     equity = stats["Equity Final [$]"]
     held = sum(size for _, size, _ in fills)
     return Run("backtesting.py", fills, equity - held * bars["Close"].iloc[-1], equity, seconds)
+
+
+SMA_CROSS = """
+fn init() { this.closes = []; this.fast = (); this.slow = (); }
+fn mean(closes, count) {
+    let sum = 0.0;
+    for place in (closes.len() - count)..closes.len() { sum += closes[place]; }
+    sum / count.to_float()
+}
+fn on_event(event) {
+    this.closes.push(event.price);
+    if this.closes.len() > 20 { this.closes.remove(0); }
+    if this.closes.len() < 20 { return; }
+    let closes = this.closes;
+    let fast = mean(closes, 10);
+    let slow = mean(closes, 20);
+    if this.fast != () {
+        if this.fast < this.slow && fast > slow { signal(event.symbol, 1.0); }
+        if this.fast > this.slow && fast < slow { signal(event.symbol, -1.0); }
+    }
+    this.fast = fast;
+    this.slow = slow;
+}
+"""
+
+
+def bot_all_in(arguments, bps, out):
+    from backtesting.test import GOOG
+
+    GOOG.to_csv(out.with_suffix(".csv"), index_label="time")
+    script = out.with_name(f"{out.name}_strategy.rhai")
+    script.write_text(SMA_CROSS)
+    manifest = out.with_suffix(".toml")
+    manifest.write_text(f"""
+[broker]
+kind = "simulated"
+cash = "{ALL_IN_CASH}"
+size_at = "fill"
+fees = {{ bps = {bps} }}
+[portfolio]
+cash_buffer = 0
+[risk]
+short = true
+[data.goog]
+kind = "csv"
+path = {json.dumps(out.with_suffix(".csv").name)}
+timeframe = "1d"
+columns = {{ time = "time", open = "Open", high = "High", low = "Low", close = "Close", volume = "Volume" }}
+[[strategy]]
+name = "sma"
+script = {json.dumps(script.name)}
+size = {{ rule = "100%" }}
+""")
+    run = run_bot(arguments, manifest, out)
+    # A day's bar opens at its midnight in New York.
+    run.fills = [(at.tz_localize("UTC").tz_convert("America/New_York").tz_localize(None), *fill) for at, *fill in run.fills]
+    return run
+
+
+def backtesting_py_all_in(bps):
+    from backtesting import Backtest, Strategy
+    from backtesting.lib import crossover
+    from backtesting.test import GOOG, SMA
+
+    class SmaCross(Strategy):
+        def init(self):
+            self.fast = self.I(SMA, self.data.Close, 10)
+            self.slow = self.I(SMA, self.data.Close, 20)
+
+        def next(self):
+            if crossover(self.fast, self.slow):
+                self.position.close()
+                self.buy()
+            elif crossover(self.slow, self.fast):
+                self.position.close()
+                self.sell()
+
+    test = Backtest(GOOG, SmaCross, cash=ALL_IN_CASH, commission=bps / 1e4, finalize_trades=False)
+    start = time.perf_counter()
+    with contextlib.redirect_stderr(io.StringIO()):
+        stats = test.run()
+    return run_of_trades(stats, GOOG, time.perf_counter() - start)
 
 
 def vectorbt(bars, wanted, cash):

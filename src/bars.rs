@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::calendar::midnight;
+use crate::calendar::{date_of, midnight, midnight_after};
 use crate::clock::Timestamp;
 use crate::duration;
 use crate::market::{Bar, Trade};
@@ -207,9 +207,8 @@ impl Place {
             return open;
         }
         if at < self.day.start || at >= self.day.end {
-            let date = at.to_new_york().date_naive();
-            let next = date.succ_opt().map_or(Timestamp::MAX, midnight);
-            self.day = Bucket { start: midnight(date), end: next };
+            let date = date_of(at);
+            self.day = Bucket { start: midnight(date), end: midnight_after(date) };
         }
         if self.span == DAY {
             return self.day;

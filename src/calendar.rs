@@ -1,6 +1,6 @@
 //! New York Stock Exchange sessions: rules, observed holidays, early closes and the exceptions of history.
 
-use chrono::{Datelike, Days, NaiveDate, NaiveTime, TimeZone, Weekday};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Weekday};
 use chrono_tz::America::New_York;
 
 use crate::clock::Timestamp;
@@ -35,7 +35,7 @@ pub fn sessions(first: NaiveDate, last: NaiveDate) -> impl Iterator<Item = Sessi
 
 /// Whether the exchange is open at `now`, and when that changes.
 pub fn clock_at(now: Timestamp) -> SessionClock {
-    let today = now.to_new_york().date_naive();
+    let today = date_of(now);
     // The longest run of closed days is six (September 2001); 15 is ample.
     let last = today.checked_add_days(Days::new(15)).unwrap_or(NaiveDate::MAX);
     let mut ahead = sessions(today, last).filter(|session| session.close > now);
@@ -47,16 +47,30 @@ pub fn clock_at(now: Timestamp) -> SessionClock {
     SessionClock { is_open, next_open, next_close: first.close }
 }
 
+/// The New York date of an instant.
+pub fn date_of(at: Timestamp) -> NaiveDate {
+    at.to_new_york().date_naive()
+}
+
 /// The first instant of a New York date.
 pub fn midnight(date: NaiveDate) -> Timestamp {
     let naive = date.and_time(NaiveTime::MIN);
     // New York's clocks change at two in the morning: there is one midnight each day.
-    New_York.from_local_datetime(&naive).earliest().map_or_else(|| naive.and_utc().into(), Timestamp::from)
+    at_clock(naive).unwrap_or_else(|| naive.and_utc().into())
+}
+
+/// The first instant after a New York date, 23 to 25 hours after its midnight.
+pub fn midnight_after(date: NaiveDate) -> Timestamp {
+    date.succ_opt().map_or(Timestamp::MAX, midnight)
+}
+
+/// The first instant at which New York's clocks show this; `None` where they leap over it.
+pub fn at_clock(local: NaiveDateTime) -> Option<Timestamp> {
+    New_York.from_local_datetime(&local).earliest().map(Timestamp::from)
 }
 
 fn new_york(date: NaiveDate, hour: u32, minute: u32) -> Option<Timestamp> {
-    let naive = date.and_time(NaiveTime::from_hms_opt(hour, minute, 0)?);
-    New_York.from_local_datetime(&naive).single().map(Timestamp::from)
+    at_clock(date.and_time(NaiveTime::from_hms_opt(hour, minute, 0)?))
 }
 
 /// Attacks, storm and days of mourning, since 1998.
@@ -204,6 +218,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_instant_lies_within_its_day_also_when_the_clocks_change(nanos in 0_i64..4_000_000_000_000_000_000) {
+            let at = Timestamp::from_nanos(nanos);
+            let date = date_of(at);
+            prop_assert!(midnight(date) <= at && at < midnight_after(date));
+            prop_assert_eq!((date_of(midnight(date)), date_of(midnight_after(date))), (date, date.succ_opt().unwrap()));
+        }
+
         #[test]
         fn a_session_is_three_and_a_half_or_six_and_a_half_hours_of_one_working_day(days in 0_u64..60_000) {
             let date = NaiveDate::from_ymd_opt(1998, 1, 1).unwrap() + Days::new(days);

@@ -1,5 +1,7 @@
 //! Instants, the only reader of the machine's time, and waiting by a clock.
 
+pub mod times;
+
 use std::fmt;
 use std::ops::{Add, Deref, Sub};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,14 +16,21 @@ use crossbeam_channel::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use times::{Forms, Times};
+
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z, 1677 to 2262.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A text that is no RFC 3339 instant.
+/// A text that is no time, or none that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("time must be RFC 3339 such as 2026-11-20T15:30:00Z, was \"{0}\"")]
-pub struct TimestampError(String);
+#[error("time must {rule}, was \"{was}\"")]
+pub struct TimestampError {
+    /// What it breaks.
+    pub rule: String,
+    /// Its first characters.
+    pub was: String,
+}
 
 impl Timestamp {
     /// The far future: later than any real instant.
@@ -77,16 +86,12 @@ impl Timestamp {
         self.to_utc().with_timezone(&New_York)
     }
 
-    /// Reads RFC 3339 with any offset and up to nine fractional digits.
+    /// Reads RFC 3339 with any offset and up to nine fractional digits; seconds and the offset's minutes may be left out.
     ///
     /// # Errors
-    /// Anything else is refused; so are years outside 1677 to 2262.
+    /// Anything else is refused; so are years outside 1678 to 2261.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
-        DateTime::parse_from_rfc3339(text)
-            .ok()
-            .and_then(|time| time.timestamp_nanos_opt())
-            .map(Self)
-            .ok_or_else(|| TimestampError(text.chars().take(40).collect()))
+        Times::new(Forms::Instants, chrono_tz::UTC).read(text)
     }
 }
 

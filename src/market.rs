@@ -1,5 +1,7 @@
 //! What the market shows: quotes, trades, bars. Prices seen are `f64`.
 
+mod row;
+
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
+
+pub use row::{Row, Shape};
 
 /// The best bid and ask; 0 stands for "nobody quotes this side".
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -110,6 +114,9 @@ pub struct SessionClock {
 }
 
 impl SessionClock {
+    /// A market that never closes.
+    pub const ALWAYS: Self = Self { is_open: true, next_open: Timestamp::MAX, next_close: Timestamp::MAX };
+
     /// Whether the session is open at `now`, also when `now` has passed a boundary since the clock was read.
     pub fn is_open_at(&self, now: Timestamp) -> bool {
         if self.is_open { now < self.next_close } else { now >= self.next_open && now < self.next_close }

@@ -340,3 +340,125 @@ pub struct OrderReport {
     /// When the broker received it.
     pub submitted_at: Option<Timestamp>,
 }
+
+impl OrderReport {
+    /// What is known once `heard` is known too; `None` when it says nothing new. In whatever order and however often
+    /// reports come, fills never shrink and a final status is never undone.
+    pub fn advanced_by(&self, heard: &Self) -> Option<Self> {
+        let more_filled = heard.filled > self.filled
+            || (heard.filled == self.filled && self.average_price.is_none() && heard.average_price.is_some());
+        let newer_status = match (self.status.phase(), heard.status.phase()) {
+            (Phase::Working, Phase::Final) => true,
+            (Phase::Working, Phase::Working) => heard.filled >= self.filled && heard.status != self.status,
+            (Phase::Final, Phase::Final | Phase::Working) => false,
+        };
+        if !more_filled && !newer_status {
+            return None;
+        }
+        let mut after = self.clone();
+        if more_filled {
+            after.filled = heard.filled;
+            after.average_price = heard.average_price.or(self.average_price);
+        }
+        if newer_status {
+            after.status = heard.status.clone();
+            after.submitted_at = heard.submitted_at.or(self.submitted_at);
+        }
+        Some(after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn report(status: &str, filled: u32) -> OrderReport {
+        OrderReport {
+            client_order_id: "bot-1".parse().unwrap(),
+            order_id: OrderId::new("o"),
+            symbol: "NVDA".parse().unwrap(),
+            side: Side::Buy,
+            quantity: Quantity::new(10.into()),
+            status: OrderStatus::from(status),
+            filled: Quantity::new(filled.into()),
+            average_price: (filled > 0).then(|| "180".parse().unwrap()),
+            submitted_at: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(known: (&str, u32), heard: (&str, u32), expected: Option<(&str, u32)>) {
+        let after = report(known.0, known.1).advanced_by(&report(heard.0, heard.1));
+        assert_eq!(
+            after,
+            expected.map(|(status, filled)| report(status, filled)),
+            "{known:?} then {heard:?}"
+        );
+    }
+
+    #[test]
+    fn late_and_repeated_reports_change_nothing() {
+        check(("new", 0), ("new", 0), None);
+        check(("filled", 10), ("filled", 10), None);
+        check(("filled", 10), ("new", 0), None);
+        check(("canceled", 3), ("partially_filled", 2), None);
+        check(("partially_filled", 3), ("new", 0), None);
+        check(("expired", 0), ("canceled", 0), None);
+    }
+
+    #[test]
+    fn fills_and_final_statuses_are_taken_whenever_they_come() {
+        check(("pending_new", 0), ("new", 0), Some(("new", 0)));
+        check(("new", 0), ("partially_filled", 3), Some(("partially_filled", 3)));
+        check(("partially_filled", 3), ("canceled", 3), Some(("canceled", 3)));
+        check(("partially_filled", 3), ("canceled", 0), Some(("canceled", 3)));
+        check(("canceled", 0), ("partially_filled", 3), Some(("canceled", 3)));
+        check(("canceled", 3), ("filled", 10), Some(("canceled", 10)));
+        check(("new", 0), ("pending_review", 0), Some(("pending_review", 0)));
+    }
+
+    const WORDS: [&str; 7] =
+        ["pending_new", "new", "partially_filled", "filled", "canceled", "suspended", "odd"];
+
+    proptest! {
+        #[test]
+        fn fills_never_shrink_the_end_stays_and_a_repeat_says_nothing(
+            heard in prop::collection::vec((0..WORDS.len(), 0..=10_u32), 1..20)
+        ) {
+            let mut known = report("pending_new", 0);
+            for (word, filled) in heard {
+                let heard = report(WORDS[word], filled);
+                if let Some(after) = known.advanced_by(&heard) {
+                    prop_assert!(after.filled >= known.filled);
+                    prop_assert!(known.status.phase() == Phase::Working || after.status == known.status);
+                    known = after;
+                }
+                prop_assert_eq!(known.advanced_by(&heard), None, "said twice");
+                prop_assert!(known.filled >= heard.filled);
+            }
+        }
+
+        #[test]
+        fn the_fills_and_whether_it_is_over_do_not_depend_on_the_order_of_the_news(
+            heard in prop::collection::vec((0..WORDS.len(), 0..=10_u32), 1..8), seed in any::<u64>()
+        ) {
+            let known = |heard: &[(usize, u32)]| {
+                let start = report("pending_new", 0);
+                heard.iter().fold(start, |known, (word, filled)| {
+                    known.advanced_by(&report(WORDS[*word], *filled)).unwrap_or(known)
+                })
+            };
+            let mut other = heard.clone();
+            for place in (1..other.len()).rev() {
+                let with = seed.rotate_left(u32::try_from(place).unwrap()) % (place as u64 + 1);
+                let with = usize::try_from(with).unwrap();
+                other.swap(place, with);
+            }
+            let (one, another) = (known(&heard), known(&other));
+            prop_assert_eq!(one.filled, another.filled);
+            prop_assert_eq!(one.status.phase(), another.status.phase());
+        }
+    }
+}

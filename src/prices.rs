@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{BrokerError, MarketData};
 use crate::clock::{Clock, Timestamp, recv_before};
 use crate::market::{MarketEvent, SessionClock, Snapshot};
 use crate::symbol::Symbol;
@@ -15,7 +15,8 @@ use crate::symbol::Symbol;
 /// The latest prices and session clock, shared by all workers.
 #[derive(Debug, Default)]
 pub struct PriceCache {
-    snapshots: RwLock<Arc<HashMap<Symbol, Snapshot>>>,
+    /// With a number that grows with each change.
+    snapshots: RwLock<(u64, Arc<HashMap<Symbol, Snapshot>>)>,
     session: RwLock<SessionClock>,
     health: Mutex<Health>,
 }
@@ -36,7 +37,7 @@ impl PriceCache {
     pub fn new(snapshots: impl IntoIterator<Item = Snapshot>, session: SessionClock) -> Self {
         let by_symbol = snapshots.into_iter().map(|snapshot| (snapshot.symbol, snapshot)).collect();
         Self {
-            snapshots: RwLock::new(Arc::new(by_symbol)),
+            snapshots: RwLock::new((1, Arc::new(by_symbol))),
             session: RwLock::new(session),
             health: Mutex::default(),
         }
@@ -50,7 +51,13 @@ impl PriceCache {
 
     /// All latest prices; the lock is released before they are looked at.
     pub fn snapshots(&self) -> Arc<HashMap<Symbol, Snapshot>> {
-        Arc::clone(&self.snapshots.read().unwrap_or_else(PoisonError::into_inner))
+        self.latest().1
+    }
+
+    /// The same with the number of their last change.
+    pub fn latest(&self) -> (u64, Arc<HashMap<Symbol, Snapshot>>) {
+        let latest = self.snapshots.read().unwrap_or_else(PoisonError::into_inner);
+        (latest.0, Arc::clone(&latest.1))
     }
 
     /// The broker's session clock, as last read.
@@ -68,7 +75,8 @@ impl PriceCache {
         let mut merged = HashMap::clone(&self.snapshots());
         merged.extend(snapshots.into_iter().map(|snapshot| (snapshot.symbol, snapshot)));
         let merged = Arc::new(merged);
-        *self.snapshots.write().unwrap_or_else(PoisonError::into_inner) = merged;
+        let mut latest = self.snapshots.write().unwrap_or_else(PoisonError::into_inner);
+        *latest = (latest.0 + 1, merged);
     }
 
     fn put_session(&self, session: SessionClock) {
@@ -99,7 +107,7 @@ const SESSION_EVERY: Duration = Duration::from_mins(1);
 /// Polls every `interval` until `stop` is dropped. A cycle that takes longer delays the next one; cycles never overlap.
 /// Each quote and trade that is newer than the one before it is told to `hear`.
 pub fn poll(
-    broker: &mut impl Broker,
+    broker: &mut impl MarketData,
     cache: &PriceCache,
     symbols: &[Symbol],
     interval: Duration,

@@ -31,10 +31,22 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message} (http {status}, code {})", code.map_or("none".to_owned(), |code| code.to_string()))]
 pub struct Rejection {
-    /// HTTP status or the like.
+    /// HTTP status; 0 where no HTTP lies between: then the text is `code: text` itself.
     pub status: u16,
     /// The broker's own code, where it sends one.
     pub code: Option<u64>,
     /// The broker's text, kept for the outcome.
     pub message: String,
+}
+
+impl Rejection {
+    /// The refusal of a broker over history.
+    pub fn without_http(message: String) -> Self {
+        Self { status: 0, code: None, message }
+    }
+
+    /// Why there is no order, as `code: text`.
+    pub fn reason(&self) -> String {
+        if self.status == 0 { self.message.clone() } else { format!("broker: {self}") }
+    }
 }

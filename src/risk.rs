@@ -6,6 +6,8 @@ use rust_decimal::Decimal;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::instrument::{Instrument, InstrumentError};
+use crate::margin::Margin;
 use crate::market::{SessionClock, Snapshot};
 use crate::order::{OrderRequest, OrderType, Side};
 use crate::outcome::OutcomeKind;
@@ -87,15 +89,15 @@ pub enum Refusal {
     OrderRate { max: u32 },
     #[error("order must cost at most the available cash {available}, was {cost}")]
     InsufficientCash { cost: Money, available: Money },
-    #[error("sell must be at most the available {available} shares, was {was}")]
+    #[error("sell must be at most the available {available}, was {was}")]
     InsufficientShares { was: Quantity, available: Quantity },
-    #[error("quantity must be whole shares for an immediate-or-cancel order, was {0}")]
-    FractionalQuantity(Quantity),
+    #[error(transparent)]
+    Instrument(#[from] InstrumentError),
     #[error("one order must not turn a position of {held} round, quantity was {was}")]
     ZeroCrossing { held: Quantity, was: Quantity },
     #[error("{0} is at its target")]
     AtTarget(Symbol),
-    #[error("nothing to buy: one share of {symbol} costs {price}, which is more than there is for it")]
+    #[error("nothing to buy: one lot of {symbol} at {price} costs more than there is for it")]
     CannotPay { symbol: Symbol, price: Price },
     #[error("{0} is at its target: opposite wishes of strategies met within the house")]
     Crossed(Symbol),
@@ -107,7 +109,7 @@ pub enum Refusal {
     StandingOrder(&'static str),
     #[error("a signal of a strategy's own book must be of a strategy of this run, was of \"{0}\"")]
     NotRunHere(String),
-    #[error("nothing to sell: no whole share of {0} is available")]
+    #[error("nothing to sell: no whole lot of {0} is available")]
     NothingToSell(Symbol),
     #[error("not in profit: bid {bid} is not above the mean entry price {entry}")]
     NotInProfit { bid: Price, entry: String },
@@ -132,7 +134,7 @@ impl Refusal {
             Refusal::OrderRate { .. } => "order_rate",
             Refusal::InsufficientCash { .. } => "insufficient_cash",
             Refusal::InsufficientShares { .. } => "insufficient_shares",
-            Refusal::FractionalQuantity(_) => "fractional_quantity",
+            Refusal::Instrument(error) => error.code(),
             Refusal::ZeroCrossing { .. } => "zero_crossing",
             Refusal::AtTarget(_) => "at_target",
             Refusal::CannotPay { .. } => "cannot_pay",
@@ -169,7 +171,7 @@ impl Refusal {
             | Refusal::OrderRate { .. }
             | Refusal::InsufficientCash { .. }
             | Refusal::InsufficientShares { .. }
-            | Refusal::FractionalQuantity(_)
+            | Refusal::Instrument(_)
             | Refusal::ZeroCrossing { .. }
             | Refusal::NoShort(_)
             | Refusal::StandingOrder(_)
@@ -241,27 +243,80 @@ pub struct Plan {
     pub request: OrderRequest,
     /// What one share costs or brings by the quote.
     pub price: Price,
+    /// What it is an order of.
+    pub instrument: Instrument,
 }
 
 /// What the books say at the moment of the judgement, orders in flight included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Cash that a buy may use.
+    /// What positions require of the equity.
+    pub margin: Margin,
+    /// Equity that nothing requires yet: in a cash account the cash that a buy may use.
     pub available_cash: Money,
     /// Shares that a sell may use.
     pub available_shares: Quantity,
+    /// Shares sold short that a buy may cover.
+    pub short_shares: Quantity,
     /// Shares held, negative when short.
     pub held: Quantity,
     /// Orders approved in the last 60 seconds.
     pub orders_last_minute: u32,
 }
 
+impl Standing {
+    /// Shares of a position that an order of `side` may close.
+    pub fn closes(&self, side: Side) -> Quantity {
+        match side {
+            Side::Buy => self.short_shares,
+            Side::Sell => self.available_shares,
+        }
+    }
+
+    /// Whether the account can carry what such an order leaves behind; it can where the order only closes a position.
+    pub fn carries(&self, side: Side, quantity: Quantity, price: Price) -> bool {
+        let closes = self.closes(side).min(quantity);
+        if closes == quantity {
+            return true;
+        }
+        // What is closed first frees as much as the same shares need that open.
+        self.margin.required(price * (quantity - closes - closes)) <= self.available_cash
+    }
+
+    /// The most whole lots of an order that the account can carry.
+    pub fn most(&self, instrument: &Instrument, side: Side, quantity: Quantity, price: Price) -> Quantity {
+        if self.carries(side, quantity, price) {
+            return quantity;
+        }
+        let (_, available) = self.need(side, quantity, price);
+        let opens = self.margin.buying_power(available.max(Money::ZERO)).buys(price);
+        instrument.floor_lot(self.closes(side).min(quantity) + opens).min(quantity)
+    }
+
+    /// What the part of an order requires that opens a position, and what there is for it: what is closed first is free then.
+    fn need(&self, side: Side, quantity: Quantity, price: Price) -> (Money, Money) {
+        let closes = self.closes(side).min(quantity);
+        let required = |shares: Quantity| self.margin.required(price * shares);
+        let freed = if closes.is_zero() { Money::ZERO } else { required(closes) };
+        (required(quantity - closes), self.available_cash + freed)
+    }
+}
+
 /// A plan that passed the gate, with what must be set aside for it. Nothing else can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approved {
     request: OrderRequest,
-    reserved_cash: Money,
-    reserved_shares: Quantity,
+    hold: Hold,
+}
+
+/// What an order sets aside while it is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    side: Side,
+    quantity: Quantity,
+    closes: Quantity,
+    price: Price,
+    margin: Margin,
 }
 
 impl Approved {
@@ -270,14 +325,35 @@ impl Approved {
         &self.request
     }
 
-    /// Cash that nobody else may spend while the order is in flight.
-    pub fn reserved_cash(&self) -> Money {
-        self.reserved_cash
+    /// What is to be set aside for it.
+    pub fn hold(&self) -> Hold {
+        self.hold
+    }
+}
+
+impl Hold {
+    /// Cash that nobody else may spend while so many of the order's shares have filled. What closes a position fills first.
+    pub fn cash(&self, filled: Quantity) -> Money {
+        if filled >= self.quantity {
+            return Money::ZERO;
+        }
+        let closes = (self.closes - filled).max(Quantity::ZERO);
+        // What closes frees as much as the same shares need that open.
+        let opens = self.quantity - filled - closes - closes;
+        if opens.is_positive() { self.margin.required(self.price * opens) } else { Money::ZERO }
     }
 
-    /// Shares that nobody else may sell while the order is in flight.
-    pub fn reserved_shares(&self) -> Quantity {
-        self.reserved_shares
+    /// Shares that nobody else may sell while so many of the order's shares have filled.
+    pub fn shares(&self, filled: Quantity) -> Quantity {
+        match self.side {
+            Side::Buy => Quantity::ZERO,
+            Side::Sell => (self.closes - filled).max(Quantity::ZERO),
+        }
+    }
+
+    /// The order is of another number of shares: it is sized with the price at which it fills, or reduced there.
+    pub(crate) fn resize(&mut self, quantity: Quantity) {
+        self.quantity = quantity;
     }
 }
 
@@ -287,45 +363,39 @@ impl Approved {
 /// The first limit that the plan breaks.
 pub fn judge(plan: Plan, standing: &Standing, limits: &Limits) -> Result<Approved, Refusal> {
     let OrderRequest { quantity, side, symbol, .. } = plan.request;
-    if quantity.whole() != quantity {
-        return Err(Refusal::FractionalQuantity(quantity));
-    }
     if !quantity.is_positive() {
         return Err(match side {
             Side::Buy => Refusal::AtTarget(symbol),
             Side::Sell => Refusal::NothingToSell(symbol),
         });
     }
-    let price = worst_price(&plan);
+    let price = worst_price(plan.request.order_type, side, plan.price);
     let notional = price * quantity;
+    plan.instrument.check(quantity, notional)?;
     check_order(quantity, notional, standing, limits)?;
     check_position(&plan, price, standing, limits)?;
-    let covered_by_shares = side == Side::Sell && quantity <= standing.available_shares;
-    if covered_by_shares {
-        return Ok(approve(plan, Money::ZERO, quantity));
-    }
-    if side == Side::Sell && !limits.short {
+    let closes = standing.closes(side).min(quantity);
+    if side == Side::Sell && closes < quantity && !may_short(&plan, limits) {
         return Err(Refusal::InsufficientShares { was: quantity, available: standing.available_shares });
     }
-    // A short sale's worth is set aside too, so that N workers cannot sell short N times the account.
-    let shares = if side == Side::Sell { standing.available_shares } else { Quantity::ZERO };
-    let cost = price * (quantity - shares);
-    if cost > standing.available_cash {
-        return Err(Refusal::InsufficientCash { cost, available: standing.available_cash });
+    if !standing.carries(side, quantity, price) {
+        let (cost, available) = standing.need(side, quantity, price);
+        return Err(Refusal::InsufficientCash { cost, available });
     }
-    Ok(approve(plan, cost, shares))
+    let hold = Hold { side, quantity, closes, price, margin: standing.margin };
+    Ok(Approved { request: plan.request, hold })
 }
 
-fn approve(plan: Plan, reserved_cash: Money, reserved_shares: Quantity) -> Approved {
-    Approved { request: plan.request, reserved_cash, reserved_shares }
+fn may_short(plan: &Plan, limits: &Limits) -> bool {
+    limits.short && plan.instrument.shorting
 }
 
-/// The price that a limit order cannot be worse than; the quote for a market order.
-fn worst_price(plan: &Plan) -> Price {
-    match (plan.request.order_type, plan.request.side) {
-        (OrderType::Market, _) => plan.price,
+/// The price that a limit order cannot be worse than; the quote's `price` for a market order.
+pub fn worst_price(order_type: OrderType, side: Side, price: Price) -> Price {
+    match (order_type, side) {
+        (OrderType::Market, _) => price,
         (OrderType::Limit(limit), Side::Buy) => limit,
-        (OrderType::Limit(limit), Side::Sell) => limit.max(plan.price),
+        (OrderType::Limit(limit), Side::Sell) => limit.max(price),
     }
 }
 
@@ -353,15 +423,16 @@ fn check_position(plan: &Plan, price: Price, standing: &Standing, limits: &Limit
         Side::Buy => standing.held + quantity,
         Side::Sell => standing.held - quantity,
     };
-    let (before, after_number) = (standing.held.get(), after.get());
-    let sells_beyond_short = plan.request.side == Side::Sell && !limits.short;
-    let turns = !before.is_zero()
-        && !after_number.is_zero()
-        && before.is_sign_negative() != after_number.is_sign_negative();
+    let sells_beyond_short = plan.request.side == Side::Sell && !may_short(plan, limits);
+    let held = standing.held;
+    let turns = held.is_positive() && after.is_negative() || held.is_negative() && after.is_positive();
     if turns && !sells_beyond_short && !limits.flip_in_one {
-        return Err(Refusal::ZeroCrossing { held: standing.held, was: quantity });
+        return Err(Refusal::ZeroCrossing { held, was: quantity });
     }
-    let grows = after.abs() > standing.held.abs();
+    if !sells_beyond_short {
+        plan.instrument.check_position(after)?;
+    }
+    let grows = after.abs() > held.abs();
     let notional = price * after.abs();
     match limits.position_notional_max {
         Some(max) if grows && notional > max => Err(Refusal::PositionNotional { was: notional, max }),
@@ -370,123 +441,4 @@ fn check_position(plan: &Plan, price: Price, standing: &Standing, limits: &Limit
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::Quote;
-    use crate::order::TimeInForce;
-    use crate::signal::Wanted;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
-
-    fn signal() -> Signal {
-        Signal::plain(1, Wanted::Order { side: Side::Buy, quantity: None, strength: None }, NOW)
-    }
-
-    fn open() -> SessionClock {
-        let later = NOW + Duration::from_hours(1);
-        SessionClock { is_open: true, next_open: later + Duration::from_hours(17), next_close: later }
-    }
-
-    fn snapshot(bid: f64, ask: f64, at: Timestamp) -> Snapshot {
-        let quote = Quote { at, bid, bid_size: 100.0, ask, ask_size: 100.0 };
-        Snapshot { symbol: "NVDA".parse().unwrap(), quote: Some(quote), trade: None, read_at: at }
-    }
-
-    #[track_caller]
-    fn check(signal: &Signal, snapshot: Option<Snapshot>, session: SessionClock, expected: &str) {
-        let found = check_market(signal, snapshot.as_ref(), session, &Limits::default(), NOW);
-        assert_eq!(found.map_or_else(|refusal| refusal.code(), |_| "ok"), expected);
-    }
-
-    #[test]
-    fn a_quote_that_is_not_fit_to_trade_on_is_refused_with_a_reason() {
-        check(&signal(), Some(snapshot(100.0, 100.1, NOW)), open(), "ok");
-        check(&signal(), None, open(), "no_quote");
-        check(&signal(), Some(snapshot(0.0, 100.1, NOW)), open(), "bad_quote");
-        check(&signal(), Some(snapshot(100.0, 0.0, NOW)), open(), "bad_quote");
-        check(&signal(), Some(snapshot(f64::NAN, 100.0, NOW)), open(), "bad_quote");
-        check(&signal(), Some(snapshot(100.2, 100.1, NOW)), open(), "bad_quote");
-        check(&signal(), Some(snapshot(100.0, 102.0, NOW)), open(), "wide_spread");
-        check(&signal(), Some(snapshot(100.0, 100.1, NOW - Duration::from_secs(6))), open(), "stale_quote");
-        check(&signal(), Some(Snapshot { quote: None, ..snapshot(1.0, 1.0, NOW) }), open(), "no_quote");
-        let unread = Snapshot { read_at: NOW - Duration::from_secs(9), ..snapshot(100.0, 100.1, NOW) };
-        check(&signal(), Some(unread), open(), "stale_quote");
-    }
-
-    #[test]
-    fn a_stale_signal_and_a_closed_session_are_refused() {
-        let fine = Some(snapshot(100.0, 100.1, NOW));
-        let old = Signal { sent_at: NOW - Duration::from_millis(5_001), ..signal() };
-        check(&old, fine, open(), "stale_signal");
-        let short_lived = Signal {
-            sent_at: NOW - Duration::from_millis(200),
-            time_to_live: Some(Duration::from_millis(100)),
-            ..signal()
-        };
-        check(&short_lived, fine, open(), "stale_signal");
-        let closed = SessionClock { is_open: false, next_open: NOW + Duration::from_secs(5), ..open() };
-        check(&signal(), fine, closed, "session_closed");
-        // The clock was read before the opening and nobody has read it since.
-        check(&signal(), fine, SessionClock { next_open: NOW, ..closed }, "ok");
-    }
-
-    fn plan(side: Side, quantity: &str) -> Plan {
-        let request = OrderRequest {
-            client_order_id: "bot-x".parse().unwrap(),
-            symbol: "NVDA".parse().unwrap(),
-            side,
-            quantity: quantity.parse().unwrap(),
-            order_type: OrderType::Market,
-            time_in_force: TimeInForce::Ioc,
-        };
-        Plan { request, price: "100".parse().unwrap() }
-    }
-
-    fn standing(cash: &str, held: &str, orders_last_minute: u32) -> Standing {
-        let held: Quantity = held.parse().unwrap();
-        Standing {
-            available_cash: cash.parse().unwrap(),
-            available_shares: held.max(Quantity::ZERO),
-            held,
-            orders_last_minute,
-        }
-    }
-
-    #[track_caller]
-    fn check_judge(plan: Plan, standing: &Standing, limits: &Limits, expected: &str) {
-        let found = judge(plan, standing, limits);
-        assert_eq!(found.map_or_else(|refusal| refusal.code(), |_| "ok"), expected);
-    }
-
-    #[test]
-    fn every_limit_refuses_what_breaks_it_and_passes_what_meets_it() {
-        use Side::{Buy, Sell};
-        let limits = Limits {
-            order_quantity_max: Some("10".parse().unwrap()),
-            order_notional_max: Some("900".parse().unwrap()),
-            position_notional_max: Some("1200".parse().unwrap()),
-            orders_per_minute_max: Some(3),
-            ..Limits::default()
-        };
-        check_judge(plan(Buy, "9"), &standing("5000", "0", 2), &limits, "ok");
-        check_judge(plan(Buy, "11"), &standing("5000", "0", 0), &limits, "order_quantity");
-        check_judge(plan(Buy, "10"), &standing("5000", "0", 0), &limits, "order_notional");
-        check_judge(plan(Buy, "9"), &standing("5000", "4", 0), &limits, "position_notional");
-        check_judge(plan(Sell, "4"), &standing("0", "50", 0), &limits, "ok");
-        check_judge(plan(Buy, "9"), &standing("5000", "0", 3), &limits, "order_rate");
-        check_judge(plan(Buy, "9"), &standing("899.99", "0", 0), &limits, "insufficient_cash");
-        check_judge(plan(Sell, "5"), &standing("0", "4", 0), &limits, "insufficient_shares");
-        check_judge(plan(Buy, "0"), &standing("5000", "0", 0), &limits, "at_target");
-        check_judge(plan(Sell, "0"), &standing("0", "0.5", 0), &limits, "nothing_to_sell");
-        check_judge(plan(Buy, "1.5"), &standing("5000", "0", 0), &limits, "fractional_quantity");
-    }
-
-    #[test]
-    fn one_order_never_turns_a_position_round() {
-        let limits = Limits { short: true, ..Limits::default() };
-        check_judge(plan(Side::Sell, "5"), &standing("5000", "4", 0), &limits, "zero_crossing");
-        check_judge(plan(Side::Buy, "5"), &standing("5000", "-4", 0), &limits, "zero_crossing");
-        check_judge(plan(Side::Sell, "5"), &standing("5000", "0", 0), &limits, "ok");
-        check_judge(plan(Side::Buy, "4"), &standing("5000", "-4", 0), &limits, "ok");
-    }
-}
+mod tests;

@@ -26,6 +26,14 @@ pub struct Symbol {
 pub struct SymbolError(String);
 
 impl Symbol {
+    /// US dollars, where money goes by a name.
+    pub(crate) const USD: Self = Self { bytes: [b'U', b'S', b'D', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3] };
+
+    /// Whether it is a pair such as `BTC/USD`.
+    pub fn is_pair(&self) -> bool {
+        self.bytes.contains(&b'/')
+    }
+
     /// The ticker as text.
     pub fn as_str(&self) -> &str {
         let len = usize::from(self.bytes[LEN_MAX]);

@@ -29,6 +29,8 @@ impl UnitError {
     }
 }
 
+/// In one dollar: the parts of a price below one that are kept, which a coin may cost few of.
+const BILLIONTHS: f64 = 1e9;
 /// Below it every whole number is an `f64`.
 const MILLIONTHS_MAX: f64 = 4_503_599_627_370_496.0;
 
@@ -43,6 +45,11 @@ impl Price {
         Self(Decimal::from_parts(if dollars == 0 { 1 } else { dollars }, 0, 0, false, 0))
     }
 
+    /// A constant number of billionths of a dollar, 0 taken as 1.
+    pub const fn billionths(billionths: u32) -> Self {
+        Self(Decimal::from_parts(if billionths == 0 { 1 } else { billionths }, 0, 0, false, 9))
+    }
+
     /// # Errors
     /// Zero and negative prices are refused.
     #[inline]
@@ -54,7 +61,7 @@ impl Price {
         }
     }
 
-    /// The border between market data seen (`f64`) and money owed: at most 6 decimals are kept.
+    /// The border between market data seen (`f64`) and money owed: at most 6 decimals are kept, 9 below a dollar.
     ///
     /// # Errors
     /// Zero, negative, not-a-number and infinite prices are refused.
@@ -62,6 +69,16 @@ impl Price {
     pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
         if !seen.is_finite() || seen <= 0.0 {
             return Err(UnitError::new("price", "a finite number above 0", seen));
+        }
+        if seen < 1.0 {
+            #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
+            let billionths = (seen * BILLIONTHS + 0.5) as i64;
+            let (units, decimals) = match (billionths % 10_000_000, billionths % 1_000) {
+                (0, _) => (billionths / 10_000_000, 2),
+                (_, 0) => (billionths / 1_000, 6),
+                (_, _) => (billionths, 9),
+            };
+            return Self::new(Decimal::new(units, decimals));
         }
         // Market prices have few decimals: a whole number of millionths is exact, and found without a detour.
         let millionths = seen * 1e6 + 0.5;
@@ -113,11 +130,34 @@ impl Quantity {
         Self(self.0.abs())
     }
 
+    /// A constant number of billionths of a share.
+    pub const fn billionths(billionths: u32) -> Self {
+        Self(Decimal::from_parts(billionths, 0, 0, false, 9))
+    }
+
     /// Whole shares, rounded towards zero.
     #[inline]
     #[must_use]
     pub fn whole(self) -> Self {
         Self(exact::trunc(self.0))
+    }
+
+    /// The nearest multiple of `lot` towards zero.
+    #[inline]
+    #[must_use]
+    pub fn floor_to(self, lot: Self) -> Self {
+        if lot.is_one() {
+            return self.whole();
+        }
+        // A remainder is exact where a quotient is rounded.
+        let rest = self.0.checked_rem(lot.0).unwrap_or_default();
+        Self((self.0 - rest).normalize())
+    }
+
+    /// Whether it is written as 1, as nearly every lot is: seen without arithmetic.
+    #[inline]
+    pub(crate) fn is_one(self) -> bool {
+        self.0.scale() == 0 && self.0.mantissa() == 1
     }
 }
 
@@ -192,6 +232,13 @@ impl Weight {
     pub const fn percent(percent: u8) -> Self {
         let percent = if percent < 100 { percent } else { 100 };
         Self(Decimal::from_parts(percent as u32, 0, 0, false, 2))
+    }
+
+    /// Whether it is written as the whole; a quick look, for which `1.0` is not.
+    #[inline]
+    #[must_use]
+    pub fn is_plainly_one(self) -> bool {
+        self.0.scale() == 0 && self.0 == Decimal::ONE
     }
 
     /// What is left of the whole.
@@ -439,39 +486,4 @@ macro_rules! checked_from_decimal {
 checked_from_decimal!(Price, Weight, BasisPoints);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_price_from_outside_is_finite_and_above_zero() {
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Price::from_seen(bad).is_err(), "{bad}");
-        }
-        assert_eq!(Price::from_seen(150.1).unwrap().to_string(), "150.1");
-    }
-
-    #[test]
-    fn whole_shares_round_towards_zero_with_exact_decimals() {
-        let cash: Money = "100000".parse().unwrap();
-        assert_eq!(cash.buys("150.1".parse().unwrap()).whole().to_string(), "666");
-        assert_eq!("-1.9".parse::<Quantity>().unwrap().whole().to_string(), "-1");
-    }
-
-    #[test]
-    fn money_reads_strings_and_numbers_and_writes_strings() {
-        assert_eq!(
-            serde_json::from_str::<Money>("\"1.50\"").unwrap(),
-            serde_json::from_str::<Money>("1.5").unwrap()
-        );
-        assert_eq!(serde_json::to_string(&"1.50".parse::<Money>().unwrap()).unwrap(), "\"1.50\"");
-    }
-
-    #[test]
-    fn errors_say_rule_and_value() {
-        assert_eq!(
-            "x".parse::<Price>().unwrap_err().to_string(),
-            "price must be a decimal number above 0, was \"x\""
-        );
-        assert_eq!("120%".parse::<Weight>().unwrap_err().to_string(), "weight must be 0 to 1, was \"1.2\"");
-    }
-}
+mod tests;

@@ -14,6 +14,8 @@ pub struct Prices {
     shown: Vec<Shown>,
     /// By symbol.
     slots: Vec<(Symbol, Slot)>,
+    /// Whose prices moved since somebody asked, each once.
+    moved: Vec<(Symbol, Slot)>,
     /// Whether quotes alone move the price of a symbol that has some, as they do live.
     quotes_first: bool,
 }
@@ -25,6 +27,7 @@ struct Shown {
     ask: f64,
     price: f64,
     is_quoted: bool,
+    is_moved: bool,
 }
 
 impl Prices {
@@ -46,7 +49,14 @@ impl Prices {
                 let slot = Slot(self.shown.len());
                 self.slots.insert(place, (symbol, slot));
                 let (at, none) = (Timestamp::from_nanos(i64::MIN), f64::NAN);
-                self.shown.push(Shown { at, bid: none, ask: none, price: none, is_quoted: false });
+                self.shown.push(Shown {
+                    at,
+                    bid: none,
+                    ask: none,
+                    price: none,
+                    is_quoted: false,
+                    is_moved: false,
+                });
                 slot
             }
         }
@@ -95,8 +105,26 @@ impl Prices {
                 (price, price)
             }
         };
-        self.shown[slot.0] = Shown { at, bid, ask, price, is_quoted };
+        let shown = &mut self.shown[slot.0];
+        let is_news = !shown.is_moved;
+        *shown = Shown { at, bid, ask, price, is_quoted, is_moved: true };
+        if is_news {
+            self.note_moved(event.symbol(), slot);
+        }
         true
+    }
+
+    /// Apart from what every event does.
+    #[cold]
+    fn note_moved(&mut self, symbol: Symbol, slot: Slot) {
+        self.moved.push((symbol, slot));
+    }
+
+    /// One of the symbols whose prices moved since they were asked for.
+    pub fn next_moved(&mut self) -> Option<Symbol> {
+        let (symbol, slot) = self.moved.pop()?;
+        self.shown[slot.0].is_moved = false;
+        Some(symbol)
     }
 }
 

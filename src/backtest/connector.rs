@@ -9,9 +9,12 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::board::Slot;
 use crate::account::{Account, Holding};
+use crate::broker::simulated::margin_account::{Fill, MarginAccount};
 use crate::broker::simulated::matching::{Level, Matcher, Working};
-use crate::broker::simulated::{FillModel, Terms};
+use crate::broker::simulated::{FillModel, OnShortCash, Terms};
 use crate::clock::Timestamp;
+use crate::instrument::Instrument;
+use crate::margin::{closing, most_carried};
 use crate::market::{MarketEvent, Quote};
 use crate::order::{OrderType, Side, TimeInForce};
 use crate::symbol::Symbol;
@@ -21,48 +24,67 @@ use crate::units::{Money, Price, Quantity};
 #[derive(Debug)]
 pub struct Connector {
     terms: Terms,
-    cash: Money,
-    fees: Money,
+    account: MarginAccount,
     listings: Vec<Listing>,
-    /// Whose positions are short.
-    shorts: Vec<Slot>,
+    /// By slot, beside what each event touches.
+    instruments: Vec<Instrument>,
+    /// Whose position is worth another sum than the account knows.
+    moved: Vec<Slot>,
     waiting: usize,
 }
 
 #[derive(Debug)]
 struct Listing {
-    symbol: Symbol,
     matcher: Matcher,
-    /// Held, negative when short.
-    shares: Quantity,
     /// On their way, by arrival.
     queue: VecDeque<Arriving>,
     /// The last event, until its price is displayed.
     shown: Option<MarketEvent>,
     /// Last price; NaN before the first.
     last: f64,
+    /// The price of the last fill.
+    filled_at: Option<Price>,
+    mark: Mark,
+}
+
+/// What the account knows of a position's worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// There is no position.
+    None,
+    /// What it is worth at the last price.
+    Known,
+    /// What it was worth once; it is among those that moved.
+    Old,
 }
 
 #[derive(Debug)]
 struct Arriving {
     order: Working,
     at: Timestamp,
+    /// A liquidation asks for nobody's leave.
+    is_forced: bool,
 }
 
 /// What became of an order at the market.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Met {
+pub struct ExecutionReport {
     /// The order.
     pub key: usize,
     /// When it met the market.
     pub at: Timestamp,
+    /// Shares that it asked for then: of an order that is sized at its fill, or that the account cannot carry whole, others
+    /// than it was sent with.
+    pub quantity: Quantity,
+    /// Whether the account could not carry more.
+    pub is_reduced: bool,
     /// How it ended there.
-    pub end: MetEnd,
+    pub end: ExecutionEnd,
 }
 
 /// How an order ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MetEnd {
+pub enum ExecutionEnd {
     /// So many shares changed hands; the rest, where there is one, is cancelled.
     Filled {
         /// Shares, above 0.
@@ -81,120 +103,141 @@ pub enum MetEnd {
     },
 }
 
+/// Says how many shares an order is of that fills at this price; none for one that is of as many as it says.
+pub type SizeOf<'a> = &'a mut dyn FnMut(usize, Price) -> Option<Quantity>;
+
 impl Connector {
     /// An account with nothing but cash.
     pub fn new(terms: Terms, cash: Money) -> Self {
-        Self { terms, cash, fees: Money::ZERO, listings: Vec::new(), shorts: Vec::new(), waiting: 0 }
+        let account = MarginAccount::new(terms.margin, cash).without_cost();
+        Self { terms, account, listings: Vec::new(), instruments: Vec::new(), moved: Vec::new(), waiting: 0 }
     }
 
     /// Lists the next symbol; its slot is the number of those before it.
-    pub fn list(&mut self, symbol: Symbol) {
-        let matcher = Matcher::default();
-        let (shares, queue) = (Quantity::ZERO, VecDeque::new());
-        self.listings.push(Listing { symbol, matcher, shares, queue, shown: None, last: f64::NAN });
+    pub fn list(&mut self, instrument: Instrument) {
+        self.account.list(instrument.symbol);
+        let (matcher, queue) = (Matcher::default(), VecDeque::new());
+        let (shown, last, filled_at, mark) = (None, f64::NAN, None, Mark::None);
+        self.instruments.push(instrument);
+        self.listings.push(Listing { matcher, queue, shown, last, filled_at, mark });
     }
 
     /// Puts shares into the account that are there before the first order; negative for a short position.
     pub fn hold(&mut self, slot: Slot, shares: Quantity) {
-        if shares.is_negative() {
-            self.shorts.push(slot);
-        }
-        self.listings[slot.0].shares = shares;
+        self.account.deposit(slot.0, shares);
+        self.listings[slot.0].mark = Mark::Known;
     }
 
     /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
-    pub fn submit(&mut self, slot: Slot, order: Working, now: Timestamp) -> Option<Met> {
-        let at = now + self.terms.latency;
-        let meets_now = self.terms.latency.is_zero() && self.terms.fill != FillModel::NextOpen;
-        if meets_now && self.display_last(slot) {
-            return Some(self.meet(slot, &order, now));
-        }
-        self.listings[slot.0].queue.push_back(Arriving { order, at });
-        self.waiting += 1;
-        None
+    pub fn submit(
+        &mut self,
+        slot: Slot,
+        order: Working,
+        now: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> Option<ExecutionReport> {
+        self.take(slot, Arriving { order, at: now + self.terms.latency, is_forced: false }, now, size_of)
     }
 
-    /// Shows what happened in the market; orders that it meets are appended to `met`.
-    #[inline]
-    pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64, met: &mut Vec<Met>) {
-        if self.waiting > 0 && !self.listings[slot.0].queue.is_empty() {
-            self.arrive(slot, event, met);
+    /// Takes an order that liquidates a position: no account is too poor for it, and it is not on its way for long.
+    pub fn liquidate(&mut self, slot: Slot, order: Working, now: Timestamp) -> Option<ExecutionReport> {
+        self.take(slot, Arriving { order, at: now, is_forced: true }, now, &mut |_, _| None)
+    }
+
+    /// Takes back all orders that are on their way, but those that liquidate a position.
+    pub fn cancel_all(&mut self, now: Timestamp) -> Vec<ExecutionReport> {
+        let mut orders: Vec<Working> = Vec::new();
+        for listing in &mut self.listings {
+            listing.queue.retain(|arriving| {
+                orders.extend((!arriving.is_forced).then_some(arriving.order));
+                arriving.is_forced
+            });
         }
+        self.waiting -= orders.len();
+        orders.sort_by_key(|order| order.key);
+        orders.iter().map(|order| ExecutionReport::canceled(order, now)).collect()
+    }
+
+    /// Whether orders of the symbol are on their way.
+    #[inline]
+    pub fn awaits(&self, slot: Slot) -> bool {
+        self.waiting > 0 && !self.listings[slot.0].queue.is_empty()
+    }
+
+    /// Shows what happened in the market, once the orders that it meets have arrived.
+    #[inline]
+    pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64) {
         let listing = &mut self.listings[slot.0];
         listing.last = price;
+        let is_news = listing.mark == Mark::Known;
         if self.terms.fill != FillModel::NextOpen && fills(self.terms.fill, event) {
             listing.shown = Some(*event);
         }
+        if is_news {
+            self.note_moved(slot);
+        }
+    }
+
+    /// Apart from what every event does.
+    #[cold]
+    fn note_moved(&mut self, slot: Slot) {
+        self.listings[slot.0].mark = Mark::Old;
+        self.moved.push(slot);
+    }
+
+    /// On what terms orders fill.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Cash.
     pub fn cash(&self) -> Money {
-        self.cash
+        self.account.cash()
     }
 
     /// Fees taken so far.
     pub fn fees(&self) -> Money {
-        self.fees
+        self.account.fees()
     }
 
     /// Shares held of one symbol, negative when short.
     pub fn shares(&self, slot: Slot) -> Quantity {
-        self.listings[slot.0].shares
+        self.account.shares(slot.0)
+    }
+
+    /// Equity at the last prices, and what the positions require of it where that is more.
+    pub fn margin_call(&mut self) -> (Money, Option<Money>) {
+        self.mark();
+        (self.account.balance().equity(), self.account.call())
     }
 
     /// The account as the broker shows it.
-    pub fn account(&self) -> Account {
-        let held = self.listings.iter().filter(|listing| !listing.shares.is_zero());
-        let holdings: Vec<Holding> = held
-            .map(|listing| Holding {
-                symbol: listing.symbol,
-                quantity: listing.shares,
-                available: listing.shares,
-                average_price: None,
-            })
-            .collect();
-        let equity = self.cash + self.listings.iter().map(Listing::worth).sum();
-        let buying_power = (self.cash - self.collateral()).max(Money::ZERO);
-        Account { id: "backtest".to_owned(), cash: self.cash, buying_power, equity, blocked: None, holdings }
-    }
-
-    /// How orders fill and what they cost, in words.
-    pub fn words(terms: &Terms) -> Vec<String> {
-        let mut words = vec![match terms.fill {
-            FillModel::NextOpen => {
-                "An order fills at the next bar's open (the next print's price, the next quote's side) of its symbol.".to_owned()
-            }
-            FillModel::SameClose => {
-                "An order fills at the close of the bar that gave its signal, which is kinder than any market is.".to_owned()
-            }
-            FillModel::Quote => {
-                "An order fills at the displayed quote, a buy at the ask and a sell at the bid, up to the displayed size."
-                    .to_owned()
-            }
-        }];
-        words.push(
-            "Every order is immediate-or-cancel: what that price does not fill is cancelled.".to_owned(),
-        );
-        if !terms.latency.is_zero() {
-            words.push(format!("It is on its way for {} first.", crate::duration::format(terms.latency)));
+    pub fn account(&mut self) -> Account {
+        self.mark();
+        let holding = |(symbol, shares): (Symbol, Quantity)| Holding {
+            symbol,
+            quantity: shares,
+            available: shares,
+            average_price: None,
+        };
+        Account {
+            id: "backtest".to_owned(),
+            cash: self.account.cash(),
+            buying_power: self.account.buying_power().max(Money::ZERO),
+            equity: self.account.balance().equity(),
+            blocked: None,
+            holdings: self.account.positions().map(holding).collect(),
         }
-        words.push(match terms.volume_share {
-            Some(share) => format!(
-                "It fills {}% of the bar's volume (of the print's size) at the most.",
-                (share.get() * Decimal::ONE_HUNDRED).normalize()
-            ),
-            None => "The volume does not bound it.".to_owned(),
-        });
-        words.push(format!(
-            "Slippage: {} bps against the one who trades. Fees: {}.",
-            terms.slippage, terms.fees
-        ));
-        words.push("There is no margin: an order that cannot be paid in full, fees included, is rejected; a short position is backed by as much cash as it is worth.".to_owned());
-        words
     }
 
     /// Lets orders meet what was shown before, while they came before `event`, and then `event` itself.
-    fn arrive(&mut self, slot: Slot, event: &MarketEvent, met: &mut Vec<Met>) {
+    pub fn arrive(
+        &mut self,
+        slot: Slot,
+        event: &MarketEvent,
+        size_of: SizeOf<'_>,
+        met: &mut Vec<ExecutionReport>,
+    ) {
         let quotes_last = self.terms.fill == FillModel::Quote;
         let at = match (self.terms.fill, event) {
             (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => bar.at,
@@ -203,12 +246,11 @@ impl Connector {
         if quotes_last {
             while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at < at) {
                 self.waiting -= 1;
-                let met_now = if self.display_last(slot) {
-                    self.meet(slot, &first.order, first.at)
+                met.push(if self.display_last(slot) {
+                    self.meet(slot, &first, first.at, size_of)
                 } else {
-                    Met { key: first.order.key, at: first.at, end: MetEnd::Canceled }
-                };
-                met.push(met_now);
+                    ExecutionReport::canceled(&first.order, first.at)
+                });
             }
         }
         let mut is_displayed = false;
@@ -220,8 +262,24 @@ impl Connector {
                 }
                 is_displayed = self.display_last(slot);
             }
-            met.push(self.meet(slot, &first.order, at));
+            met.push(self.meet(slot, &first, at, size_of));
         }
+    }
+
+    fn take(
+        &mut self,
+        slot: Slot,
+        arriving: Arriving,
+        now: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> Option<ExecutionReport> {
+        let meets_now = arriving.at <= now && self.terms.fill != FillModel::NextOpen;
+        if meets_now && self.display_last(slot) {
+            return Some(self.meet(slot, &arriving, now, size_of));
+        }
+        self.listings[slot.0].queue.push_back(arriving);
+        self.waiting += 1;
+        None
     }
 
     /// Displays the last event's price, where it has one that fills; false when there is nothing to meet.
@@ -229,7 +287,7 @@ impl Connector {
         let terms = &self.terms;
         let listing = &mut self.listings[slot.0];
         if let Some(event) = listing.shown.take() {
-            match levels(terms, &event) {
+            match levels(terms, &self.instruments[slot.0], &event) {
                 Some((bid, ask)) => listing.matcher.display(bid, ask),
                 None => return listing.matcher.opposite(Side::Buy).is_some(),
             }
@@ -237,78 +295,103 @@ impl Connector {
         listing.matcher.opposite(Side::Buy).is_some() || listing.matcher.opposite(Side::Sell).is_some()
     }
 
-    fn meet(&mut self, slot: Slot, order: &Working, at: Timestamp) -> Met {
-        let key = order.key;
-        let listing = &mut self.listings[slot.0];
-        let is_met = |level: &Level| level.size.is_positive() && reaches(order, level.price);
-        let Some(level) = listing.matcher.opposite(order.side).filter(is_met) else {
-            return Met { key, at, end: MetEnd::Canceled };
+    fn meet(
+        &mut self,
+        slot: Slot,
+        arriving: &Arriving,
+        at: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> ExecutionReport {
+        let mut order = arriving.order;
+        let is_met = |level: &Level| level.size.is_positive() && reaches(&order, level.price);
+        let Some(level) = self.listings[slot.0].matcher.opposite(order.side).filter(is_met) else {
+            return ExecutionReport::canceled(&order, at);
         };
+        if let Some(quantity) = size_of(order.key, level.price) {
+            order.remaining = quantity;
+            if !quantity.is_positive() {
+                return ExecutionReport::canceled(&order, at);
+            }
+        }
         let quantity = level.size.min(order.remaining);
-        let fee = self.terms.fees.of(order.side, quantity, level.price * quantity);
-        if let Some(missing) = self.missing(slot, order.side, quantity, level.price, fee) {
-            return Met { key, at, end: MetEnd::Unpaid { missing } };
+        let mut fill = Fill::of(order.side, quantity, level.price, self.terms.fees);
+        let missing = if arriving.is_forced {
+            Money::ZERO
+        } else {
+            self.mark_others(slot);
+            self.account.missing(slot.0, &fill)
+        };
+        if missing.is_positive() {
+            let carried = self.carried(slot, &fill);
+            if carried.is_zero() {
+                let (key, quantity) = (order.key, order.remaining);
+                let end = ExecutionEnd::Unpaid { missing };
+                return ExecutionReport { key, at, quantity, is_reduced: false, end };
+            }
+            order.remaining = carried;
+            fill = Fill::of(order.side, carried, level.price, self.terms.fees);
         }
         let listing = &mut self.listings[slot.0];
-        let (Some(fill), _) = listing.matcher.submit(*order, TimeInForce::Ioc) else {
-            return Met { key, at, end: MetEnd::Canceled };
-        };
-        self.book(slot, order.side, fill.price, fill.quantity, fee);
-        Met { key, at, end: MetEnd::Filled { quantity: fill.quantity, price: fill.price, fee } }
-    }
-
-    fn book(&mut self, slot: Slot, side: Side, price: Price, quantity: Quantity, fee: Money) {
-        let money = price * quantity;
-        self.cash += match side {
-            Side::Buy => -money,
-            Side::Sell => money,
-        };
-        self.cash -= fee;
-        self.fees += fee;
-        let shares = &mut self.listings[slot.0].shares;
-        let was_short = shares.is_negative();
-        *shares += match side {
-            Side::Buy => quantity,
-            Side::Sell => -quantity,
-        };
-        match (was_short, shares.is_negative()) {
-            (false, true) => self.shorts.push(slot),
-            (true, false) => self.shorts.retain(|short| *short != slot),
-            (false, false) | (true, true) => {}
+        if listing.matcher.submit(order, TimeInForce::Ioc).0.is_none() {
+            return ExecutionReport::canceled(&order, at);
+        }
+        self.account.book(slot.0, &fill);
+        listing.filled_at = Some(fill.price);
+        if listing.mark != Mark::Old {
+            listing.mark = Mark::Old;
+            self.moved.push(slot);
+        }
+        let Fill { quantity, price, fee, .. } = fill;
+        ExecutionReport {
+            key: order.key,
+            at,
+            quantity: order.remaining,
+            is_reduced: missing.is_positive(),
+            end: ExecutionEnd::Filled { quantity, price, fee },
         }
     }
 
-    /// What the account lacks to carry the position that such a fill opens; nothing is asked of one that only closes.
-    fn missing(&self, slot: Slot, side: Side, quantity: Quantity, price: Price, fee: Money) -> Option<Money> {
-        let held = self.listings[slot.0].shares;
-        let (after, paid) = match side {
-            Side::Buy => (held + quantity, price * quantity),
-            Side::Sell => (held - quantity, -(price * quantity)),
-        };
-        if after.abs() < held.abs() && is_same_way(held, after) {
-            return None;
+    /// The most shares of a fill that the account carries; what closes a position is carried in any case.
+    fn carried(&self, slot: Slot, fill: &Fill) -> Quantity {
+        let Fill { side, quantity, price, .. } = *fill;
+        match self.terms.on_short_cash {
+            OnShortCash::Reject => Quantity::ZERO,
+            OnShortCash::Reduce => {
+                let always = closing(self.account.shares(slot.0), side);
+                let lot = self.instruments[slot.0].lot;
+                most_carried(lot, always, quantity, |quantity| {
+                    let fill = Fill::of(side, quantity, price, self.terms.fees);
+                    self.account.missing(slot.0, &fill).is_zero()
+                })
+            }
         }
-        let own = if after.is_positive() { Money::ZERO } else { price * after };
-        let mut left = self.cash - paid - fee + own + own;
-        let others = self.shorts.iter().filter(|short| **short != slot);
-        let short: Money = others.map(|short| self.listings[short.0].worth()).sum();
-        left += short + short;
-        (left < Money::ZERO).then(|| -left)
     }
 
-    /// What short positions hold of the cash: what selling them brought and as much again.
-    fn collateral(&self) -> Money {
-        let short: Money = self.shorts.iter().map(|short| self.listings[short.0].worth()).sum();
-        -(short + short)
+    /// Tells the account the last prices of what it holds, where others moved than the symbol of an order, which is judged by
+    /// the price of its fill.
+    fn mark_others(&mut self, but: Slot) {
+        if self.moved.iter().any(|slot| *slot != but) {
+            self.mark();
+        }
+    }
+
+    /// Tells the account the last prices of what it holds.
+    fn mark(&mut self) {
+        for slot in self.moved.drain(..) {
+            let listing = &mut self.listings[slot.0];
+            listing.mark = if self.account.shares(slot.0).is_zero() { Mark::None } else { Mark::Known };
+            // An order may fill before its symbol showed a price otherwise.
+            if let Some(price) = Price::from_seen(listing.last).ok().or(listing.filled_at) {
+                self.account.mark(slot.0, price);
+            }
+        }
     }
 }
 
-impl Listing {
-    fn worth(&self) -> Money {
-        if self.shares.is_zero() {
-            return Money::ZERO;
-        }
-        Price::from_seen(self.last).map_or(Money::ZERO, |price| price * self.shares)
+impl ExecutionReport {
+    fn canceled(order: &Working, at: Timestamp) -> Self {
+        let (key, quantity) = (order.key, order.remaining);
+        Self { key, at, quantity, is_reduced: false, end: ExecutionEnd::Canceled }
     }
 }
 
@@ -320,10 +403,6 @@ fn reaches(order: &Working, price: Price) -> bool {
     }
 }
 
-fn is_same_way(before: Quantity, after: Quantity) -> bool {
-    after.is_zero() || before.is_positive() == after.is_positive()
-}
-
 fn fills(fill: FillModel, event: &MarketEvent) -> bool {
     match event {
         MarketEvent::Quote { .. } => true,
@@ -333,17 +412,23 @@ fn fills(fill: FillModel, event: &MarketEvent) -> bool {
 }
 
 /// The bid and ask that an event stands for; `None` for events that fill nothing.
-fn levels(terms: &Terms, event: &MarketEvent) -> Option<(Option<Level>, Option<Level>)> {
+fn levels(
+    terms: &Terms,
+    instrument: &Instrument,
+    event: &MarketEvent,
+) -> Option<(Option<Level>, Option<Level>)> {
     let (bid, ask, sizes) = match (terms.fill, event) {
         (_, MarketEvent::Number { .. })
         | (FillModel::Quote, MarketEvent::Trade { .. } | MarketEvent::Bar { .. }) => return None,
-        (_, MarketEvent::Quote { quote, .. }) => (quote.bid, quote.ask, quote_sizes(quote)),
-        (_, MarketEvent::Trade { trade, .. }) => (trade.price, trade.price, volume(terms, trade.size)),
+        (_, MarketEvent::Quote { quote, .. }) => (quote.bid, quote.ask, quote_sizes(instrument, quote)),
+        (_, MarketEvent::Trade { trade, .. }) => {
+            (trade.price, trade.price, volume(terms, instrument, trade.size))
+        }
         (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => {
-            (bar.open, bar.open, volume(terms, bar.volume))
+            (bar.open, bar.open, volume(terms, instrument, bar.volume))
         }
         (FillModel::SameClose, MarketEvent::Bar { bar, .. }) => {
-            (bar.close, bar.close, volume(terms, bar.volume))
+            (bar.close, bar.close, volume(terms, instrument, bar.volume))
         }
     };
     let seller = Price::from_seen(bid).ok();
@@ -353,16 +438,19 @@ fn levels(terms: &Terms, event: &MarketEvent) -> Option<(Option<Level>, Option<L
     Some((level(Side::Sell, seller, sizes.0), level(Side::Buy, buyer, sizes.1)))
 }
 
-fn quote_sizes(quote: &Quote) -> (Quantity, Quantity) {
-    let shares = |size: f64| Quantity::new(Decimal::from_f64(size).unwrap_or_default()).whole();
+fn quote_sizes(instrument: &Instrument, quote: &Quote) -> (Quantity, Quantity) {
+    let shares = |size: f64| instrument.floor_lot(Quantity::new(Decimal::from_f64(size).unwrap_or_default()));
     (shares(quote.bid_size), shares(quote.ask_size))
 }
 
 /// How much of a bar's volume, or of a print's size, an order may fill.
-fn volume(terms: &Terms, volume: f64) -> (Quantity, Quantity) {
+fn volume(terms: &Terms, instrument: &Instrument, volume: f64) -> (Quantity, Quantity) {
     let size = match terms.volume_share {
         None => Quantity::new(UNBOUNDED),
-        Some(share) => (Quantity::new(Decimal::from_f64(volume).unwrap_or_default()) * share).whole(),
+        Some(share) => {
+            let volume = Quantity::new(Decimal::from_f64(volume).unwrap_or_default());
+            instrument.floor_lot(volume * share)
+        }
     };
     (size, size)
 }
@@ -379,7 +467,9 @@ fn slipped(terms: &Terms, side: Side, price: Price) -> Option<Price> {
         Side::Buy => (Decimal::ONE + slippage, RoundingStrategy::ToPositiveInfinity),
         Side::Sell => (Decimal::ONE - slippage, RoundingStrategy::ToNegativeInfinity),
     };
-    Price::new((price.get() * factor).round_dp_with_strategy(6, strategy)).ok()
+    // As fine as prices seen.
+    let decimals = if price.get() < Decimal::ONE { 9 } else { 6 };
+    Price::new((price.get() * factor).round_dp_with_strategy(decimals, strategy)).ok()
 }
 
 /// What an order asks for, in the matcher's words.

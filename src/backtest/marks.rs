@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{Days, NaiveTime, TimeZone};
-use chrono_tz::America::New_York;
-
 use super::board::Slot;
 use super::record::{Extremes, Mark, Record};
 use super::trading::Trading;
+use crate::calendar::{date_of, midnight_after};
 use crate::clock::Timestamp;
 use crate::manifest::Period;
+use crate::margin::Margin;
 use crate::units::{Money, Price};
 
 #[derive(Debug)]
@@ -36,6 +35,10 @@ struct Live {
     cash: f64,
     /// Worth of all positions.
     value: f64,
+    /// What they require of the equity at any time.
+    required: f64,
+    /// The part of the exposure that is required.
+    maintenance: f64,
     /// By slot: shares and last price.
     held: Vec<(f64, f64)>,
     high: f64,
@@ -48,7 +51,7 @@ const BREACHES_MAX: usize = 20;
 const BEFORE_MIDNIGHT: Duration = Duration::from_secs(1);
 
 impl Marks {
-    pub(super) fn new(period: Period, start_cash: Money, benchmark: Option<usize>) -> Self {
+    pub(super) fn new(period: Period, start_cash: Money, benchmark: Option<usize>, margin: Margin) -> Self {
         let cash = start_cash.to_seen();
         let extremes = Extremes { equity_high: cash, equity_low: cash, drawdown: 0.0 };
         Self {
@@ -58,7 +61,15 @@ impl Marks {
             start_cash,
             benchmark,
             benchmark_price: f64::NAN,
-            live: Live { cash, value: 0.0, held: Vec::new(), high: cash, extremes },
+            live: Live {
+                cash,
+                value: 0.0,
+                required: 0.0,
+                maintenance: margin.maintenance_seen(),
+                held: Vec::new(),
+                high: cash,
+                extremes,
+            },
             taken: Vec::new(),
             prices: Vec::new(),
             breaches: Vec::new(),
@@ -97,7 +108,9 @@ impl Marks {
         let (shares, last) = &mut self.live.held[slot.0];
         if *shares != 0.0 {
             // What is held at the start may have no price yet.
-            self.live.value += *shares * if last.is_nan() { price } else { price - *last };
+            let change = if last.is_nan() { price } else { price - *last };
+            self.live.value += *shares * change;
+            self.live.required += self.live.maintenance * shares.abs() * change;
         }
         *last = price;
         if self.benchmark == Some(source) {
@@ -105,9 +118,9 @@ impl Marks {
         }
     }
 
-    /// The event's fills are booked.
+    /// The event's fills are booked. False where the equity may be less than the positions require, or nothing.
     #[inline]
-    pub(super) fn end(&mut self, trading: &mut Trading) {
+    pub(super) fn end(&mut self, trading: &mut Trading) -> bool {
         let live = &mut self.live;
         if !trading.moved.is_empty() {
             live.follow(trading);
@@ -122,6 +135,12 @@ impl Marks {
         if equity - live.high < live.extremes.drawdown * live.high {
             live.extremes.drawdown = equity / live.high - 1.0;
         }
+        equity > live.required
+    }
+
+    /// Whether others than the strategies hold a part of the account.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// The data have ended.
@@ -181,17 +200,18 @@ impl Marks {
     }
 
     /// Equity must be cash plus positions, and what was earned: by the desk's books and by the broker's.
-    fn check(&mut self, at: Timestamp, equity: Money, trading: &Trading) {
+    fn check(&mut self, at: Timestamp, equity: Money, trading: &mut Trading) {
         let account = trading.connector.account();
-        self.breaches
-            .extend(trading.desk.differences(&account).into_iter().map(|text| format!("{at}: {text}")));
+        self.breaches.extend(
+            trading.core.desk().differences(&account).into_iter().map(|text| format!("{at}: {text}")),
+        );
         let is_shared = self.is_shared;
         self.breaches.extend(trading.unowned().into_iter().filter(|_| !is_shared).map(
             |(symbol, books, account)| {
                 format!("{at}: {symbol}: the strategies' books hold {books} shares, the account {account}")
             },
         ));
-        let earned = self.start_cash + trading.desk.earned() - trading.connector.fees();
+        let earned = self.start_cash + trading.core.desk().earned() - trading.connector.fees();
         let mut worth = trading.connector.cash();
         for slot in trading.prices.slots() {
             let shares = trading.connector.shares(slot);
@@ -221,6 +241,7 @@ impl Live {
             let now = trading.connector.shares(slot).to_seen();
             if !last.is_nan() {
                 self.value += (now - *shares) * *last;
+                self.required += self.maintenance * (now.abs() - shares.abs()) * *last;
             }
             *shares = now;
         }
@@ -228,20 +249,16 @@ impl Live {
 
     /// Adds up anew, so that rounding does not add up.
     fn add_up(&mut self) {
-        let held = self.held.iter().filter(|(shares, last)| *shares != 0.0 && !last.is_nan());
-        self.value = held.map(|(shares, last)| shares * last).sum();
+        let held = || self.held.iter().filter(|(shares, last)| *shares != 0.0 && !last.is_nan());
+        self.value = held().map(|(shares, last)| shares * last).sum();
+        self.required = held().map(|(shares, last)| self.maintenance * shares.abs() * last).sum();
     }
 }
 
 /// The last instant of the period that `at` belongs to: an event at midnight belongs to the day before.
 fn end_of(period: Period, at: Timestamp) -> Timestamp {
     match period {
-        Period::Day => {
-            let day = (at - Duration::from_nanos(1)).to_new_york().date_naive();
-            let next = day.checked_add_days(Days::new(1)).unwrap_or(day).and_time(NaiveTime::MIN);
-            let midnight = New_York.from_local_datetime(&next).earliest();
-            midnight.map_or_else(|| Timestamp::from(next.and_utc()), Timestamp::from)
-        }
+        Period::Day => midnight_after(date_of(at - Duration::from_nanos(1))),
         Period::Span(span) => {
             let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
             let into = (at.nanos() - 1).rem_euclid(span);

@@ -46,6 +46,10 @@ pub struct Record {
     pub benchmark: Option<String>,
     /// True when the run was interrupted before the end of the data.
     pub interrupted: bool,
+    /// When all positions were liquidated because the equity was below the maintenance margin.
+    pub margin_calls: Vec<Timestamp>,
+    /// When the equity was 0 or less: the run ended there.
+    pub ruined_at: Option<Timestamp>,
 }
 
 impl Record {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::board::{Prices, Slot};
-use super::connector::{Connector, Met};
+use super::connector::{Connector, ExecutionReport};
 use super::marks::Marks;
 use super::record::{End, Record};
 use super::trading::Trading;
@@ -15,6 +15,7 @@ use crate::data::queue::{Batch, Queue};
 use crate::data::{Chunk, DataError, Source};
 use crate::desk::{Desk, Rules};
 use crate::manifest::{Combine, Period};
+use crate::margin::Balance;
 use crate::market::MarketEvent;
 use crate::portfolio::Member;
 use crate::series::{HeardEvent, SeriesFeed};
@@ -105,15 +106,16 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     let sources = std::mem::take(&mut setup.sources);
     let (names, sources): (Vec<String>, Vec<Box<dyn Source>>) = sources.into_iter().unzip();
     let listeners = Listeners::of(&mut setup.strategies, names.len());
+    let balance = Balance { cash: setup.cash, ..Balance::default() };
     let account = Account {
         cash: setup.cash,
-        buying_power: setup.cash,
+        buying_power: setup.terms.margin.buying_power(setup.terms.margin.excess(balance)),
         equity: setup.cash,
         holdings: setup.holdings.clone(),
         ..Account::default()
     };
-    let desk = Desk::new(setup.rules, setup.weights, &account, &Prices::default());
-    let words = Connector::words(&setup.terms);
+    let desk = Desk::new(setup.rules, setup.weights, &account, &Prices::default()).told_of_moves();
+    let words = setup.terms.words();
     let connector = Connector::new(setup.terms.clone(), setup.cash);
     let mut trading = Trading::new(desk, connector, setup.strategies, setup.combine, setup.cash);
     let is_shared = !setup.signals.is_empty() || !setup.holdings.is_empty();
@@ -122,14 +124,14 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     trading.switch(setup.switches);
     let paid = |held: &Holding| held.average_price.map_or(Money::ZERO, |price| price * held.quantity);
     let invested = setup.cash + setup.holdings.iter().map(paid).sum();
-    let mut marks = Marks::new(setup.period, invested, setup.benchmark);
+    let mut marks = Marks::new(setup.period, invested, setup.benchmark, setup.terms.margin);
     if is_shared {
         marks.share();
     }
     let slots = vec![None; names.len()];
     trading.prices.set_quotes_first(setup.terms.fill == FillModel::Quote);
     let (met, asks, heard) = (Vec::new(), Vec::new(), Vec::new());
-    let mut run = Run { trading, marks, listeners, slots, met, asks, heard, events: 0 };
+    let mut run = Run { trading, marks, listeners, slots, met, asks, heard, events: 0, ruined_at: None };
     run.trading.hold(&setup.holdings);
     run.marks.list(setup.holdings.len());
 
@@ -138,6 +140,9 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     let mut seen = 0;
     while let Some(batch) = queue.pop()? {
         run.go(&batch);
+        if run.ruined_at.is_some() {
+            break;
+        }
         if run.events - seen >= GLANCE_EVENTS {
             seen = run.events;
             let bytes = queue.sources().map(|source| source.account().bytes).sum();
@@ -168,11 +173,13 @@ struct Run {
     /// The slot of each source's last event.
     slots: Vec<Option<(Symbol, Slot)>>,
     /// Reused, so that an event costs no allocation.
-    met: Vec<Met>,
+    met: Vec<ExecutionReport>,
     /// Whom to ask about what, once all events of this instant are in the views.
     asks: Vec<(usize, MarketEvent)>,
     heard: Vec<HeardEvent>,
     events: u64,
+    /// When nothing was left: no event after it is of interest.
+    ruined_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -184,6 +191,9 @@ impl Run {
                 for (place, row) in rows.iter().enumerate() {
                     let next = rows.get(place + 1).map(|next| shape.known_at(next.at)).or(*next_at);
                     self.step(*source, &row.event(*symbol, *shape), at, next);
+                    if self.ruined_at.is_some() {
+                        return;
+                    }
                     at = next.unwrap_or(at);
                 }
             }
@@ -192,6 +202,9 @@ impl Run {
                 for (place, event) in events.iter().enumerate() {
                     let next = events.get(place + 1).map(MarketEvent::known_at).or(*next_at);
                     self.step(*source, event, event.known_at(), next);
+                    if self.ruined_at.is_some() {
+                        return;
+                    }
                 }
             }
         }
@@ -210,14 +223,16 @@ impl Run {
         }
         if let Some(price) = usable_price(event) {
             let slot = self.slot(source, event.symbol());
-            self.trading.connector.show(slot, event, price, &mut self.met);
+            self.trading.show_market(slot, event, price, &mut self.met);
             if self.trading.prices.note(slot, event, price, at) {
                 self.marks.moved(slot, price, source);
             }
             for met in self.met.drain(..) {
                 self.trading.settle(&met, at);
             }
-            self.marks.end(&mut self.trading);
+            if !self.marks.end(&mut self.trading) {
+                self.check_margin(at);
+            }
         } else if let MarketEvent::Quote { symbol, .. } = event {
             self.blank(source, *symbol, event, at);
         }
@@ -278,10 +293,25 @@ impl Run {
     fn blank(&mut self, source: usize, symbol: Symbol, event: &MarketEvent, at: Timestamp) {
         let slot = self.slot(source, symbol);
         let last = self.trading.prices.price(slot);
-        self.trading.connector.show(slot, event, last, &mut self.met);
+        self.trading.show_market(slot, event, last, &mut self.met);
         self.trading.prices.note(slot, event, last, at);
         for met in std::mem::take(&mut self.met) {
             self.trading.settle(&met, at);
+        }
+    }
+
+    /// Liquidates all positions where the equity is below the maintenance margin; where nothing is left, the run ends.
+    #[cold]
+    fn check_margin(&mut self, at: Timestamp) {
+        if self.marks.is_shared() {
+            return; // What others hold is not ours to sell.
+        }
+        let (equity, required) = self.trading.connector.margin_call();
+        if !equity.is_positive() {
+            self.ruined_at = Some(at);
+        } else if let Some(required) = required {
+            self.trading.liquidate(equity, required, at);
+            self.marks.end(&mut self.trading);
         }
     }
 
@@ -302,8 +332,10 @@ impl Run {
     }
 
     fn finish(mut self, record: Record) -> Record {
-        self.ask_all();
-        self.trading.finish(self.marks.last_at() + Duration::from_nanos(1));
+        if self.ruined_at.is_none() {
+            self.ask_all();
+            self.trading.finish(self.marks.last_at() + Duration::from_nanos(1));
+        }
         self.marks.list(self.trading.prices.len()); // Also for symbols that were wished for and never shown.
         self.marks.finish(&mut self.trading);
         let statement = self.trading.statement();
@@ -315,7 +347,7 @@ impl Run {
             events: self.events,
             breaches: self.marks.take_breaches(),
         };
-        let record = Record { end, ..record };
+        let record = Record { end, ruined_at: self.ruined_at, ..record };
         let at = self.marks.last_at();
         self.trading.write(self.marks.write(record), at)
     }

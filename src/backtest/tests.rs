@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::board::Slot;
-use super::connector::{Connector, Met, MetEnd, working};
-use crate::broker::simulated::{Fees, FillModel, Terms};
+use super::connector::{Connector, ExecutionEnd, ExecutionReport, working};
+use crate::broker::simulated::{Fees, FillModel, OnShortCash, Terms};
 use crate::clock::Timestamp;
+use crate::instrument::Instrument;
 use crate::market::{Bar, MarketEvent, Quote, Trade};
 use crate::order::{OrderType, Side};
 use crate::symbol::Symbol;
@@ -23,7 +24,7 @@ impl Play {
     fn new(terms: Terms, cash: &str) -> Self {
         let mut connector = Connector::new(terms, cash.parse().unwrap());
         for name in ["X", "Y"] {
-            connector.list(name.parse().unwrap());
+            connector.list(Instrument::of(name.parse().unwrap()));
         }
         Self { connector, orders: 0, told: Vec::new() }
     }
@@ -53,7 +54,8 @@ impl Play {
             verb => panic!("{verb}"),
         };
         let mut met = Vec::new();
-        self.connector.show(slot, &event, event.price(), &mut met);
+        self.connector.arrive(slot, &event, &mut |_, _| None, &mut met);
+        self.connector.show(slot, &event, event.price());
         for met in &met {
             self.tell(met);
         }
@@ -65,28 +67,30 @@ impl Play {
         let order_type =
             numbers.get(1).map_or(OrderType::Market, |limit| OrderType::Limit(limit.parse().unwrap()));
         let order = working(self.orders, side, order_type, numbers[0].parse().unwrap());
-        if let Some(met) = self.connector.submit(slot, order, at) {
+        if let Some(met) = self.connector.submit(slot, order, at, &mut |_, _| None) {
             self.tell(&met);
         }
     }
 
-    fn tell(&mut self, met: &Met) {
+    fn tell(&mut self, met: &ExecutionReport) {
         let mut text = format!("#{} at {}: ", met.key, met.at.millis() / 1_000);
         match &met.end {
-            MetEnd::Filled { quantity, price, fee } if fee.is_zero() => {
+            ExecutionEnd::Filled { quantity, price, fee } if fee.is_zero() => {
                 write!(text, "{quantity} for {price}")
             }
-            MetEnd::Filled { quantity, price, fee } => write!(text, "{quantity} for {price}, fee {fee}"),
-            MetEnd::Canceled => write!(text, "nothing"),
-            MetEnd::Unpaid { missing } => write!(text, "short of {missing}"),
+            ExecutionEnd::Filled { quantity, price, fee } => {
+                write!(text, "{quantity} for {price}, fee {fee}")
+            }
+            ExecutionEnd::Canceled => write!(text, "nothing"),
+            ExecutionEnd::Unpaid { missing } => write!(text, "short of {missing}"),
         }
         .unwrap();
         self.told.push(text);
     }
 
-    fn account(&self) -> String {
-        let held = |slot| self.connector.shares(Slot(slot));
+    fn account(&mut self) -> String {
         let account = self.connector.account();
+        let held = |slot| self.connector.shares(Slot(slot));
         format!("cash {}, X {}, Y {}, equity {}", account.cash, held(0), held(1), account.equity)
     }
 }
@@ -99,8 +103,9 @@ fn check(terms: Terms, cash: &str, lines: &str, told: &str, account: &str) {
     assert_eq!((play.told.join("; "), play.account()), (told.to_owned(), account.to_owned()));
 }
 
+/// What cannot be carried whole is rejected, unless a test says otherwise.
 fn terms(fill: FillModel) -> Terms {
-    Terms { fill, ..Terms::default() }
+    Terms { fill, on_short_cash: OnShortCash::Reject, ..Terms::default() }
 }
 
 const NEXT: FillModel = FillModel::NextOpen;
@@ -387,5 +392,53 @@ fn an_order_whose_symbol_shows_no_price_again_changes_nothing() {
         "0 bar X 100 100 \n 60 buy X 5 \n 60 bar Y 5 5 \n 120 bar Y 5 5 \n 120 sell Y 3",
         "",
         "cash 1000, X 0, Y 0, equity 1000",
+    );
+}
+
+#[test]
+fn an_order_that_the_account_cannot_carry_is_reduced_to_what_it_can() {
+    let reduce = |fees| Terms { fees, on_short_cash: OnShortCash::Reduce, ..terms(NEXT) };
+    // All in, and the open is a cent higher, or a fee is due.
+    let buy = "0 buy X 10 \n 0 bar X 100.01 100";
+    check(reduce(Fees::None), "1000", buy, "#1 at 0: 9 for 100.01", "cash 99.91, X 9, Y 0, equity 999.91");
+    check(
+        reduce(Fees::Bps(BasisPoints::whole(20))),
+        "1000",
+        "0 buy X 10 \n 0 bar X 100 100",
+        "#1 at 0: 9 for 100, fee 1.8",
+        "cash 98.2, X 9, Y 0, equity 998.2",
+    );
+    // What not even pays one share is told as before.
+    let told = "#1 at 0: short of 50";
+    check(reduce(Fees::None), "50", "0 buy X 1 \n 0 bar X 100 100", told, "cash 50, X 0, Y 0, equity 50");
+    // A flip closes first, and opens what is left for it.
+    let flip = "0 buy X 10 \n 0 bar X 100 100 \n 60 sell X 20 \n 60 bar X 90 90";
+    check(
+        reduce(Fees::None),
+        "1000",
+        flip,
+        "#1 at 0: 10 for 100; #2 at 60: 20 for 90",
+        "cash 1800, X -10, Y 0, equity 900",
+    );
+    let flip = "0 sell X 10 \n 0 bar X 100 100 \n 60 buy X 20 \n 60 bar X 110 110";
+    check(
+        reduce(Fees::None),
+        "1000",
+        flip,
+        "#1 at 0: 10 for 100; #2 at 60: 18 for 110",
+        "cash 20, X 8, Y 0, equity 900",
+    );
+}
+
+#[test]
+fn an_order_that_only_reduces_a_position_is_always_carried() {
+    // Short 10 at 100, and the price has tripled: nothing is left, and it is bought back all the same.
+    let lines = "0 sell X 10 \n 0 bar X 100 100 \n 60 buy X 5 \n 60 bar X 300 300 \n 120 buy X 6 \n 120 bar X 300 300";
+    check(
+        terms(NEXT),
+        "1000",
+        lines,
+        "#1 at 0: 10 for 100; #2 at 60: 5 for 300; #3 at 120: short of 1300",
+        "cash 500, X -5, Y 0, equity -1000",
     );
 }

@@ -72,7 +72,13 @@ pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringErr
         cash,
         holdings: Vec::new(),
         terms: manifest.broker.terms(),
-        rules: Rules { cash_buffer, limits: limits(manifest), ..Rules::default() },
+        rules: Rules {
+            cash_buffer,
+            limits: limits(manifest),
+            instruments: manifest.instruments(),
+            margin: manifest.broker.terms().margin,
+            ..Rules::default()
+        },
         weights: weights(manifest)?,
         combine: manifest.portfolio.combine(),
         strategies,

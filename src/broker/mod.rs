@@ -1,20 +1,24 @@
-//! The door to a broker: one trait for workers, one for the place they connect to, answers classified by proof.
+//! Brokers: traits for order entry, the account and market data, and for the account that all connections are to.
 
 pub mod alpaca;
+mod budget;
 pub mod simulated;
+mod tracker;
 
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
+use crate::core::InFlight;
 use crate::market::{Bar, MarketEvent, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::stop::Stop;
 use crate::symbol::Symbol;
 
 pub use crate::account::{Account, Holding};
 pub use crate::reply::{Rejection, Reply};
+pub use budget::RateLimit;
 
 /// Why a read failed, named by what the caller may do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,8 +55,8 @@ pub const MINUTE_BARS_MAX: usize = 1_000_000;
 /// How long a minute bar is: known at its start and so much.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// One worker's connection to a broker. Calls block; `&mut` because nobody else uses the connection meanwhile.
-pub trait Broker: Send {
+/// Sends, looks up and cancels orders. Calls block; `&mut` because nobody else uses the connection meanwhile.
+pub trait OrderEntry {
     /// Sends an order. Safe to repeat with the same `client_order_id`, for good.
     fn submit(&mut self, order: &OrderRequest) -> Reply;
 
@@ -61,12 +65,15 @@ pub trait Broker: Send {
 
     /// Asks for an order to be cancelled.
     fn cancel(&mut self, id: &OrderId) -> Reply;
+}
 
-    /// Waits at most `span` for news of an order that this connection submitted or queried.
-    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport>;
+/// Reads an account and its orders.
+pub trait AccountReader {
+    /// Reads money and holdings.
+    fn account(&mut self) -> Result<Account, BrokerError>;
 
-    /// Says that nobody waits for this order any more.
-    fn forget(&mut self, id: &ClientOrderId);
+    /// Orders that still work, of whoever placed them.
+    fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError>;
 
     /// Our orders (by the prefix of their client order id, whatever became of them) that were submitted at `since` or later,
     /// oldest first.
@@ -74,18 +81,19 @@ pub trait Broker: Send {
     /// # Errors
     /// The list cannot be read to its end: no part of it is returned.
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError>;
+}
 
-    /// Reads money and holdings.
-    fn account(&mut self) -> Result<Account, BrokerError>;
-
+/// Reads prices and sessions.
+pub trait MarketData {
     /// Reads the broker's session clock.
     fn session(&mut self) -> Result<SessionClock, BrokerError>;
 
     /// Reads the latest quote and trade of all symbols in one request.
     fn snapshots(&mut self, symbols: &[Symbol]) -> Result<Vec<Snapshot>, BrokerError>;
 
-    /// Reads all that start-up needs, in parallel; `daily_bars` is how many days of bars, 0 for none.
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError>;
+    /// Reads the last `days` daily bars of each symbol, oldest first; none where there are none.
+    fn daily_bars(&mut self, symbols: &[Symbol], days: usize)
+    -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError>;
 
     /// Reads the bars of one minute that were known from `from` until before `to`, and by now: oldest first, prices
     /// adjusted for splits, of the feed that the market data stream is of. A minute without a trade has none.
@@ -98,6 +106,32 @@ pub trait Broker: Send {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Bar>, BrokerError>;
+}
+
+/// One connection to a broker, for one thread.
+pub trait Broker: OrderEntry + AccountReader + MarketData + Send {
+    /// Reads all that start-up needs; `daily_bars` is how many days of bars, 0 for none.
+    ///
+    /// # Errors
+    /// The first read that fails.
+    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+        Ok(Survey {
+            account: self.account()?,
+            open_orders: self.open_orders()?,
+            session: self.session()?,
+            snapshots: self.snapshots(symbols)?,
+            daily_bars: self.daily_bars(symbols, daily_bars)?,
+        })
+    }
+}
+
+/// Who follows orders: asked for those in flight, and told what is heard of them.
+pub trait OrderNews: Sync {
+    /// The orders that are at the broker as far as is known; none when there are none.
+    fn in_flight(&self) -> Option<InFlight>;
+
+    /// An order stands so.
+    fn report(&self, report: OrderReport);
 }
 
 /// Why more than [`MINUTE_BARS_MAX`] bars are not read.
@@ -117,18 +151,12 @@ pub trait Venue: Sync {
     /// A connection of a worker's own.
     fn connect(&self) -> Result<Self::Broker, BrokerError>;
 
-    /// Watches the orders in flight for all workers until `stop` resolves (its sender is dropped). Runs on a thread of its own.
-    fn track(&self, stop: oneshot::Receiver<()>);
+    /// Tells of the orders in flight until `stop` is requested. Runs on a thread of its own.
+    fn track(&self, orders: &dyn OrderNews, stop: &Stop);
 
-    /// Tells market data as it happens until `stop` resolves (its sender is dropped). Runs on a thread of its own, and
-    /// returns at once where there is no stream: then the polled prices are all there is.
-    fn watch(
-        &self,
-        _watch: &MarketWatch<'_>,
-        _stop: oneshot::Receiver<()>,
-        _tell: &mut dyn FnMut(MarketNews),
-    ) {
-    }
+    /// Tells market data as it happens until `stop` is requested. Runs on a thread of its own, and returns at once where
+    /// there is no stream: then the polled prices are all there is.
+    fn watch(&self, _watch: &MarketWatch<'_>, _stop: &Stop, _tell: &mut dyn FnMut(MarketNews)) {}
 }
 
 /// What a market data stream is asked for.

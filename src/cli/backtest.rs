@@ -16,6 +16,7 @@ use super::progress::ProgressLine;
 use crate::backtest::record::Record;
 use crate::backtest::watched::{Watch, Watched};
 use crate::backtest::{self, Progress, wiring};
+use crate::calendar::date_of;
 use crate::clock::{Clock, SystemClock};
 use crate::data;
 use crate::live::Stop;
@@ -120,7 +121,7 @@ fn play(
 #[allow(clippy::cast_precision_loss, reason = "shown to people")]
 fn progress_text(progress: Progress, bytes: u64, span: Duration) -> String {
     let rate = progress.events as f64 / span.as_secs_f64().max(1e-3) / 1e6;
-    let day = progress.at.to_new_york().date_naive();
+    let day = date_of(progress.at);
     let part = if bytes > 0 {
         format!("{:3.0}%  ", 100.0 * progress.bytes as f64 / bytes as f64)
     } else {
@@ -229,6 +230,8 @@ fn answer(
         "load_seconds": timing.loading.as_secs_f64(),
         "hash": made.hash,
         "interrupted": record.interrupted,
+        "margin_calls": record.margin_calls.len(),
+        "ruined_at": statistics.headline.ruined_at,
         "breaches": record.end.breaches,
         "off_target": statistics.execution.off_target,
         "strategies": strategies,

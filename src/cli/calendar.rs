@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, NaiveDate};
 
 use super::Global;
 use super::exit::{Exit, Failure};
-use crate::calendar::{Session, sessions};
+use crate::calendar::{Session, date_of, sessions};
 use crate::clock::{Clock, SystemClock};
 
 /// Exchange sessions: date, open and close in New York
@@ -28,7 +28,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let Args { from, to } = args;
-    let from = from.unwrap_or_else(|| SystemClock.now().to_new_york().date_naive());
+    let from = from.unwrap_or_else(|| date_of(SystemClock.now()));
     let to = to.or_else(|| from.checked_add_days(Days::new(30))).unwrap_or(from);
     if from > to {
         return Err(Failure::message(

@@ -153,21 +153,7 @@ impl Reading {
         } else {
             Origin::Csv { paths, columns, timezone }
         };
-        Ok(spec(origin, symbol, self.kind.shape()))
-    }
-}
-
-fn spec(origin: Origin, symbol: Symbol, shape: Shape) -> Spec {
-    Spec {
-        name: symbol.as_str().to_ascii_lowercase(),
-        origin,
-        symbol,
-        shape,
-        from: None,
-        to: None,
-        on_bad_row: OnBadRow::default(),
-        on_gap: OnGap::default(),
-        save: None,
+        Ok(Spec::strict(origin, symbol, self.kind.shape()))
     }
 }
 
@@ -272,7 +258,8 @@ fn timeframe(text: &str) -> Result<Duration, String> {
     })
 }
 
-fn timezone(text: &str) -> Result<Tz, String> {
+/// A zone by its name.
+pub(super) fn timezone(text: &str) -> Result<Tz, String> {
     text.parse()
         .map_err(|_| format!("timezone must be a name such as America/New_York or UTC, was \"{text}\""))
 }

@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::desk::Rules;
 use crate::duration;
 use crate::exchange::{self, Exchange};
+use crate::execution::Timeouts;
 use crate::feed::Feed;
 use crate::history::RecordFormat;
 use crate::inbox::memory::MemoryStream;
@@ -30,7 +31,6 @@ use crate::manifest::defaults;
 use crate::manifest::pool::WORKERS_RANGE;
 use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
-use crate::task::Patience;
 use crate::units::{Price, Weight};
 
 /// Shows it working: paper exchange, signals and pool in one command
@@ -111,7 +111,7 @@ fn config(args: &Args, symbol: Symbol) -> Config {
         weights: defaults::WEIGHTS,
         stream: STREAM.to_owned(),
         price_interval: Duration::from_millis(200),
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
         drain: false,
         signals_max: None,
         run_for: Some(args.run_for),

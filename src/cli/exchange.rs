@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use chrono_tz::America::New_York;
 use clap::ValueEnum;
 use crossbeam_channel::select;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -18,12 +19,14 @@ use tracing::info;
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::rate_limit::RateLimit;
-use crate::broker::simulated::{self, Hours, Prices, bar_file};
+use crate::broker::simulated::{self, Hours, Prices};
 use crate::clock::SystemClock;
-use crate::duration;
 use crate::exchange::{Answer, Config, Exchange, RequestLimit};
+use crate::instrument::Instruments;
+use crate::margin::Margin;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
+use crate::{data, duration};
 
 /// The paper exchange: Alpaca's trading and data API with a simulated market and account behind it
 #[derive(Debug, clap::Args)]
@@ -153,17 +156,19 @@ fn config(args: Args) -> Result<Config, Failure> {
         }
         symbols.push((symbol, price));
     }
-    let prices = match &args.prices {
-        None => Prices::Walk,
-        Some(_) if symbols.len() > 1 => {
+    let prices = match (&args.prices, symbols.as_slice()) {
+        (None, _) => Prices::Walk,
+        (Some(path), [(symbol, _)]) => {
+            let bars = data::bars(path, *symbol, New_York)?;
+            if bars.is_empty() {
+                let text = format!("{}: file must hold at least one bar, held none", path.display());
+                return Err(Failure::message(Exit::Invalid, text));
+            }
+            Prices::Replay { bars, speed: args.speed }
+        }
+        (Some(_), symbols) => {
             let count = symbols.len();
             return Err(usage(format!("--prices replays one symbol, --symbols named {count}")));
-        }
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            let bars = bar_file::parse(&text)
-                .map_err(|error| Failure::message(Exit::Invalid, format!("{}: {error}", path.display())))?;
-            Prices::Replay { bars, speed: args.speed }
         }
     };
     let hours = match args.hours {
@@ -178,9 +183,11 @@ fn config(args: Args) -> Result<Config, Failure> {
             cash: args.cash,
             seed: args.seed,
             hours,
-            multiplier: 1,
+            margin: Margin::CASH,
+            fees: simulated::Fees::None,
             shorting: false,
             flips_in_one: false,
+            instruments: Instruments::default(),
         },
         latency: args.latency,
         jitter: args.jitter,

@@ -21,6 +21,7 @@ use crate::broker::simulated::{self, SimulatedVenue};
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
+use crate::execution::Timeouts;
 use crate::feed::Feed;
 use crate::history::{RecordFormat, session};
 use crate::host::outbox::to_stream;
@@ -37,7 +38,6 @@ use crate::spec::StrategySpec;
 use crate::state_dir::StateDir;
 use crate::strategy::script::FILE_SUFFIX;
 use crate::symbol::Symbol;
-use crate::task::Patience;
 use crate::units::{Money, Price};
 
 /// Turns signals into orders until it is stopped
@@ -106,7 +106,7 @@ pub struct Args {
     /// How often prices are read
     #[arg(long, value_name = "DUR", value_parser = interval, default_value = "1s")]
     price_interval: Duration,
-    /// How many signals wait for a worker at the most [default: 64]
+    /// How many signals wait in the lane of one symbol; more stay in the stream until there is room [default: 64]
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = in_range::<{ *QUEUE_RANGE.start() }, { *QUEUE_RANGE.end() }>)]
     queue: Option<usize>,
     /// Stop when the stream is drained and all orders are final
@@ -313,11 +313,19 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
         symbols: manifest.traded_live(&args.symbols),
         workers: args.workers.or(pool.workers).unwrap_or(defaults::WORKERS),
         signal_queue_len: args.queue.or(pool.queue).unwrap_or(defaults::QUEUE),
-        rules: Rules { size: args.size, sell, pricing: args.order, cash_buffer, limits },
+        rules: Rules {
+            size: args.size,
+            sell,
+            pricing: args.order,
+            cash_buffer,
+            limits,
+            instruments: manifest.instruments(),
+            margin: manifest.broker.margin.unwrap_or_default(),
+        },
         weights: portfolio.weights.clone().unwrap_or(defaults::WEIGHTS),
         stream: stream.to_owned(),
         price_interval: args.price_interval,
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
         drain: args.drain,
         signals_max: args.max_signals,
         run_for: args.run_for,
@@ -363,9 +371,11 @@ fn simulation(run: &Config, cash: Money) -> simulated::Config {
         cash,
         seed: run.seed,
         hours: simulated::Hours::Always,
-        multiplier: 1,
+        margin: run.rules.margin,
+        fees: simulated::Fees::None,
         shorting: run.rules.limits.short,
         flips_in_one: run.rules.limits.flip_in_one,
+        instruments: run.rules.instruments.clone(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! One CSV line as one row: a quick way for the usual line, a careful one for quotes, blanks and faults. Pure.
 
-use std::borrow::Cow;
-
 use super::columns::{self, Role, fields};
 use super::spec::Columns;
-use super::times::Times;
-use super::{Row, Shape, number};
+use super::{Row, Shape};
+use crate::clock::times::Times;
+use crate::tabular::cells::{separator, short, split};
+use crate::tabular::number;
 
 /// How the lines of a file are to be read.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Plan {
             match *role {
                 Role::Other => {}
                 Role::Time if cell.is_empty() => return Err("time must be there, was empty".to_owned()),
-                Role::Time => at = Some(times.read(cell)?),
+                Role::Time => at = Some(times.read(cell).map_err(|error| error.to_string())?),
                 Role::Value(place) => {
                     let field = &fields(self.shape)[place];
                     values[place] = match number::read(cell) {
@@ -114,59 +114,4 @@ pub(super) fn quick(plan: &Plan, line: &[u8], times: &mut Times) -> Option<Row> 
         }
     }
     if more { None } else { at.map(|at| Row { at, values }) }
-}
-
-/// Which of comma, semicolon and tab a line has most of.
-fn separator(line: &[u8]) -> u8 {
-    let count = |wanted: u8| memchr::memchr_iter(wanted, line).count();
-    [b',', b';', b'\t'].into_iter().rev().max_by_key(|wanted| count(*wanted)).unwrap_or(b',')
-}
-
-/// The cells of a line; a cell in double quotes may hold separators, and two double quotes for one.
-fn split(line: &[u8], separator: u8) -> Result<Vec<Cow<'_, str>>, String> {
-    let text = std::str::from_utf8(line)
-        .map_err(|_| format!("a line must be UTF-8, was \"{}\"", short(&String::from_utf8_lossy(line))))?;
-    let separator = char::from(separator);
-    let (mut cells, mut rest) = (Vec::new(), text);
-    loop {
-        let bare = rest.trim_start_matches(' ');
-        let (cell, behind) = if let Some(quoted) = bare.strip_prefix('"') {
-            unquote(quoted)?
-        } else {
-            let (cell, behind) = rest.split_at(rest.find(separator).unwrap_or(rest.len()));
-            (Cow::Borrowed(cell), behind)
-        };
-        cells.push(cell);
-        let behind = behind.trim_start_matches(' ');
-        match behind.strip_prefix(separator) {
-            Some(next) => rest = next,
-            None if behind.is_empty() => return Ok(cells),
-            None => {
-                return Err(format!(
-                    "a quoted cell must end at its separator, went on with \"{}\"",
-                    short(behind)
-                ));
-            }
-        }
-    }
-}
-
-/// What stands before the closing quote, and what behind it.
-fn unquote(text: &str) -> Result<(Cow<'_, str>, &str), String> {
-    let mut from = 0;
-    while let Some(quote) = text[from..].find('"').map(|place| from + place) {
-        let behind = &text[quote + 1..];
-        if !behind.starts_with('"') {
-            let cell = &text[..quote];
-            let cell =
-                if cell.contains('"') { Cow::Owned(cell.replace("\"\"", "\"")) } else { Cow::Borrowed(cell) };
-            return Ok((cell, behind));
-        }
-        from = quote + 2;
-    }
-    Err(format!("a quoted cell must end on its line, was \"{}\"", short(text)))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(40).collect()
 }

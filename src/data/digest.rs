@@ -4,7 +4,6 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use super::{Chunk, Row, Shape};
-use crate::market::MarketEvent;
 use crate::symbol::Symbol;
 
 /// Takes in chunks as they come; equal events in equal order give equal digests.
@@ -31,7 +30,7 @@ impl Digest {
             }
             Chunk::Mixed(events) => {
                 for event in events {
-                    let (symbol, shape, row) = taken_apart(event);
+                    let (symbol, shape, row) = event.to_row();
                     self.kind(symbol, shape);
                     self.row(&row);
                 }
@@ -85,25 +84,5 @@ impl Digest {
             self.bytes.clear();
         }
         self.bytes.extend_from_slice(bytes);
-    }
-}
-
-/// An event as symbol, shape and row: the other way round than [`Row::event`].
-pub(super) fn taken_apart(event: &MarketEvent) -> (Symbol, Shape, Row) {
-    match event {
-        MarketEvent::Quote { symbol, quote } => {
-            let values = [quote.bid, quote.bid_size, quote.ask, quote.ask_size, 0.0];
-            (*symbol, Shape::Quote, Row { at: quote.at, values })
-        }
-        MarketEvent::Trade { symbol, trade } => {
-            (*symbol, Shape::Trade, Row { at: trade.at, values: [trade.price, trade.size, 0.0, 0.0, 0.0] })
-        }
-        MarketEvent::Bar { symbol, bar, span } => {
-            let values = [bar.open, bar.high, bar.low, bar.close, bar.volume];
-            (*symbol, Shape::Bar { span: *span }, Row { at: bar.at, values })
-        }
-        MarketEvent::Number { symbol, number } => {
-            (*symbol, Shape::Number, Row { at: number.at, values: [number.value, 0.0, 0.0, 0.0, 0.0] })
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 
-use crate::calendar::{Session, session_on, sessions};
+use crate::calendar::{Session, date_of, session_on, sessions};
 use crate::clock::Timestamp;
 
 /// Bars that are missing one after the other.
@@ -86,14 +86,14 @@ fn within_sessions(last: Timestamp, next: Timestamp, span: Duration, between: Ga
 
 /// Sessions between two bars of a day each.
 fn days(last: Timestamp, next: Timestamp, span: Duration) -> Option<Gap> {
-    let date = |at: Timestamp| (at + DAY / 2).to_new_york().date_naive();
+    let date = |at: Timestamp| date_of(at + DAY / 2);
     let (first, end) = (date(last).succ_opt()?, date(next).pred_opt()?);
     let bars = if span == DAY { sessions(first, end).count() as u64 } else { 0 };
     Some(Gap { first: last + span, bars, fillable: false })
 }
 
 fn session_of(at: Timestamp) -> Option<Session> {
-    let date: NaiveDate = at.to_new_york().date_naive();
+    let date: NaiveDate = date_of(at);
     session_on(date).filter(|session| session.open <= at && at < session.close)
 }
 

@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::sieve::{Sieve, Table};
 use super::spec::Walk;
 use super::{DataError, Row, Shape};
-use crate::calendar::{Session, session_on};
+use crate::calendar::{Session, date_of, midnight, session_on};
 use crate::clock::Timestamp;
 
 /// A bar's path has so many steps.
@@ -50,12 +49,11 @@ impl Generator {
         {
             return true;
         }
-        let mut date: NaiveDate = self.at.to_new_york().date_naive();
+        let mut date = date_of(self.at);
         // The longest run of closed days is six.
         for _ in 0..15 {
             if let Some(session) = session_on(date) {
-                let midnight = session.open - Duration::from_mins(9 * 60 + 30);
-                let opens = if is_daily { midnight } else { session.open };
+                let opens = if is_daily { midnight(date) } else { session.open };
                 if self.at <= opens || !is_daily && self.at < session.close {
                     self.at = self.at.max(opens);
                     self.session = Some(session);

@@ -10,25 +10,24 @@ pub mod digest;
 mod gaps;
 mod generator;
 pub mod loaded;
-mod number;
 mod parquet;
 pub mod queue;
 mod recorded;
 mod sieve;
 pub mod spec;
 mod timeframe;
-mod times;
 pub mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::history::HistoryError;
-use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
+use crate::market::{Bar, MarketEvent};
 use crate::symbol::Symbol;
 
 use csv::Csv;
@@ -36,37 +35,14 @@ use generator::Generator;
 use parquet::Parquet;
 use recorded::Recorded;
 use sieve::Sieved;
+use spec::Columns;
 use write::Saving;
 
+pub use crate::market::{Row, Shape};
 pub use digest::Digest;
 pub use loaded::Loaded;
 pub use spec::{OnBadRow, OnGap, Origin, Spec};
 pub use write::{Format, Writer, write};
-
-/// What a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// Open, high, low, close, volume of a span; a row's time is the span's start.
-    Bar {
-        /// How long each bar is.
-        span: Duration,
-    },
-    /// Bid, bid size, ask, ask size.
-    Quote,
-    /// Price, size.
-    Trade,
-    /// A number.
-    Number,
-}
-
-/// A time and up to five numbers: compact, so that what is loaded costs 48 bytes an event.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Row {
-    /// The event's own time: a bar's is the start of its span.
-    pub at: Timestamp,
-    /// In the order that [`Shape`] names them; the rest is 0.
-    pub values: [f64; 5],
-}
 
 /// Some events of one source, in order of time.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,38 +60,6 @@ pub enum Chunk {
     Mixed(Vec<MarketEvent>),
 }
 
-impl Row {
-    /// The row as an event.
-    #[inline]
-    pub fn event(&self, symbol: Symbol, shape: Shape) -> MarketEvent {
-        let (at, [one, two, three, four, five]) = (self.at, self.values);
-        match shape {
-            Shape::Bar { span } => MarketEvent::Bar {
-                symbol,
-                bar: Bar { at, open: one, high: two, low: three, close: four, volume: five },
-                span,
-            },
-            Shape::Quote => MarketEvent::Quote {
-                symbol,
-                quote: Quote { at, bid: one, bid_size: two, ask: three, ask_size: four },
-            },
-            Shape::Trade => MarketEvent::Trade { symbol, trade: Trade { at, price: one, size: two } },
-            Shape::Number => MarketEvent::Number { symbol, number: Number { at, value: one } },
-        }
-    }
-}
-
-impl Shape {
-    /// When a row of this shape with the time `at` is known: a bar at its end.
-    #[inline]
-    pub fn known_at(self, at: Timestamp) -> Timestamp {
-        match self {
-            Shape::Bar { span } => at + span,
-            Shape::Quote | Shape::Trade | Shape::Number => at,
-        }
-    }
-}
-
 impl Chunk {
     /// How many events it holds.
     pub fn len(&self) -> usize {
@@ -128,6 +72,18 @@ impl Chunk {
     /// True when it holds none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Its events, in order of time.
+    pub fn events(&self) -> impl Iterator<Item = MarketEvent> + '_ {
+        let (rows, mixed) = match self {
+            Chunk::Rows { symbol, shape, rows } => (Some((*symbol, *shape, rows)), &[][..]),
+            Chunk::Mixed(events) => (None, &events[..]),
+        };
+        let rows = rows
+            .into_iter()
+            .flat_map(|(symbol, shape, rows)| rows.iter().map(move |row| row.event(symbol, shape)));
+        rows.chain(mixed.iter().copied())
     }
 }
 
@@ -194,12 +150,29 @@ pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
     })
 }
 
-/// Reads a time as files write it; one without an offset is by the clock of `zone`.
+/// All bars of a CSV file as they stand, however long each of them is; times without an offset are by the clock of `zone`.
 ///
 /// # Errors
-/// The rule, then the text.
-pub fn read_time(text: &str, zone: chrono_tz::Tz) -> Result<Timestamp, String> {
-    times::Times::new(zone).read(text)
+/// As [`open`] and its source: a file that cannot be opened, or a row that breaks a rule.
+pub fn bars(path: &Path, symbol: Symbol, zone: Tz) -> Result<Vec<Bar>, DataError> {
+    let columns = Columns { has_header: true, named: Vec::new() };
+    let mut source = Sieved::undeclared(Csv::new(&[path.to_owned()], &columns, zone), symbol);
+    let mut bars = Vec::new();
+    while let Some(chunk) = source.next_chunk()? {
+        bars.extend(chunk.events().filter_map(|event| match event {
+            MarketEvent::Bar { bar, .. } => Some(bar),
+            MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Number { .. } => None,
+        }));
+    }
+    Ok(bars)
+}
+
+/// What the rows of a CSV file are by its header: trades where it has their columns and not those of bars, else bars.
+///
+/// # Errors
+/// A file that cannot be opened or read.
+pub fn shape_of(path: &Path, span: Duration) -> Result<Shape, DataError> {
+    csv::shape_of(path, span).map_err(|source| DataError::Io { path: path.to_owned(), source })
 }
 
 /// Bytes of the files that `spec` reads; 0 for what is no file.

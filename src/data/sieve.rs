@@ -40,6 +40,13 @@ impl<T: Table> Sieved<T> {
     pub(super) fn new(table: T, spec: &Spec) -> Self {
         Self { table, sieve: Sieve::new(spec), ended: false, error: None }
     }
+
+    /// Of bars of which nobody said how long they are: each row is one, and none is missing.
+    pub(super) fn undeclared(table: T, symbol: Symbol) -> Self {
+        let shape = Shape::Bar { span: Duration::ZERO };
+        let sieve = Sieve::of(symbol, shape, Making::Undeclared);
+        Self { table, sieve, ended: false, error: None }
+    }
 }
 
 impl<T: Table> Source for Sieved<T> {
@@ -95,6 +102,8 @@ enum Making {
     Unknown(Vec<Held>),
     /// Finer rows make them.
     Finer(Finer),
+    /// Each row is one; no timeframe is declared that steps and gaps could be held against.
+    Undeclared,
 }
 
 /// What waits until it is known what the rows are.
@@ -123,13 +132,19 @@ impl Sieve {
             }
             (Shape::Bar { .. }, _) => Making::Unknown(Vec::new()),
         };
+        let Spec { from, to, on_bad_row, on_gap, .. } = *spec;
+        Self { from, to, on_bad_row, on_gap, ..Self::of(spec.symbol, spec.shape, making) }
+    }
+
+    /// Of all times, and strict.
+    fn of(symbol: Symbol, shape: Shape, making: Making) -> Self {
         Self {
-            symbol: spec.symbol,
-            shape: spec.shape,
-            from: spec.from,
-            to: spec.to,
-            on_bad_row: spec.on_bad_row,
-            on_gap: spec.on_gap,
+            symbol,
+            shape,
+            from: None,
+            to: None,
+            on_bad_row: OnBadRow::default(),
+            on_gap: OnGap::default(),
             path: PathBuf::new(),
             making,
             last: None,
@@ -165,6 +180,11 @@ impl Sieve {
         DataError::Row { path: self.path.clone(), line, fault: fault.into() }
     }
 
+    /// The file cannot be read any further.
+    pub(super) fn unreadable(&self, source: std::io::Error) -> DataError {
+        DataError::Io { path: self.path.clone(), source }
+    }
+
     /// A row that cannot be used.
     #[cold]
     pub(super) fn bad(&mut self, line: u64, fault: String) -> Result<(), DataError> {
@@ -198,6 +218,10 @@ impl Sieve {
                 if held.len() < CHUNK_ROWS { Ok(()) } else { self.decide() }
             }
             Making::Finer(_) => self.piece(line, row),
+            Making::Undeclared => {
+                self.push(row);
+                Ok(())
+            }
         }
     }
 

@@ -31,6 +31,23 @@ pub struct Spec {
     pub save: Option<PathBuf>,
 }
 
+impl Spec {
+    /// All of an origin's events; a bad row ends the reading, gaps stay, nothing is saved.
+    pub fn strict(origin: Origin, symbol: Symbol, shape: Shape) -> Self {
+        Self {
+            name: symbol.as_str().to_ascii_lowercase(),
+            origin,
+            symbol,
+            shape,
+            from: None,
+            to: None,
+            on_bad_row: OnBadRow::default(),
+            on_gap: OnGap::default(),
+            save: None,
+        }
+    }
+}
+
 /// Where events come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::Account;
+use crate::margin::{Balance, Margin};
 use crate::market::{Board, Snapshot};
 use crate::order::Side;
 use crate::position::Position;
@@ -10,10 +11,12 @@ use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
 /// Cash and positions of the whole account.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct AccountBooks {
-    cash: Money,
-    /// Buying power less cash where the broker gives less than the cash, at the last reading; 0 or negative.
+    margin: Margin,
+    /// Cash and kept sums over the holdings.
+    balance: Balance,
+    /// What the broker gives less than the account law, at the last reading; 0 or negative.
     power_gap: Money,
     holdings: BTreeMap<Symbol, Held>,
     /// Shares that orders of others hold, by the broker's last word.
@@ -25,20 +28,32 @@ pub(super) struct AccountBooks {
 struct Held {
     position: Position,
     mark: Option<Price>,
+    /// What it is worth in the balance.
+    value: Money,
 }
 
 impl AccountBooks {
-    pub(super) fn cash(&self) -> Money {
-        self.cash
+    pub(super) fn new(margin: Margin) -> Self {
+        Self {
+            margin,
+            balance: Balance::default(),
+            power_gap: Money::ZERO,
+            holdings: BTreeMap::new(),
+            held_elsewhere: BTreeMap::new(),
+        }
     }
 
-    /// What new orders may cost as far as the broker is concerned.
-    pub(super) fn spendable(&self) -> Money {
-        self.cash + self.power_gap
+    pub(super) fn cash(&self) -> Money {
+        self.balance.cash
+    }
+
+    /// Equity that nothing requires yet, as far as the broker is concerned.
+    pub(super) fn excess(&self) -> Money {
+        self.margin.excess(self.balance) + self.power_gap
     }
 
     pub(super) fn equity(&self) -> Money {
-        self.cash + self.holdings.values().map(Held::value).sum()
+        self.balance.equity()
     }
 
     pub(super) fn held(&self, symbol: Symbol) -> Quantity {
@@ -65,29 +80,31 @@ impl AccountBooks {
     }
 
     pub(super) fn fill(&mut self, symbol: Symbol, side: Side, quantity: Quantity, money: Money) {
-        self.cash += match side {
+        self.balance.cash += match side {
             Side::Buy => -money,
             Side::Sell => money,
         };
-        self.holdings.entry(symbol).or_default().position.fill(side, quantity, money);
+        let held = self.holdings.entry(symbol).or_default();
+        held.position.fill(side, quantity, money);
+        held.revalue(&mut self.balance);
     }
 
     pub(super) fn charge(&mut self, fee: Money) {
         if !fee.is_zero() {
-            self.cash -= fee;
+            self.balance.cash -= fee;
         }
     }
 
     /// Profit of all positions that there ever were.
     pub(super) fn earned(&self) -> Money {
-        let earned = |held: &Held| held.position.realised() + held.value() - held.position.cost();
+        let earned = |held: &Held| held.position.realised() + held.value - held.position.cost();
         self.holdings.values().map(earned).sum()
     }
 
     pub(super) fn differences(&self, account: &Account) -> Vec<String> {
         let mut found = Vec::new();
-        if self.cash.cents() != account.cash.cents() {
-            found.push(format!("cash: books {}, broker {}", self.cash.cents(), account.cash.cents()));
+        if self.cash().cents() != account.cash.cents() {
+            found.push(format!("cash: books {}, broker {}", self.cash().cents(), account.cash.cents()));
         }
         let theirs: BTreeMap<_, _> =
             account.holdings.iter().map(|holding| (holding.symbol, holding.quantity)).collect();
@@ -103,8 +120,7 @@ impl AccountBooks {
     }
 
     pub(super) fn take_over(&mut self, account: &Account) {
-        self.cash = account.cash;
-        self.power_gap = (account.buying_power - account.cash).min(Money::ZERO);
+        self.balance = Balance { cash: account.cash, ..Balance::default() };
         self.held_elsewhere.clear();
         let mut holdings = BTreeMap::new();
         for holding in &account.holdings {
@@ -113,40 +129,81 @@ impl AccountBooks {
             let known =
                 known.map(|known| known.position).filter(|known| known.quantity() == holding.quantity);
             let position = known.unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
-            holdings.insert(holding.symbol, Held { position, mark });
+            let mut own = Held { position, mark, value: Money::ZERO };
+            own.revalue(&mut self.balance);
+            holdings.insert(holding.symbol, own);
             let held = holding.quantity - holding.available;
             if held.is_positive() && holding.quantity.is_positive() {
                 self.held_elsewhere.insert(holding.symbol, held);
             }
         }
         self.holdings = holdings;
+        let excess = self.margin.excess(self.balance).max(Money::ZERO);
+        let gap = account.buying_power - self.margin.buying_power(excess);
+        self.power_gap = self.margin.required(gap.min(Money::ZERO));
     }
 
     /// Notes what a symbol is worth now.
     pub(super) fn see(&mut self, symbol: Symbol, snapshot: Option<&Snapshot>) {
         if let Some(mark) = snapshot.and_then(worth) {
-            self.holdings.entry(symbol).or_default().mark = Some(mark);
+            let held = self.holdings.entry(symbol).or_default();
+            if held.mark != Some(mark) {
+                held.mark = Some(mark);
+                held.revalue(&mut self.balance);
+            }
         }
     }
 
     pub(super) fn see_all(&mut self, board: &dyn Board) {
-        self.holdings.iter_mut().for_each(|(symbol, held)| held.see(*symbol, board));
+        let balance = &mut self.balance;
+        self.holdings.iter_mut().for_each(|(symbol, held)| held.see(*symbol, board, balance));
+    }
+
+    /// Notes what a symbol is worth now that it may hold or held.
+    pub(super) fn moved(&mut self, symbol: Symbol, board: &dyn Board) {
+        let Some(held) = self.holdings.get_mut(&symbol) else { return };
+        held.mark = board.snapshot(symbol).as_ref().and_then(worth).or(held.mark);
+        held.revalue(&mut self.balance);
     }
 
     pub(super) fn see_others(&mut self, board: &dyn Board, symbol: Symbol) {
         let others = self.holdings.iter_mut().filter(|(other, _)| **other != symbol);
-        others.for_each(|(other, held)| held.see(*other, board));
+        let balance = &mut self.balance;
+        others.for_each(|(other, held)| held.see(*other, board, balance));
+    }
+}
+
+#[cfg(test)]
+impl AccountBooks {
+    /// The sums that are kept.
+    pub(super) fn kept(&self) -> Balance {
+        self.balance
+    }
+
+    /// The same, added up anew.
+    pub(super) fn walked(&self) -> Balance {
+        let mut balance = Balance { cash: self.balance.cash, ..Balance::default() };
+        self.holdings.values().for_each(|held| balance.revalue(Money::ZERO, held.worth()));
+        balance
     }
 }
 
 impl Held {
-    fn see(&mut self, symbol: Symbol, board: &dyn Board) {
+    fn see(&mut self, symbol: Symbol, board: &dyn Board, balance: &mut Balance) {
         if !self.position.quantity().is_zero() {
             self.mark = board.snapshot(symbol).as_ref().and_then(worth).or(self.mark);
+            self.revalue(balance);
         }
     }
 
-    fn value(&self) -> Money {
+    /// Puts what it is worth now into the balance.
+    fn revalue(&mut self, balance: &mut Balance) {
+        let value = self.worth();
+        balance.revalue(self.value, value);
+        self.value = value;
+    }
+
+    fn worth(&self) -> Money {
         if self.position.quantity().is_zero() {
             return Money::ZERO;
         }

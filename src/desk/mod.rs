@@ -2,6 +2,8 @@
 //! an argument.
 
 mod account;
+mod at_fill;
+mod cut;
 mod in_flight;
 mod plain;
 mod pricing;
@@ -11,11 +13,12 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::clock::Timestamp;
+use crate::instrument::Instruments;
+use crate::margin::{self, Margin};
 use crate::market::{Board, SessionClock};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, Side, TimeInForce};
 use crate::outcome::OutcomeKind;
-use crate::portfolio::net;
-use crate::portfolio::{BookChange, Draft, Ended, Ending, OnCrossing, Portfolio, Sizing};
+use crate::portfolio::{BookChange, Ended, Ending, Portfolio, Sizing};
 use crate::position::Position;
 use crate::risk::{self, Approved, Limits, Plan, Refusal, Standing};
 use crate::signal::{EntryId, Signal};
@@ -41,6 +44,10 @@ pub struct Rules {
     pub cash_buffer: Weight,
     /// What may be traded at the most.
     pub limits: Limits,
+    /// What the instruments allow.
+    pub instruments: Instruments,
+    /// What positions require of the equity.
+    pub margin: Margin,
 }
 
 /// What the market shows at the moment of a decision.
@@ -50,6 +57,8 @@ pub struct MarketView<'a> {
     pub board: &'a dyn Board,
     /// Whether orders can be executed now.
     pub session: SessionClock,
+    /// Equal numbers show equal prices; none where that is not known.
+    pub version: Option<u64>,
 }
 
 /// Money and positions, as people are shown them.
@@ -79,6 +88,10 @@ pub struct Desk {
     approvals: VecDeque<Timestamp>,
     start_equity: Money,
     fills: u64,
+    /// Whether it is told of every price that moves, so that a decision need not look at all that is held.
+    is_told_of_moves: bool,
+    /// Which prices all that is held was last valued at.
+    seen_version: Option<u64>,
 }
 
 /// What the strategies' books took of one order.
@@ -113,15 +126,17 @@ impl Desk {
             weights: weights.into_iter().collect(),
         };
         let mut desk = Self {
+            account: AccountBooks::new(rules.margin),
             rules,
             plain,
-            account: AccountBooks::default(),
             portfolio: Portfolio::default(),
             in_flight: Flights::default(),
             booked: None,
             approvals: VecDeque::new(),
             start_equity: Money::ZERO,
             fills: 0,
+            is_told_of_moves: false,
+            seen_version: None,
         };
         desk.take_over(account);
         desk.see(board);
@@ -135,7 +150,7 @@ impl Desk {
     /// The same with the strategies' books, which are part of the account.
     #[must_use]
     pub fn with_portfolio(mut self, portfolio: Portfolio) -> Self {
-        self.portfolio = portfolio;
+        self.portfolio = portfolio.with_instruments(self.rules.instruments.clone());
         self
     }
 
@@ -146,9 +161,26 @@ impl Desk {
         self
     }
 
+    /// The same for whoever tells it with [`Desk::moved`] of each price that moved since the last decision.
+    #[must_use]
+    pub fn told_of_moves(mut self) -> Self {
+        self.is_told_of_moves = true;
+        self
+    }
+
+    /// The price of a symbol moved.
+    pub fn moved(&mut self, symbol: Symbol, board: &dyn Board) {
+        self.account.moved(symbol, board);
+    }
+
     /// The rules it works by.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The limits, for a broker that liquidates positions whatever they say.
+    pub(crate) fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.rules.limits
     }
 
     /// The strategies' books.
@@ -180,12 +212,17 @@ impl Desk {
         if signal.time_in_force != TimeInForce::Ioc {
             return Err(Refusal::StandingOrder(signal.time_in_force.as_str()));
         }
-        self.account.see_others(market.board, signal.symbol);
+        let is_new = market.version.is_none() || market.version != self.seen_version;
+        if is_new && !self.is_told_of_moves {
+            self.seen_version = market.version;
+            self.account.see_others(market.board, signal.symbol);
+        }
         let snapshot = market.board.snapshot(signal.symbol);
         self.account.see(signal.symbol, snapshot.as_ref());
-        let quote = risk::check_market(signal, snapshot.as_ref(), market.session, &self.rules.limits, now)?;
+        let instrument = self.rules.instruments.of(signal.symbol);
+        let session = instrument.session(market.session);
+        let quote = risk::check_market(signal, snapshot.as_ref(), session, &self.rules.limits, now)?;
         let committed = self.committed(signal.symbol);
-        let available = self.available_cash(&committed);
         let place = self.portfolio.place(&signal.strategy);
         let drafted = match place {
             Some(place) => {
@@ -193,7 +230,7 @@ impl Desk {
                 let account = &self.account;
                 self.portfolio.draft(place, signal, price, &|symbol| account.mark(symbol))
             }
-            None => self.draft_plain(signal, quote, &committed),
+            None => self.draft_plain(signal, &instrument, quote, &committed),
         };
         let mut draft = match (drafted, place) {
             (Ok(draft), _) => draft,
@@ -203,41 +240,53 @@ impl Desk {
             }
             (Err(refusal), _) => return Err(refusal),
         };
-        let order_type = self.price(signal, draft.side, quote)?;
-        if draft.is_cut_to_cash {
-            self.cut_to_cash(signal.symbol, place, &mut draft, order_type.worst(quote.ask), available)?;
-        }
-        let is_first_half = self.cut_to_flat(signal.symbol, &mut draft, &committed);
+        let order_type = self.price(signal, &instrument, draft.side, quote)?;
         let price = match draft.side {
             Side::Buy => quote.ask,
             Side::Sell => quote.bid,
         };
-        let request = OrderRequest {
-            client_order_id: client_order_id.clone(),
-            symbol: signal.symbol,
-            side: draft.side,
-            quantity: draft.quantity,
-            order_type,
-            time_in_force: TimeInForce::Ioc,
+        let standing = self.standing(signal.symbol, &committed, now);
+        let worst = risk::worst_price(order_type, draft.side, price);
+        if draft.is_cut_to_cash {
+            self.cut_to_cash(&instrument, place, &mut draft, worst, &standing)?;
+        }
+        let mut is_first_half =
+            !self.rules.limits.flip_in_one && self.cut_to_flat(&instrument, &mut draft, &standing);
+        let judge = |desk: &Self, side: Side, quantity: Quantity| {
+            let request = OrderRequest {
+                client_order_id: client_order_id.clone(),
+                symbol: signal.symbol,
+                side,
+                quantity,
+                order_type,
+                time_in_force: instrument.time_in_force(quantity),
+            };
+            risk::judge(Plan { request, price, instrument }, &standing, &desk.rules.limits)
         };
-        let standing = self.standing(signal.symbol, available, &committed, now);
-        let approved = risk::judge(Plan { request, price }, &standing, &self.rules.limits)?;
+        let whole = draft.quantity;
+        let approved = match judge(self, draft.side, whole) {
+            // Of a flip that is not carried whole the half that closes is.
+            Err(refusal @ Refusal::InsufficientCash { .. }) => {
+                is_first_half = self.cut_to_flat(&instrument, &mut draft, &standing);
+                if draft.quantity == whole {
+                    return Err(refusal);
+                }
+                judge(self, draft.side, draft.quantity)?
+            }
+            judged => judged?,
+        };
         self.reserve(signal, &approved, (place, draft.parts, is_first_half), now);
         Ok(approved)
     }
 
     /// Books what a report adds to the fills known so far. Reports are cumulative, so repeats add nothing.
     pub fn apply(&mut self, signal: &EntryId, report: &OrderReport) {
-        let Some(order) = self.in_flight.get_mut(signal) else { return };
+        let Some(order) = self.in_flight.get(report.symbol, signal) else { return };
         let quantity = report.filled - order.filled;
         let Some(average) = report.average_price.filter(|_| quantity.is_positive()) else { return };
-        let money = average * report.filled - order.filled_money;
-        order.filled += quantity;
-        order.filled_money += money;
-        // What is filled is spent or delivered: only the rest stays reserved.
-        order.reserved_cash = (order.reserved_cash - money.abs()).max(Money::ZERO);
-        order.reserved_shares = (order.reserved_shares - quantity).max(Quantity::ZERO);
-        self.account.fill(order.symbol, order.side, quantity, money);
+        let (side, money) = (order.side, average * report.filled - order.filled_money);
+        self.in_flight.fill(report.symbol, signal, quantity, money);
+        self.account.fill(report.symbol, side, quantity, money);
         self.fills += 1;
     }
 
@@ -251,7 +300,7 @@ impl Desk {
         fee: Money,
         now: Timestamp,
     ) -> Ended {
-        let flight = self.in_flight.remove(&signal.id);
+        let flight = self.in_flight.remove(signal.symbol, &signal.id);
         let Some(place) = self.portfolio.place(&signal.strategy) else {
             return Self::end_plain(signal, kind, flight.as_ref(), now);
         };
@@ -325,7 +374,7 @@ impl Desk {
 
     /// Gives back what is still reserved for a signal that stays pending or is a dead letter.
     pub fn drop_signal(&mut self, signal: &EntryId) {
-        self.in_flight.remove(signal);
+        self.in_flight.drop(signal);
     }
 
     /// How many orders are in flight.
@@ -345,6 +394,7 @@ impl Desk {
 
     /// Takes over the broker's view: it is the truth. Call it only while no order is in flight.
     pub fn take_over(&mut self, account: &Account) {
+        self.seen_version = None;
         self.account.take_over(account);
     }
 
@@ -374,80 +424,31 @@ impl Desk {
         self.account.charge(fee);
     }
 
-    /// A buy of a part of the equity goes as far as cash does: the account's, and the book's own.
-    fn cut_to_cash(
-        &mut self,
-        symbol: Symbol,
-        place: Option<usize>,
-        draft: &mut Draft,
-        price: Price,
-        available: Money,
-    ) -> Result<(), Refusal> {
-        let own = place.map(|place| {
-            let book = self.portfolio.book(place);
-            let equity = book.equity(|symbol| self.account.mark(symbol));
-            let reserved = self.in_flight.values().filter(|order| order.place == Some(place));
-            let reserved: Money = reserved.map(|order| order.reserved_cash + order.unbooked_cost()).sum();
-            book.cash() - reserved - self.buffer(equity)
-        });
-        // A book of a net portfolio has no cash of its own: what it wants is netted first.
-        let own = own.filter(|_| draft.parts.is_none());
-        let cash = own.map_or(available, |own| own.min(available)).max(Money::ZERO);
-        let most = cash.buys(price).whole();
-        if most >= draft.quantity {
-            return Ok(());
-        }
-        match place {
-            Some(place) => self.portfolio.cut(place, symbol, draft, most),
-            None => draft.quantity = most,
-        }
-        if most.is_positive() { Ok(()) } else { Err(Refusal::CannotPay { symbol, price }) }
-    }
-
-    /// Where one order must not turn the account's position round, it goes to flat; true when the rest is to follow.
-    fn cut_to_flat(&self, symbol: Symbol, draft: &mut Draft, committed: &Committed) -> bool {
-        let limits = &self.rules.limits;
-        let held = self.account.held(symbol) + committed.buys - committed.sells;
-        let crosses = match draft.side {
-            Side::Buy => held.is_negative() && draft.quantity > -held,
-            Side::Sell => held.is_positive() && draft.quantity > held && limits.short,
-        };
-        if limits.flip_in_one || !crosses || draft.on_crossing == OnCrossing::Refuse {
-            return false;
-        }
-        let (ordered, half) = (draft.quantity, held.abs());
-        let signed = |quantity: Quantity| if draft.side == Side::Sell { -quantity } else { quantity };
-        draft.parts = draft.parts.as_ref().map(|parts| net::split(parts, signed(ordered), signed(half)));
-        draft.quantity = half;
-        draft.on_crossing == OnCrossing::Step
-    }
-
-    fn standing(
-        &mut self,
-        symbol: Symbol,
-        available_cash: Money,
-        committed: &Committed,
-        now: Timestamp,
-    ) -> Standing {
+    /// What an order in `symbol` is judged by: the account with all orders in flight, less the buffer that market orders
+    /// need at the broker.
+    fn standing(&mut self, symbol: Symbol, committed: &Committed, now: Timestamp) -> Standing {
         while self.approvals.front().is_some_and(|at| now.since(*at) >= MINUTE) {
             self.approvals.pop_front();
         }
+        let held = self.account.held(symbol);
         Standing {
-            available_cash,
+            margin: self.rules.margin,
+            available_cash: self.available_cash(),
             available_shares: self.account.available_shares(symbol, committed.shares),
-            held: self.account.held(symbol) + committed.buys - committed.sells,
+            short_shares: margin::closing(held + committed.buys, Side::Buy),
+            held: held + committed.buys - committed.sells,
             orders_last_minute: u32::try_from(self.approvals.len()).unwrap_or(u32::MAX),
         }
     }
 
-    /// Cash less what orders in flight may cost, less the buffer that market orders need at the broker.
-    fn available_cash(&self, committed: &Committed) -> Money {
+    /// Equity that nothing requires yet, less what orders in flight reserve and the buffer.
+    fn available_cash(&self) -> Money {
         let buffer = if self.rules.cash_buffer == Weight::ZERO {
             Money::ZERO
         } else {
             self.buffer(self.account.equity())
         };
-        self.account.spendable() - committed.cash - buffer
+        self.account.excess() - self.in_flight.reserved() - buffer
     }
 
     fn buffer(&self, equity: Money) -> Money {

@@ -2,6 +2,7 @@
 
 use super::{Committed, Desk, InFlight};
 use crate::clock::Timestamp;
+use crate::instrument::Instrument;
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
 use crate::portfolio::size::part;
@@ -20,6 +21,7 @@ impl Desk {
     pub(super) fn draft_plain(
         &self,
         signal: &Signal,
+        instrument: &Instrument,
         quote: FirmQuote,
         committed: &Committed,
     ) -> Result<Draft, Refusal> {
@@ -29,7 +31,7 @@ impl Desk {
         }
         let symbol = signal.symbol;
         let (side, quantity, strength) = match signal.wanted {
-            Wanted::Target(shares) => return self.draft_plain_target(symbol, shares, committed),
+            Wanted::Target(shares) => return self.draft_plain_target(instrument, shares, committed),
             Wanted::Order { side, quantity, strength } => (side, quantity, strength),
             // A strategy that is none of the run's is only a tag.
             Wanted::Strength(strength) => (strength.side().unwrap_or(Side::Sell), None, Some(strength)),
@@ -42,10 +44,11 @@ impl Desk {
         let held = self.plain_held(symbol, committed);
         let quantity = match (own, side) {
             (Some(quantity), _) => quantity,
-            (None, Side::Buy) => self.buy(symbol, strength, quote.ask, held + committed.plain_buys)?,
+            (None, Side::Buy) => self.buy(instrument, strength, quote.ask, held + committed.plain_buys)?,
             (None, Side::Sell) => {
                 let available = (held - committed.plain_sells).max(Quantity::ZERO);
-                self.sell(symbol, strength, quote.bid, available.min(self.available(symbol, committed)))
+                let available = available.min(self.available(symbol, committed));
+                self.sell(instrument, strength, quote.bid, available)
             }
         };
         let most = (held - committed.plain_sells).max(Quantity::ZERO);
@@ -73,13 +76,12 @@ impl Desk {
 
     fn draft_plain_target(
         &self,
-        symbol: Symbol,
+        instrument: &Instrument,
         shares: Quantity,
         committed: &Committed,
     ) -> Result<Draft, Refusal> {
-        if shares.is_negative() && !self.plain.short {
-            return Err(Refusal::NoShort(symbol));
-        }
+        self.plain.check_target(instrument, shares)?;
+        let symbol = instrument.symbol;
         let expected = self.plain_held(symbol, committed) + committed.plain_buys - committed.plain_sells;
         let missing = shares - expected;
         if missing.is_zero() {
@@ -105,22 +107,22 @@ impl Desk {
     /// `floor(min(weight x equity - held value, what the rule says) x strength / ask)`; cash is looked at later.
     fn buy(
         &self,
-        symbol: Symbol,
+        instrument: &Instrument,
         strength: Strength,
         ask: Price,
         expected: Quantity,
     ) -> Result<Quantity, Refusal> {
-        let equity = self.plain_equity();
+        let (symbol, equity) = (instrument.symbol, self.plain_equity());
         let to_weight = equity * self.plain.weight(symbol) - ask * expected;
         let wanted = match self.plain.rule {
             SizeRule::All => to_weight.buys(ask),
             SizeRule::Fraction(_) | SizeRule::Shares(_) | SizeRule::Notional(_) => {
-                self.plain.full(symbol, equity, ask).min(to_weight.buys(ask))
+                self.plain.full(instrument, equity, ask).min(to_weight.buys(ask))
             }
         };
         // A buy that closes a short position goes to flat at the most: a flip is two orders.
         let wanted = if expected.is_negative() { wanted.min(-expected) } else { wanted };
-        let quantity = part(wanted.max(Quantity::ZERO), strength).abs().whole();
+        let quantity = instrument.floor_lot(part(wanted.max(Quantity::ZERO), strength).abs());
         if quantity.is_positive() {
             Ok(quantity)
         } else if self.plain.weight(symbol) == Weight::ZERO || expected.is_positive() {
@@ -130,15 +132,15 @@ impl Desk {
         }
     }
 
-    /// Whole shares of the `available` ones; a fraction of a share stays.
-    fn sell(&self, symbol: Symbol, strength: Strength, bid: Price, available: Quantity) -> Quantity {
+    /// Whole lots of the `available` ones; a part of a lot stays.
+    fn sell(&self, instrument: &Instrument, strength: Strength, bid: Price, available: Quantity) -> Quantity {
         let wanted = match self.plain.rule {
             SizeRule::All => available,
             SizeRule::Fraction(_) | SizeRule::Shares(_) | SizeRule::Notional(_) => {
-                self.plain.full(symbol, self.plain_equity(), bid)
+                self.plain.full(instrument, self.plain_equity(), bid)
             }
         };
-        part(wanted.min(available), strength).abs().whole()
+        instrument.floor_lot(part(wanted.min(available), strength).abs())
     }
 
     /// Shares of the account that are no strategy's.

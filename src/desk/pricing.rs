@@ -1,8 +1,9 @@
 //! What an order costs at the most: market orders, limits through the quote, and a signal's own limit.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use super::Desk;
+use crate::instrument::Instrument;
 use crate::order::{OrderType, Side};
 use crate::risk::{FirmQuote, Refusal};
 use crate::signal::Signal;
@@ -20,7 +21,13 @@ pub enum Pricing {
 
 impl Desk {
     /// A signal's own limit wins. Limits are rounded to the tick on the safe side: a buy down, a sell up.
-    pub(super) fn price(&self, signal: &Signal, side: Side, quote: FirmQuote) -> Result<OrderType, Refusal> {
+    pub(super) fn price(
+        &self,
+        signal: &Signal,
+        instrument: &Instrument,
+        side: Side,
+        quote: FirmQuote,
+    ) -> Result<OrderType, Refusal> {
         let limit = match (signal.limit, self.rules.pricing) {
             (Some(limit), _) => limit.get(),
             (None, Pricing::Market) => return Ok(OrderType::Market),
@@ -29,14 +36,8 @@ impl Desk {
                 Side::Sell => quote.bid.get().saturating_mul(Decimal::ONE - through.fraction()),
             },
         };
-        let strategy = match side {
-            Side::Buy => RoundingStrategy::ToNegativeInfinity,
-            Side::Sell => RoundingStrategy::ToPositiveInfinity,
-        };
-        // Prices from a dollar up have two decimals, below it four (SEC rule 612).
-        let decimals = if limit >= Decimal::ONE { 2 } else { 4 };
         // What was to be a limit is never sent as a market order.
-        Price::new(limit.round_dp_with_strategy(decimals, strategy))
+        Price::new(instrument.round_limit(limit, side))
             .map(OrderType::Limit)
             .map_err(|_| Refusal::LimitTooLow(limit))
     }

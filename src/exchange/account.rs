@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::Shop;
 use super::answer::Problem;
-use super::bodies::{AccountBody, AssetBody, ClockBody, PositionBody, SessionBody};
+use super::bodies::{AccountBody, AssetBody, ClockBody, PositionBody, SessionBody, class};
 use super::params::Params;
 use crate::broker::simulated::{Asset, Core};
-use crate::calendar;
+use crate::calendar::{self, date_of};
 use crate::clock::Timestamp;
 
 pub(super) async fn account(State(shop): State<Arc<Shop>>) -> Json<AccountBody> {
@@ -53,7 +53,7 @@ pub(super) async fn calendar(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<SessionBody>>, Problem> {
     let params = Params::read(query.as_deref());
-    let today = shop.clock.now().to_new_york().date_naive();
+    let today = date_of(shop.clock.now());
     let date = |name: &str| match params.text(name) {
         Some(text) => text
             .get(..10)
@@ -72,12 +72,15 @@ pub(super) async fn calendar(
 pub(super) async fn assets(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Json<Vec<AssetBody>> {
     let params = Params::read(query.as_deref());
     let wanted = |name, value: &str| params.text(name).is_none_or(|text| text.eq_ignore_ascii_case(value));
-    if !wanted("status", "active") || !wanted("asset_class", "us_equity") {
+    if !wanted("status", "active") {
         return Json(Vec::new());
     }
+    let wanted_class = params.text("asset_class").unwrap_or("us_equity").to_lowercase();
     let bodies = shop.at_present(|core, _| {
         let assets = core.symbols().filter_map(|symbol| core.asset(symbol));
-        assets.filter(|asset| wanted("exchange", asset.exchange)).map(AssetBody::from).collect()
+        let assets =
+            assets.filter(|asset| class(asset.symbol) == wanted_class && wanted("exchange", asset.exchange));
+        assets.map(AssetBody::from).collect()
     });
     Json(bodies)
 }

@@ -110,6 +110,9 @@ fn extras(refusal: &Refusal) -> Value {
         | Refusal::FractionalNotDay
         | Refusal::FractionalShort
         | Refusal::SubPenny(_)
+        | Refusal::NotFractionable(_)
+        | Refusal::CostBasis(_)
+        | Refusal::CoinTimeInForce
         | Refusal::ShortNotAllowed
         | Refusal::BuyMeetsShort
         | Refusal::ShortMeetsBuy

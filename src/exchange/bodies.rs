@@ -5,9 +5,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::broker::simulated::{AccountView, Amount, Asset, Event, PaperOrder, PositionView};
-use crate::calendar;
+use crate::calendar::{self, date_of};
 use crate::clock::Timestamp;
 use crate::order::{OrderStatus, OrderType, TimeInForce};
+use crate::symbol::Symbol;
 
 /// Written as `null`.
 type Null = ();
@@ -86,7 +87,7 @@ impl<'a> OrderBody<'a> {
             replaces: (),
             asset_id: order.asset_id,
             symbol: order.symbol.as_str(),
-            asset_class: "us_equity",
+            asset_class: class(order.symbol),
             notional: notional.map(text),
             qty: quantity.map(text),
             filled_qty: text(order.filled),
@@ -235,7 +236,7 @@ impl AccountBody {
             maintenance_margin: "0",
             last_maintenance_margin: "0",
             sma: "0",
-            balance_asof: now.to_new_york().date_naive().pred_opt().unwrap_or_default().to_string(),
+            balance_asof: date_of(now).pred_opt().unwrap_or_default().to_string(),
             crypto_tier: 0,
             intraday_adjustments: "0",
             pending_reg_taf_fees: "0",
@@ -275,8 +276,8 @@ impl From<&PositionView> for PositionBody {
             asset_id: position.asset.id,
             symbol: position.asset.symbol.to_string(),
             exchange: position.asset.exchange,
-            asset_class: "us_equity",
-            asset_marginable: true,
+            asset_class: class(position.asset.symbol),
+            asset_marginable: !position.asset.symbol.is_pair(),
             qty: text(position.quantity),
             avg_entry_price: position.average_price.map_or_else(|| "0".to_owned(), text),
             side: if position.quantity.is_positive() { "long" } else { "short" },
@@ -313,30 +314,48 @@ pub(super) struct AssetBody {
     easy_to_borrow: bool,
     borrow_status: &'static str,
     fractionable: bool,
+    /// This and the next two of coins only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_order_size: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_trade_increment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_increment: Option<String>,
     attributes: [&'static str; 0],
 }
 
 impl From<&Asset> for AssetBody {
     fn from(asset: &Asset) -> Self {
+        let Asset { id, symbol, exchange, instrument } = asset;
+        let is_pair = symbol.is_pair();
+        let of_pair = |number: Decimal| is_pair.then(|| text(number));
+        let (requirement, margin) = if is_pair { (100, "100") } else { (30, "30") };
         Self {
-            id: asset.id,
-            class: "us_equity",
-            exchange: asset.exchange,
-            symbol: asset.symbol.to_string(),
-            name: format!("{} Common Stock", asset.symbol),
+            id: *id,
+            class: class(*symbol),
+            exchange,
+            symbol: symbol.to_string(),
+            name: if is_pair { symbol.to_string() } else { format!("{symbol} Common Stock") },
             status: "active",
             tradable: true,
-            marginable: true,
-            maintenance_margin_requirement: 30,
-            margin_requirement_long: "30",
-            margin_requirement_short: "30",
-            shortable: true,
-            easy_to_borrow: true,
-            borrow_status: "easy_to_borrow",
-            fractionable: true,
+            marginable: !is_pair,
+            maintenance_margin_requirement: requirement,
+            margin_requirement_long: margin,
+            margin_requirement_short: margin,
+            shortable: instrument.shorting,
+            easy_to_borrow: instrument.shorting,
+            borrow_status: if instrument.shorting { "easy_to_borrow" } else { "not_borrowable" },
+            fractionable: instrument.is_fractional(),
+            min_order_size: of_pair(instrument.lot.get()),
+            min_trade_increment: of_pair(instrument.lot.get()),
+            price_increment: of_pair(instrument.tick.at(Decimal::ONE)),
             attributes: [],
         }
     }
+}
+
+pub(super) fn class(symbol: Symbol) -> &'static str {
+    if symbol.is_pair() { "crypto" } else { "us_equity" }
 }
 
 /// `GET /v2/clock`, in New York time.
@@ -394,7 +413,7 @@ fn word(time_in_force: TimeInForce) -> &'static str {
 
 /// The date of the session after this instant's New York date.
 fn next_session(at: Timestamp) -> String {
-    let today = at.to_new_york().date_naive();
+    let today = date_of(at);
     let next = today.iter_days().skip(1).take(15).find(|date| calendar::session_on(*date).is_some());
     next.unwrap_or(today).to_string()
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use super::Shop;
 use super::answer::Problem;
@@ -33,6 +33,11 @@ pub(super) async fn latest_bars(State(shop): State<Arc<Shop>>, RawQuery(query): 
 
 pub(super) async fn snapshots(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Answer {
     of_all(&shop, query.as_deref(), snapshot_body).map(|all| Json(json!(all)))
+}
+
+/// The same of coins, which Alpaca puts one level deeper.
+pub(super) async fn coin_snapshots(State(shop): State<Arc<Shop>>, RawQuery(query): RawQuery) -> Answer {
+    of_all(&shop, query.as_deref(), snapshot_body).map(|all| Json(json!({"snapshots": all})))
 }
 
 pub(super) async fn latest_quote(State(shop): State<Arc<Shop>>, Path(name): Path<String>) -> Answer {
@@ -94,10 +99,10 @@ pub(super) struct QuoteBody {
     t: Timestamp,
     ax: &'static str,
     ap: f64,
-    r#as: u64,
+    r#as: Number,
     bx: &'static str,
     bp: f64,
-    bs: u64,
+    bs: Number,
     c: [&'static str; 1],
     z: &'static str,
 }
@@ -108,10 +113,10 @@ impl From<&Quote> for QuoteBody {
             t: quote.at,
             ax: "V",
             ap: quote.ask,
-            r#as: whole(quote.ask_size),
+            r#as: size(quote.ask_size),
             bx: "V",
             bp: quote.bid,
-            bs: whole(quote.bid_size),
+            bs: size(quote.bid_size),
             c: ["R"],
             z: "C",
         }
@@ -127,7 +132,7 @@ pub(super) struct TradeBody {
     t: Timestamp,
     x: &'static str,
     p: f64,
-    s: u64,
+    s: Number,
     c: [&'static str; 1],
     i: i64,
     z: &'static str,
@@ -136,7 +141,7 @@ pub(super) struct TradeBody {
 impl From<&Trade> for TradeBody {
     fn from(trade: &Trade) -> Self {
         let Trade { at, price, size } = *trade;
-        Self { t: at, x: "V", p: price, s: whole(size), c: ["@"], i: at.micros(), z: "C" }
+        Self { t: at, x: "V", p: price, s: self::size(size), c: ["@"], i: at.micros(), z: "C" }
     }
 }
 
@@ -151,7 +156,7 @@ pub(super) struct BarBody {
     h: f64,
     l: f64,
     c: f64,
-    v: u64,
+    v: Number,
     n: u64,
     vw: f64,
 }
@@ -166,7 +171,7 @@ impl From<&Bar> for BarBody {
             h: bar.high,
             l: bar.low,
             c: bar.close,
-            v: whole(bar.volume),
+            v: size(bar.volume),
             n: whole((bar.volume / 100.0).ceil()),
             vw: (mean * 10_000.0).round() / 10_000.0,
         }
@@ -187,6 +192,12 @@ fn snapshot_body(core: &Core, symbol: Symbol) -> Option<Value> {
         "dailyBar": today,
         "prevDailyBar": before,
     }))
+}
+
+/// Shares without a point, fractions with one.
+fn size(size: f64) -> Number {
+    let fraction = (size.fract() != 0.0).then(|| Number::from_f64(size)).flatten();
+    fraction.unwrap_or_else(|| whole(size).into())
 }
 
 #[allow(

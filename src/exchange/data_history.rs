@@ -15,7 +15,7 @@ use super::answer::Problem;
 use super::data::{Answer, BarBody, QuoteBody, TradeBody, bad, symbol, wanted};
 use super::params::Params;
 use crate::broker::simulated::{Core, Timeframe, prices};
-use crate::calendar::midnight;
+use crate::calendar::{date_of, midnight};
 use crate::clock::Timestamp;
 use crate::market::{Bar, Quote, Trade};
 use crate::symbol::Symbol;
@@ -136,10 +136,7 @@ impl Ask {
         }
         let token = params.text("page_token");
         Ok(Self {
-            from: params
-                .time("start")
-                .map_err(bad)?
-                .unwrap_or_else(|| midnight(now.to_new_york().date_naive())),
+            from: params.time("start").map_err(bad)?.unwrap_or_else(|| midnight(date_of(now))),
             to: params.time("end").map_err(bad)?.unwrap_or(now).min(now),
             newest_first: match params.text("sort") {
                 None | Some("asc") => false,

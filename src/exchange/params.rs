@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use chrono::{NaiveDate, NaiveTime, TimeZone};
 use chrono_tz::America::New_York;
 
 use crate::clock::Timestamp;
+use crate::clock::times::{Forms, Times};
 use crate::symbol::Symbol;
 
 /// Names and values as they came.
@@ -39,13 +39,8 @@ impl Params {
     /// RFC 3339, or a date, which stands for its midnight in New York.
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let midnight =
-            |date: NaiveDate| New_York.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest();
-        Timestamp::parse_rfc3339(&text.replace(' ', "+"))
-            .ok()
-            .or_else(|| text.parse().ok().and_then(midnight).map(Timestamp::from))
-            .map(Some)
-            .ok_or_else(|| format!("failed to parse {name}: {text}"))
+        let read = Times::new(Forms::Dates, New_York).read(&text.replace(' ', "+"));
+        read.map(Some).map_err(|_| format!("failed to parse {name}: {text}"))
     }
 }
 

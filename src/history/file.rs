@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 
 use super::HistoryError;
-use crate::calendar::midnight;
+use crate::calendar::{date_of, midnight, midnight_after};
 use crate::clock::Timestamp;
-use crate::market::MarketEvent;
+use crate::market::{MarketEvent, Shape};
 
 /// What a file holds; at one instant, files are read in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,16 @@ impl Kind {
             MarketEvent::Trade { .. } => Kind::Trades,
             MarketEvent::Bar { .. } => Kind::Bars,
             MarketEvent::Number { .. } => Kind::Numbers,
+        }
+    }
+
+    /// What a row of such a file is, where a bar has this span.
+    pub(super) fn shape(self, span: Duration) -> Shape {
+        match self {
+            Kind::Quotes => Shape::Quote,
+            Kind::Trades => Shape::Trade,
+            Kind::Bars => Shape::Bar { span },
+            Kind::Numbers => Shape::Number,
         }
     }
 
@@ -62,12 +73,7 @@ impl Kind {
 
 /// An event's own time: a bar's is its start, so that a day's last bar is in the day's file.
 pub(super) fn own_time(event: &MarketEvent) -> Timestamp {
-    match event {
-        MarketEvent::Quote { quote, .. } => quote.at,
-        MarketEvent::Trade { trade, .. } => trade.at,
-        MarketEvent::Bar { bar, .. } => bar.at,
-        MarketEvent::Number { number, .. } => number.at,
-    }
+    event.to_row().2.at
 }
 
 /// What a file is written in; of one day and kind, files are read in this order.
@@ -102,7 +108,7 @@ pub(super) struct DayFile {
 impl DayFile {
     /// The file that an event is first written to.
     pub(super) fn of(event: &MarketEvent) -> Self {
-        Self { day: own_time(event).to_new_york().date_naive(), kind: Kind::of(event), form: Form::Csv }
+        Self { day: date_of(own_time(event)), kind: Kind::of(event), form: Form::Csv }
     }
 
     pub(super) fn in_form(self, form: Form) -> Self {
@@ -143,7 +149,6 @@ impl DayFile {
 
     /// The day's first instant and the next day's.
     pub(super) fn span(self) -> (Timestamp, Timestamp) {
-        let next = self.day.checked_add_days(Days::new(1)).unwrap_or(self.day);
-        (midnight(self.day), midnight(next))
+        (midnight(self.day), midnight_after(self.day))
     }
 }

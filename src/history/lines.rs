@@ -1,89 +1,99 @@
-//! The events of one CSV file, in the order of its lines.
+//! The lines of a CSV file of ours, and the events of one.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::HistoryError;
 use super::file::Kind;
 use super::reader::Faults;
 use super::row;
+use crate::clock::times::{Forms, Times};
 use crate::market::MarketEvent;
+use crate::tabular::lines::{Line, LineError, Lines};
 
-const BUFFER_BYTES: usize = 64 << 10;
-/// The longest number has some 330 characters.
-const LINE_BYTES_MAX: usize = 4_096;
-
-/// A file that is being read.
+/// The lines below the header of a file; a last one that a crash tore is left out.
 #[derive(Debug)]
-pub(super) struct Lines {
-    kind: Kind,
+pub(super) struct WholeLines {
     path: PathBuf,
-    bytes: BufReader<File>,
-    /// Lines read so far, the header among them.
-    number: u64,
-    at_end: bool,
-    line: Vec<u8>,
+    lines: Lines,
+    /// Whether the last line was torn.
+    pub(super) is_torn: bool,
 }
 
-impl Lines {
-    /// Opens a file whose header is the kind's.
-    pub(super) fn open(kind: Kind, path: &Path, faults: &mut Faults) -> Result<Self, HistoryError> {
-        let bytes = File::open(path)
-            .map(|file| BufReader::with_capacity(BUFFER_BYTES, file))
-            .map_err(HistoryError::io(path))?;
-        let mut file =
-            Self { kind, path: path.to_owned(), bytes, number: 0, at_end: false, line: Vec::new() };
-        let header = kind.header();
-        if file.read_line(faults)? && file.line != header.as_bytes() {
-            let was = String::from_utf8_lossy(&file.line).chars().take(80).collect::<String>();
-            return Err(file.fault(format!("header must be \"{header}\", was \"{was}\"")));
+impl WholeLines {
+    /// Opens a file whose first line is `header`.
+    pub(super) fn open(path: &Path, header: &str) -> Result<Self, HistoryError> {
+        let lines = Lines::open(path).map_err(HistoryError::io(path))?;
+        let mut file = Self { path: path.to_owned(), lines, is_torn: false };
+        let was = file.next()?.filter(|(_, line)| *line != header);
+        let was = was.map(|(_, line)| line.chars().take(80).collect::<String>());
+        was.map_or(Ok(file), |was| {
+            Err(HistoryError::Line {
+                path: path.to_owned(),
+                line: 1,
+                fault: format!("header must be \"{header}\", was \"{was}\""),
+            })
+        })
+    }
+
+    /// The next line and its number, from 1; after a fault of a line, the one behind it.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, HistoryError> {
+        let fault = |line, fault: String| HistoryError::Line { path: self.path.clone(), line, fault };
+        match self.lines.next() {
+            Ok(None) => Ok(None),
+            Ok(Some(Line { number, is_whole: false, .. })) => {
+                tracing::warn!(file = %self.path.display(), line = number, "a torn last line is left out");
+                self.is_torn = true;
+                Ok(None)
+            }
+            Ok(Some(Line { number, bytes, .. })) => match std::str::from_utf8(bytes) {
+                Ok(line) => Ok(Some((number, line))),
+                Err(_) => Err(fault(number, "a line must be UTF-8, was not".to_owned())),
+            },
+            Err(LineError::Io(source)) => Err(HistoryError::io(&self.path)(source)),
+            Err(error @ LineError::Long(number)) => Err(fault(number, error.to_string())),
         }
-        Ok(file)
+    }
+
+    /// What is wrong with a line.
+    pub(super) fn fault(&self, line: u64, fault: String) -> HistoryError {
+        HistoryError::Line { path: self.path.clone(), line, fault }
+    }
+}
+
+/// The events of one file, in the order of its lines.
+#[derive(Debug)]
+pub(super) struct EventLines {
+    kind: Kind,
+    lines: WholeLines,
+    times: Times,
+}
+
+impl EventLines {
+    /// Opens a file whose header is the kind's.
+    pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, HistoryError> {
+        let lines = WholeLines::open(path, kind.header())?;
+        Ok(Self { kind, lines, times: Times::new(Forms::Instants, chrono_tz::UTC) })
     }
 
     /// The next event and its line, from 1; `None` at the end of the file.
     pub(super) fn next(&mut self, faults: &mut Faults) -> Result<Option<(u64, MarketEvent)>, HistoryError> {
-        while self.read_line(faults)? {
-            let row = std::str::from_utf8(&self.line)
-                .map_err(|_| "line must be UTF-8, was not".to_owned())
-                .and_then(|line| row::parse(self.kind, line));
-            match row {
-                Ok(event) => return Ok(Some((self.number, event))),
-                Err(rule) => faults.take(self.fault(rule))?,
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads one whole line, without its end, into `self.line`; false at the end of the file.
-    fn read_line(&mut self, faults: &mut Faults) -> Result<bool, HistoryError> {
-        while !self.at_end {
-            self.line.clear();
-            let limited = (&mut self.bytes).take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut self.line);
-            let read = limited.map_err(HistoryError::io(&self.path))?;
-            self.number += u64::from(read > 0);
-            if self.line.pop_if(|last| *last == b'\n').is_some() {
-                self.line.pop_if(|last| *last == b'\r');
-                return Ok(true);
-            }
-            if read < LINE_BYTES_MAX {
-                self.at_end = true;
-                if read > 0 {
-                    tracing::warn!(file = %self.path.display(), line = self.number, "a torn last line is left out");
-                    faults.torn += 1;
+        loop {
+            let (number, event) = match self.lines.next() {
+                Ok(Some((number, line))) => (number, row::parse(self.kind, line, &mut self.times)),
+                Ok(None) => {
+                    faults.torn += u64::from(std::mem::take(&mut self.lines.is_torn));
+                    return Ok(None);
                 }
-            } else {
-                let rule = format!("line must have fewer than {LINE_BYTES_MAX} bytes");
-                faults.take(self.fault(rule))?;
-                self.bytes.skip_until(b'\n').map_err(HistoryError::io(&self.path))?;
+                Err(fault @ HistoryError::Line { .. }) => {
+                    faults.take(fault)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match event {
+                Ok(event) => return Ok(Some((number, event))),
+                Err(rule) => faults.take(self.lines.fault(number, rule))?,
             }
         }
-        Ok(false)
-    }
-
-    /// What is wrong with the line read last.
-    fn fault(&self, fault: String) -> HistoryError {
-        HistoryError::Line { path: self.path.clone(), line: self.number, fault }
     }
 }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
-use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::HistoryError;
+use super::lines::WholeLines;
 use crate::clock::Timestamp;
 use crate::market::Quote;
 use crate::order::{ClientOrderId, OrderId, Side};
 use crate::outcome::{Decision, Outcome, OutcomeKind};
 use crate::signal::{Entry, EntryId, Signal};
 use crate::symbol::Symbol;
+use crate::tabular::cells::{quoted, short, split};
+use crate::tabular::number;
 
 /// The first line of each file.
 pub(super) const HEADER: &str = "signal,client_order_id,ticker,direction,strategy,outcome,reason,order_id,qty,\
@@ -57,18 +59,10 @@ pub(super) fn write(outcome: &Outcome, line: &mut String) {
 /// # Errors
 /// A file that cannot be read, or a line that is no outcome.
 pub(super) fn read(path: &Path, outcomes: &mut Vec<Outcome>) -> Result<(), HistoryError> {
-    let text = fs::read_to_string(path).map_err(HistoryError::io(path))?;
-    let fault = |line: u64, fault: String| HistoryError::Line { path: path.to_owned(), line, fault };
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        let Some(line) = line.strip_suffix('\n') else {
-            tracing::warn!(file = %path.display(), line = number, "a torn last line is left out");
-            continue;
-        };
-        if number > 1 {
-            outcomes.push(parse(line).map_err(|rule| fault(number, rule))?);
-        } else if line != HEADER {
-            return Err(fault(number, format!("header must be \"{HEADER}\", was \"{line}\"")));
-        }
+    let mut lines = WholeLines::open(path, HEADER)?;
+    while let Some((number, line)) = lines.next()? {
+        let outcome = parse(line);
+        outcomes.push(outcome.map_err(|rule| lines.fault(number, rule))?);
     }
     Ok(())
 }
@@ -78,14 +72,14 @@ pub(super) fn read(path: &Path, outcomes: &mut Vec<Outcome>) -> Result<(), Histo
 /// # Errors
 /// The rule that the line breaks and what it was.
 fn parse(line: &str) -> Result<Outcome, String> {
-    let cells = split(line);
+    let cells = split(line.as_bytes(), b',')?;
     let names: Vec<&str> = HEADER.split(',').collect();
     if cells.len() != names.len() {
         return Err(format!("line must have {} cells, had {}", names.len(), cells.len()));
     }
     let text = |name: &str| {
         let place = names.iter().position(|other| *other == name);
-        place.map_or("", |place| cells[place].as_str())
+        place.map_or("", |place| &*cells[place])
     };
     let time = |name| read_cell(name, text(name), Timestamp::parse_rfc3339);
     let symbol = read_cell("ticker", text("ticker"), Symbol::from_str)?;
@@ -94,7 +88,7 @@ fn parse(line: &str) -> Result<Outcome, String> {
     let strategy = text("strategy").into();
     let sent = time("sent")?;
     let number = |name| {
-        read_cell(name, text(name), f64::from_str)
+        read_cell(name, text(name), |cell| number::read(cell).ok_or("must be a number"))
             .and_then(|found| found.ok_or_else(|| format!("{name} is missing")))
     };
     let quote = match time("quote_time")? {
@@ -155,8 +149,7 @@ fn read_cell<'a, T, E: Display>(
     if cell.is_empty() {
         return Ok(None);
     }
-    let short = || cell.chars().take(40).collect::<String>();
-    read(cell).map(Some).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short()))
+    read(cell).map(Some).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short(cell)))
 }
 
 fn side(text: &str) -> Result<Side, &'static str> {
@@ -187,17 +180,7 @@ impl Cells<'_> {
 
     /// Text that may hold anything; a line stays one line.
     fn text(&mut self, text: &str) {
-        if text.contains([',', '"', '\n', '\r']) {
-            self.0.push('"');
-            self.0.extend(
-                text.chars()
-                    .map(|one| if matches!(one, '\n' | '\r') { ' ' } else { one })
-                    .flat_map(|one| std::iter::repeat_n(one, if one == '"' { 2 } else { 1 })),
-            );
-            self.0.push('"');
-        } else {
-            self.0.push_str(text);
-        }
+        self.0.push_str(&quoted(text));
         self.0.push(',');
     }
 
@@ -206,25 +189,6 @@ impl Cells<'_> {
         self.0.pop();
         self.0.push('\n');
     }
-}
-
-/// The cells of a line; those in quotes may hold commas and doubled quotes.
-fn split(line: &str) -> Vec<String> {
-    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
-    let mut rest = line.chars().peekable();
-    while let Some(one) = rest.next() {
-        match one {
-            '"' if quoted && rest.peek() == Some(&'"') => {
-                cell.push('"');
-                rest.next();
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => cells.push(std::mem::take(&mut cell)),
-            one => cell.push(one),
-        }
-    }
-    cells.push(cell);
-    cells
 }
 
 #[cfg(test)]

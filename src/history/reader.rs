@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::HistoryError;
 use super::file::{DayFile, Form};
-use super::lines::Lines;
+use super::lines::EventLines;
 use super::parquet::Rows;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
@@ -154,7 +154,7 @@ struct OpenFile {
 
 #[derive(Debug)]
 enum Source {
-    Csv(Lines),
+    Csv(EventLines),
     Parquet(Rows),
 }
 
@@ -170,7 +170,7 @@ impl OpenFile {
     fn open(day_file: DayFile, directory: &Path, faults: &mut Faults) -> Result<Option<Self>, HistoryError> {
         let path = day_file.path(directory);
         let source = match day_file.form {
-            Form::Csv => Source::Csv(Lines::open(day_file.kind, &path, faults)?),
+            Form::Csv => Source::Csv(EventLines::open(day_file.kind, &path)?),
             Form::Parquet | Form::Turned => match Rows::open(day_file.kind, &path) {
                 Ok(rows) => Source::Parquet(rows),
                 Err(fault @ HistoryError::File { .. }) => return faults.take(fault).map(|()| None),

@@ -1,94 +1,71 @@
 //! One event as one line, so that it reads back to the same bits. Pure.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use chrono::SecondsFormat;
 
-use super::file::{Kind, own_time};
-use crate::clock::Timestamp;
-use crate::market::{Bar, MarketEvent, Number, Quote, Trade};
+use super::file::Kind;
+use crate::clock::times::Times;
+use crate::market::{MarketEvent, Row, Shape};
+use crate::tabular::cells::{Cells, short};
+use crate::tabular::number;
 
 /// Appends the event's line with its line feed. Times have nanoseconds; numbers have as many digits as they need.
 pub(super) fn write(event: &MarketEvent, line: &mut String) {
-    let time = own_time(event).to_utc().to_rfc3339_opts(SecondsFormat::Nanos, true);
-    let written = match event {
-        MarketEvent::Quote { symbol, quote: Quote { bid, bid_size, ask, ask_size, .. } } => {
-            writeln!(line, "{time},{symbol},{bid},{bid_size},{ask},{ask_size}")
-        }
-        MarketEvent::Trade { symbol, trade: Trade { price, size, .. } } => {
-            writeln!(line, "{time},{symbol},{price},{size}")
-        }
-        MarketEvent::Bar { symbol, bar: Bar { open, high, low, close, volume, .. }, span } => {
-            writeln!(line, "{time},{symbol},{},{open},{high},{low},{close},{volume}", span.as_nanos())
-        }
-        MarketEvent::Number { symbol, number: Number { value, .. } } => {
-            writeln!(line, "{time},{symbol},{value}")
-        }
+    let (symbol, shape, row) = event.to_row();
+    let mut add = |cell: fmt::Arguments<'_>| {
+        line.write_fmt(cell).unwrap_or_else(|_| unreachable!("a string takes all"));
     };
-    written.unwrap_or_else(|_| unreachable!("a string takes all"));
+    add(format_args!("{},{symbol}", row.at.to_utc().to_rfc3339_opts(SecondsFormat::Nanos, true)));
+    if let Shape::Bar { span } = shape {
+        add(format_args!(",{}", span.as_nanos()));
+    }
+    for value in &row.values[..shape.width()] {
+        add(format_args!(",{value}"));
+    }
+    line.push('\n');
 }
 
 /// Reads what [`write`] wrote, without the line feed.
 ///
 /// # Errors
 /// The rule that the line breaks and what it was.
-pub(super) fn parse(kind: Kind, line: &str) -> Result<MarketEvent, String> {
-    let mut cells = Cells { kind, header: kind.header().split(','), rest: line.split(',') };
-    let at = cells.next(Timestamp::parse_rfc3339)?;
+pub(super) fn parse(kind: Kind, line: &str, times: &mut Times) -> Result<MarketEvent, String> {
+    let mut cells = Line { kind, header: kind.header().split(','), rest: Cells::new(line, b',') };
+    let at = cells.next(|cell| times.read(cell))?;
     let symbol = cells.next(str::parse)?;
-    let event = match kind {
-        Kind::Quotes => MarketEvent::Quote {
-            symbol,
-            quote: Quote {
-                at,
-                bid: cells.number()?,
-                bid_size: cells.number()?,
-                ask: cells.number()?,
-                ask_size: cells.number()?,
-            },
-        },
-        Kind::Trades => {
-            MarketEvent::Trade { symbol, trade: Trade { at, price: cells.number()?, size: cells.number()? } }
-        }
-        Kind::Bars => {
-            let span = Duration::from_nanos(cells.next(str::parse)?);
-            let bar = Bar {
-                at,
-                open: cells.number()?,
-                high: cells.number()?,
-                low: cells.number()?,
-                close: cells.number()?,
-                volume: cells.number()?,
-            };
-            MarketEvent::Bar { symbol, bar, span }
-        }
-        Kind::Numbers => MarketEvent::Number { symbol, number: Number { at, value: cells.number()? } },
-    };
-    match cells.rest.next() {
-        None => Ok(event),
+    let span = if kind == Kind::Bars { cells.next(str::parse)? } else { 0 };
+    let (shape, mut values) = (kind.shape(Duration::from_nanos(span)), [0.0; 5]);
+    for value in &mut values[..shape.width()] {
+        *value = cells.number()?;
+    }
+    match cells.rest.next().transpose()? {
+        None => Ok(Row { at, values }.event(symbol, shape)),
         Some(more) => Err(format!("line must end after {}, went on with \"{more}\"", kind.header())),
     }
 }
 
-struct Cells<'a> {
+struct Line<'a> {
     kind: Kind,
     header: std::str::Split<'static, char>,
-    rest: std::str::Split<'a, char>,
+    rest: Cells<'a>,
 }
 
-impl<'a> Cells<'a> {
-    fn next<T, E: std::fmt::Display>(&mut self, read: impl Fn(&'a str) -> Result<T, E>) -> Result<T, String> {
+impl Line<'_> {
+    fn next<T, E: std::fmt::Display>(
+        &mut self,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, String> {
         let name = self.header.next().unwrap_or_default();
-        let cell = self.rest.next().ok_or_else(|| format!("{name} is missing"))?;
-        let short = || cell.chars().take(40).collect::<String>();
-        read(cell).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short()))
+        let cell = self.rest.next().ok_or_else(|| format!("{name} is missing"))??;
+        read(&cell).map_err(|error| format!("{name} cannot be read, was \"{}\": {error}", short(&cell)))
     }
 
     fn number(&mut self) -> Result<f64, String> {
         let kind = self.kind;
         self.next(|cell| {
-            let number = cell.parse().unwrap_or(f64::NAN);
+            let number = number::read(cell).unwrap_or(f64::NAN);
             kind.check(number).map(|()| number).map_err(|rule| format!("numbers {rule}"))
         })
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::desk::{Pricing, Rules};
 use crate::duration;
+use crate::instrument::Instruments;
+use crate::margin::Margin;
 use crate::risk::Limits;
 use crate::sizing::SellRule;
 use crate::units::{BasisPoints, Money, Quantity, Weight};
@@ -27,10 +29,16 @@ struct Written {
     order_notional_max: Option<Money>,
     position_notional_max: Option<Money>,
     orders_per_minute_max: Option<u32>,
+    /// Those that are not what their kind says.
+    #[serde(default)]
+    instruments: Instruments,
+    /// Initial and maintenance; none where nothing is required. Older sessions are of cash accounts.
+    #[serde(default = "cash_account")]
+    margin: Option<(Weight, Weight)>,
 }
 
 pub(super) fn serialize<S: Serializer>(rules: &Rules, serializer: S) -> Result<S::Ok, S::Error> {
-    let Rules { size, sell, pricing, cash_buffer, limits } = rules;
+    let Rules { size, sell, pricing, cash_buffer, limits, instruments, margin } = rules;
     Written {
         size: size.to_string(),
         sell_only_in_profit: *sell == SellRule::InProfit,
@@ -48,6 +56,8 @@ pub(super) fn serialize<S: Serializer>(rules: &Rules, serializer: S) -> Result<S
         order_notional_max: limits.order_notional_max,
         position_notional_max: limits.position_notional_max,
         orders_per_minute_max: limits.orders_per_minute_max,
+        instruments: instruments.clone(),
+        margin: parts(*margin),
     }
     .serialize(serializer)
 }
@@ -71,5 +81,20 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             position_notional_max: written.position_notional_max,
             orders_per_minute_max: written.orders_per_minute_max,
         },
+        instruments: written.instruments,
+        margin: written
+            .margin
+            .map_or(Margin::None, |(initial, maintenance)| Margin::Required { initial, maintenance }),
     })
+}
+
+fn cash_account() -> Option<(Weight, Weight)> {
+    parts(Margin::CASH)
+}
+
+fn parts(margin: Margin) -> Option<(Weight, Weight)> {
+    match margin {
+        Margin::None => None,
+        Margin::Required { initial, maintenance } => Some((initial, maintenance)),
+    }
 }

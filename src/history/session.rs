@@ -11,15 +11,18 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::lines::WholeLines;
 use super::{HistoryError, outcomes, rules};
 use crate::account::Account;
 use crate::account::Holding;
+use crate::calendar::date_of;
 use crate::clock::Timestamp;
 use crate::desk::Rules;
 use crate::market::{MarketEvent, Quote};
 use crate::outcome::Outcome;
 use crate::portfolio::StrategyBook;
 use crate::symbol::Symbol;
+use crate::tabular::cells::Cells;
 use crate::units::{Money, Quantity, Weight};
 
 /// The manifest's name in a session's folder.
@@ -244,7 +247,7 @@ impl SessionRecorder {
     /// The outcome is lost, and lines since the last flush may be; the next call opens the file anew.
     pub fn record(&mut self, outcome: &Outcome) -> Result<(), HistoryError> {
         let at = outcome.final_at.unwrap_or_default();
-        let day = at.to_new_york().date_naive();
+        let day = date_of(at);
         if self.open.as_ref().is_none_or(|(open, ..)| *open != day) {
             self.flush()?;
             self.open = Some(open(&self.folder, day)?);
@@ -327,45 +330,42 @@ impl SessionRecorder {
 }
 
 fn read_switches(path: &Path) -> Result<Vec<Switch>, HistoryError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(HistoryError::io(path)(error)),
-    };
-    let mut switches = Vec::new();
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        let Some(line) = line.strip_suffix('\n').filter(|_| number > 1) else { continue };
-        let mut cells = line.split(',');
-        let mut cell = || cells.next().unwrap_or_default();
-        let at = Timestamp::parse_rfc3339(cell()).map_err(|error| HistoryError::Line {
-            path: path.to_owned(),
-            line: number,
-            fault: error.to_string(),
-        })?;
-        switches.push(Switch { at, strategy: cell().to_owned(), active: cell() == "true" });
-    }
-    Ok(switches)
+    read_timed(path, SWITCHES_HEADER, |at, cells| {
+        let mut cell = || cells.next().transpose().map(Option::unwrap_or_default);
+        Ok(Switch { at, strategy: cell()?.into_owned(), active: cell()? == "true" })
+    })
 }
 
 fn read_order(path: &Path) -> Result<HashMap<Timestamp, String>, HistoryError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(HistoryError::io(path)(error)),
-    };
     let mut order: HashMap<Timestamp, String> = HashMap::new();
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        // The header, and a last line that a crash tore.
-        let Some(line) = line.strip_suffix('\n').filter(|_| number > 1) else { continue };
-        let (time, kinds) = line.split_once(',').unwrap_or((line, ""));
-        let time = Timestamp::parse_rfc3339(time).map_err(|error| HistoryError::Line {
-            path: path.to_owned(),
-            line: number,
-            fault: error.to_string(),
-        })?;
-        order.entry(time).or_default().push_str(kinds);
-    }
+    read_timed(path, ORDER_HEADER, |at, cells| {
+        order.entry(at).or_default().push_str(&cells.next().transpose()?.unwrap_or_default());
+        Ok(())
+    })?;
     Ok(order)
+}
+
+/// What `read` makes of the lines of a file, each of which begins with a time; nothing where there is no file.
+fn read_timed<T>(
+    path: &Path,
+    header: &str,
+    mut read: impl FnMut(Timestamp, &mut Cells<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, HistoryError> {
+    let mut lines = match WholeLines::open(path, header) {
+        Err(HistoryError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        lines => lines?,
+    };
+    let mut found = Vec::new();
+    while let Some((number, line)) = lines.next()? {
+        let mut cells = Cells::new(line, b',');
+        let row = cells.next().transpose().and_then(|time| {
+            let at =
+                Timestamp::parse_rfc3339(&time.unwrap_or_default()).map_err(|error| error.to_string())?;
+            read(at, &mut cells)
+        });
+        found.push(row.map_err(|fault| lines.fault(number, fault))?);
+    }
+    Ok(found)
 }
 
 /// A day may be opened twice, when late outcomes come: what is there is gone on with.
@@ -400,16 +400,19 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, His
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instrument::{FRACTION, Instrument, Instruments};
     use crate::outcome::OutcomeKind;
     use crate::signal::EntryId;
 
     fn session() -> Session {
+        let fractional = Instrument { lot: FRACTION, ..Instrument::of("NVDA".parse().unwrap()) };
+        let instruments = Instruments::new([fractional]);
         Session {
             version: "bot 0".to_owned(),
             started_at: Timestamp::from_nanos(1_800_000_000_123_456_789),
             environment: "paper".to_owned(),
             symbols: vec!["NVDA".parse().unwrap()],
-            rules: Rules { size: "10%".parse().unwrap(), ..Rules::default() },
+            rules: Rules { size: "10%".parse().unwrap(), instruments, ..Rules::default() },
             weights: vec![("NVDA".parse().unwrap(), Weight::ONE)],
             cash: Money::whole(1_000),
             holdings: Vec::new(),

@@ -6,7 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 use super::file::{DayFile, Form};
-use super::lines::Lines;
+use super::lines::EventLines;
 use super::parquet::{Rows, Writer};
 use super::reader::Faults;
 use super::{HistoryError, OnFault};
@@ -53,7 +53,7 @@ fn turn(directory: &Path, file: DayFile) -> Result<(), HistoryError> {
             writer.push(&event)?;
         }
     }
-    let mut lines = Lines::open(file.kind, &csv, &mut strict)?;
+    let mut lines = EventLines::open(file.kind, &csv)?;
     while let Some((_, event)) = lines.next(&mut strict)? {
         writer.push(&event)?;
     }

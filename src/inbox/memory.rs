@@ -1,6 +1,6 @@
 //! The inbox without Redis: the same promises in one process's memory, for the demo and for tests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::activity::Activity;
 use crate::clock::{Clock, Timestamp};
 use crate::condition::Condition;
 use crate::outcome::Outcome;
-use crate::signal::{Entry, EntryId};
+use crate::signal::{Entry, EntryId, StreamPlace};
 
 /// How many outcomes and how many dead letters are kept; older ones are dropped first.
 const RECORDS_MAX: usize = 1_000_000;
@@ -45,8 +45,7 @@ struct Shared {
 struct State {
     last_id: (i64, u64),
     unread: VecDeque<Entry>,
-    /// In the order in which they were read.
-    pending: Vec<Entry>,
+    pending: BTreeMap<StreamPlace, Entry>,
     outcomes: VecDeque<Outcome>,
     dead: VecDeque<(Entry, String)>,
     kept: KeptBooks,
@@ -68,7 +67,7 @@ impl MemoryStream {
     /// settled comes again, marked as delivered before; the halves of the earlier life must be gone.
     pub fn open(&self) -> (MemoryInbox, MemorySettler) {
         let mut state = self.state();
-        for entry in std::mem::take(&mut state.pending).into_iter().rev() {
+        for entry in std::mem::take(&mut state.pending).into_values().rev() {
             state.unread.push_front(Entry { deliveries: entry.deliveries + 1, ..entry });
         }
         (MemoryInbox(self.clone()), MemorySettler(self.clone()))
@@ -133,8 +132,7 @@ impl State {
 
     /// False when it was not pending.
     fn acknowledge(&mut self, id: &EntryId) -> bool {
-        let at = self.pending.iter().position(|entry| entry.id == *id);
-        at.map(|at| self.pending.remove(at)).is_some()
+        id.place().and_then(|place| self.pending.remove(&place)).is_some()
     }
 }
 
@@ -150,8 +148,17 @@ impl Inbox for MemoryInbox {
         };
         let count = state.unread.len().min(room);
         let entries: Vec<Entry> = state.unread.drain(..count).collect();
-        state.pending.extend(entries.iter().cloned());
+        state.pending.extend(entries.iter().filter_map(|entry| Some((entry.id.place()?, entry.clone()))));
         Ok(entries.into_iter().map(Delivery::Entry).collect())
+    }
+
+    fn reread(&mut self, places: &[StreamPlace]) -> Result<Vec<Delivery>, InboxError> {
+        let state = self.0.state();
+        let delivery = |place: &StreamPlace| match state.pending.get(place) {
+            Some(entry) => Delivery::Entry(entry.clone()),
+            None => Delivery::Lost { id: EntryId::at(*place), reason: "it is not in the stream".to_owned() },
+        };
+        Ok(places.iter().map(delivery).collect())
     }
 
     fn epoch(&self) -> String {

@@ -1,15 +1,19 @@
 //! Where signals come from and where their outcomes go.
 
+mod books;
 mod held;
 mod link;
 pub mod memory;
 pub mod producer;
-mod redis_books;
+mod reading;
 mod redis_session;
 mod redis_settler;
 pub mod redis_stream;
 mod reply;
+mod settling;
 pub mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -19,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::order::ClientOrderId;
 use crate::outcome::Outcome;
 use crate::portfolio::BookChange;
-use crate::signal::{Entry, EntryId};
+use crate::signal::{Entry, EntryId, StreamPlace};
 use crate::strategy::OrderEnd;
 use crate::units::Quantity;
 
@@ -145,6 +149,9 @@ pub trait Inbox: Send {
     /// After an error the next call reconnects and re-reads own pending entries.
     fn read(&mut self, room: usize, until: Timestamp) -> Result<Vec<Delivery>, InboxError>;
 
+    /// Reads entries again that were returned and are not settled, in this order; one that is gone is lost.
+    fn reread(&mut self, places: &[StreamPlace]) -> Result<Vec<Delivery>, InboxError>;
+
     /// A random value made once per life of the stream, as of the last successful call.
     fn epoch(&self) -> String;
 
@@ -176,4 +183,12 @@ pub trait Settler: Send {
     fn gather_for(&self) -> Duration {
         Duration::from_millis(1)
     }
+}
+
+/// The next step of a call.
+enum Step<A, T> {
+    /// This is to be asked first, and the answer given.
+    Ask(A),
+    /// It is done, and returns this.
+    Done(T),
 }

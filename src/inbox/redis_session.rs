@@ -1,11 +1,13 @@
-//! What the reading half knows for as long as one connection lasts, and how it comes to know it.
+//! One connection of the reading half: what is asked becomes commands and scripts, and Redis' replies become answers.
 
 use std::time::Duration;
 
 use rand::TryRng;
-use redis::Value;
+use redis::{Cmd, Value};
 
+use super::InboxError;
 use super::link::{Link, RedisFault, accepted};
+use super::reading::{Answer, Ask, Loss, Whose};
 use super::redis_stream::{From, RedisConfig};
 use super::reply::{self, expect};
 use crate::clock::{Clock, Timestamp};
@@ -14,29 +16,26 @@ const LOST_SCRIPT: &str = include_str!("scripts/lost.lua");
 const TAKE_SCRIPT: &str = include_str!("scripts/take.lua");
 const HAND_OVER_SCRIPT: &str = include_str!("scripts/hand_over.lua");
 
+/// Pending entries are listed in pages of this many.
+const PAGE_LEN: usize = 100;
+
 pub(super) struct Session {
-    pub(super) link: Link,
-    /// The random value that names this life of the stream.
-    pub(super) epoch: String,
-    pub(super) lost_script: String,
-    pub(super) take_script: String,
-    pub(super) hand_over_script: String,
+    link: Link,
+    lost_script: String,
+    take_script: String,
+    hand_over_script: String,
     /// Differs after a restart or a failover of the server.
-    pub(super) server_run: String,
-    /// Add to the server's time to get this machine's.
-    pub(super) offset_nanos: i64,
-    /// Where the walk through own pending entries goes on; `None` when it is done.
-    pub(super) own_from: Option<String>,
-    /// When that walk began last.
-    pub(super) own_walked_at: Timestamp,
-    pub(super) kept_house_at: Timestamp,
-    /// When it was last asked whether entries were trimmed unread.
-    pub(super) checked_at: Timestamp,
+    server_run: String,
 }
 
 impl Session {
-    /// Connects, and makes epoch and group where they are not there; `anew` when there was a group before.
-    pub(super) fn start(config: &RedisConfig, clock: &dyn Clock, anew: bool) -> Result<Self, RedisFault> {
+    /// Connects, and makes epoch and group where they are not there; `anew` when there was a group before. Also returns the
+    /// epoch, and what is added to the server's time to get this machine's.
+    pub(super) fn start(
+        config: &RedisConfig,
+        clock: &dyn Clock,
+        anew: bool,
+    ) -> Result<(Self, String, i64), RedisFault> {
         let mut link = Link::open(&config.url)?;
         let offset_nanos = clock_offset(&mut link, clock)?;
         let mut commands = redis::pipe();
@@ -57,26 +56,132 @@ impl Session {
         let server_run = next().ok().and_then(reply::run_id).map_or_else(random_hex, Ok)?;
         check_outputs(&mut link, config)?;
         make_group(&mut link, config, anew)?;
-        Ok(Self {
-            link,
-            epoch,
-            lost_script,
-            take_script,
-            hand_over_script,
-            server_run,
-            offset_nanos,
-            own_from: Some("-".to_owned()),
-            own_walked_at: clock.now(),
-            kept_house_at: Timestamp::default(),
-            checked_at: clock.now(),
-        })
+        let session = Self { link, lost_script, take_script, hand_over_script, server_run };
+        Ok((session, epoch, offset_nanos))
     }
 
-    /// Asks the server for its time again: clocks drift.
-    pub(super) fn compare_clocks(&mut self, clock: &dyn Clock) -> Result<(), RedisFault> {
-        self.offset_nanos = clock_offset(&mut self.link, clock)?;
-        Ok(())
+    /// Asks Redis.
+    pub(super) fn answer(
+        &mut self,
+        ask: Ask,
+        config: &RedisConfig,
+        clock: &dyn Clock,
+    ) -> Result<Answer, RedisFault> {
+        match ask {
+            Ask::Connect { .. } => Err(RedisFault::Unavailable("already connected".to_owned())),
+            Ask::LossCheck => {
+                let check = self.loss_check(config, clock);
+                loss(self.link.call(&check, Duration::ZERO)).map(Answer::Checked)
+            }
+            Ask::CompareClocks => clock_offset(&mut self.link, clock).map(Answer::Offset),
+            Ask::ListPending { whose, after } => {
+                let (idle_ms, consumer) = match whose {
+                    Whose::Own => (0, Some(&config.consumer)),
+                    Whose::LeftBehind => (millis(config.lease), None),
+                };
+                let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+                let mut list = redis::cmd("XPENDING");
+                list.arg(&config.stream).arg(&config.group);
+                list.arg("IDLE").arg(idle_ms).arg(from).arg("+").arg(PAGE_LEN).arg(consumer);
+                let answer = self.link.call(&list, Duration::ZERO)?;
+                expect(reply::pending(answer), "XPENDING").map(Answer::Listed)
+            }
+            Ask::Take { whose, ids } => {
+                let idle_ms = match whose {
+                    Whose::Own => 0,
+                    Whose::LeftBehind => millis(config.lease),
+                };
+                let mut take = redis::cmd("EVALSHA");
+                take.arg(&self.take_script).arg(1).arg(&config.stream).arg(&config.group);
+                take.arg(&config.consumer).arg(idle_ms).arg(ids);
+                let answer = self.link.call(&take, Duration::ZERO)?;
+                expect(reply::taken(answer), "take.lua").map(Answer::Taken)
+            }
+            Ask::HandOver { id, deliveries } => {
+                let mut hand_over = redis::cmd("EVALSHA");
+                hand_over.arg(&self.hand_over_script).arg(2).arg(&config.stream);
+                hand_over.arg(config.group_key("strategies")).arg(&config.group).arg(&config.consumer);
+                let answer = self.link.call(hand_over.arg(id.as_str()).arg(deliveries), Duration::ZERO)?;
+                Ok(Answer::HandedOver(expect(reply::int(&answer), "hand_over.lua")? > 0))
+            }
+            Ask::ReadNew { count, wait, with_loss_check } => {
+                let mut commands = redis::pipe();
+                if with_loss_check {
+                    commands.add_command(self.loss_check(config, clock));
+                }
+                // After the entries comes the epoch they belong to: Redis may be emptied between two reads.
+                commands.add_command(read_command(config, count, wait)).cmd("GET").arg(config.key("epoch"));
+                let mut answers = self.link.call_all(&commands, wait)?.into_iter().map(accepted);
+                let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+                let lost = if with_loss_check { loss(next())? } else { None };
+                let entries = next().and_then(|entries| {
+                    let epoch = reply::text(next()?);
+                    Ok((expect(reply::stream_entries(entries), "XREADGROUP")?, epoch))
+                });
+                Ok(Answer::New { lost, entries: entries.map_err(InboxError::from) })
+            }
+            Ask::Group => self.group(config, clock),
+            Ask::Reread(ids) => {
+                let mut commands = redis::pipe();
+                for id in &ids {
+                    commands.cmd("XRANGE").arg(&config.stream).arg(id.as_str()).arg(id.as_str());
+                }
+                let answers = self.link.call_all(&commands, Duration::ZERO)?.into_iter();
+                let entry = |answer| Ok(expect(reply::entries(accepted(answer)?), "XRANGE")?.pop());
+                answers.map(entry).collect::<Result<_, _>>().map(Answer::Reread)
+            }
+        }
     }
+
+    fn group(&mut self, config: &RedisConfig, clock: &dyn Clock) -> Result<Answer, RedisFault> {
+        let mut commands = redis::pipe();
+        commands.add_command(self.loss_check(config, clock));
+        commands.cmd("XINFO").arg("GROUPS").arg(&config.stream);
+        commands.cmd("XREVRANGE").arg(&config.stream).arg("+").arg("-").arg("COUNT").arg(1);
+        let mut answers = self.link.call_all(&commands, Duration::ZERO)?.into_iter().map(accepted);
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        let (lost, groups, newest) = (next(), next()?, next()?);
+        let lost = loss(lost)?;
+        let newest = expect(reply::entries(newest), "XREVRANGE")?.pop().map(|(id, _)| id);
+        let mut groups = expect(reply::array(groups), "XINFO GROUPS")?.into_iter().filter_map(reply::array);
+        let name = Value::BulkString(config.group.clone().into_bytes());
+        let Some(group) = groups.find(|group| reply::named(group, "name") == Some(&name)) else {
+            return Err(RedisFault::Unavailable("NOGROUP the consumer group is gone".to_owned()));
+        };
+        let pending = expect(reply::named(&group, "pending").and_then(reply::int), "XINFO GROUPS")?;
+        let delivered = reply::named(&group, "last-delivered-id").cloned().and_then(reply::text);
+        let delivered = expect(delivered, "XINFO GROUPS")?;
+        Ok(Answer::Group { lost, pending, delivered, newest })
+    }
+
+    fn loss_check(&self, config: &RedisConfig, clock: &dyn Clock) -> Cmd {
+        let mut check = redis::cmd("EVALSHA");
+        check.arg(&self.lost_script).arg(3);
+        check.arg(&config.stream).arg(config.key("outcomes")).arg(config.key("read"));
+        check.arg(&config.group).arg(&config.instance).arg(clock.now().micros()).arg(&self.server_run);
+        check
+    }
+}
+
+fn read_command(config: &RedisConfig, count: usize, wait: Duration) -> Cmd {
+    let mut read = redis::cmd("XREADGROUP");
+    read.arg("GROUP").arg(&config.group).arg(&config.consumer).arg("COUNT").arg(count);
+    if !wait.is_zero() {
+        // BLOCK 0 is for ever.
+        read.arg("BLOCK").arg(millis(wait).max(1));
+    }
+    read.arg("STREAMS").arg(&config.stream).arg(">");
+    read
+}
+
+/// What `lost.lua` answers.
+fn loss(answer: Result<Value, RedisFault>) -> Result<Loss, RedisFault> {
+    let mut found = expect(reply::texts(answer?), "lost.lua")?.into_iter();
+    Ok(found.next().zip(found.next()))
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn clock_offset(link: &mut Link, clock: &dyn Clock) -> Result<i64, RedisFault> {

@@ -1,18 +1,11 @@
 //! Redis answers taken apart without copying their bytes.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use super::link::RedisFault;
-
-/// One entry as it travels: its id, and its fields unless its body was deleted.
-pub(super) type RawEntry = (String, Option<Vec<(Vec<u8>, Vec<u8>)>>);
-
-/// An entry that was delivered and not acknowledged.
-pub(super) struct Pending {
-    pub(super) id: String,
-    pub(super) consumer: String,
-    pub(super) idle_ms: i64,
-}
+use super::reading::{Pending, RawEntry};
 
 /// The entries of an answer to XREADGROUP on one stream; none when it timed out.
 pub(super) fn stream_entries(answer: Value) -> Option<Vec<RawEntry>> {
@@ -35,7 +28,8 @@ pub(super) fn pending(answer: Value) -> Option<Vec<Pending>> {
     let line = |line| {
         let mut parts = array(line)?.into_iter();
         let (id, consumer) = (text(parts.next()?)?, text(parts.next()?)?);
-        Some(Pending { id, consumer, idle_ms: int(&parts.next()?)? })
+        let idle = Duration::from_millis(u64::try_from(int(&parts.next()?)?).ok()?);
+        Some(Pending { id, consumer, idle })
     };
     array(answer)?.into_iter().map(line).collect()
 }

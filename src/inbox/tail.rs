@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::link::{Link, RedisFault, RedisUrl};
-use super::reply::{self, RawEntry, expect};
+use super::reading::RawEntry;
+use super::reply::{self, expect};
 use crate::signal::EntryId;
 
 /// So many entries are read at once, at most.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::House;
-use crate::broker::{Broker, Venue};
+use crate::broker::{MarketData, Venue};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::series::MINUTE;

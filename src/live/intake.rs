@@ -1,22 +1,23 @@
-//! The inbox thread: entries in, jobs out, in the stream's order; what is no signal goes to the dead-letter stream.
+//! The inbox thread: entries in, signals into their lanes, in the stream's order; what is no signal goes to the dead-letter
+//! stream. The ids of signals that find no room are kept, and the signals read again when it is their turn.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
-
 use super::backoff::Backoff;
 use crate::activity::Activity;
-use crate::clock::{self, Alarm, Clock, Timestamp, recv_until, send_until};
-use crate::gate::{Claim, Gate};
+use crate::clock::{self, Alarm, Clock, Timestamp};
+use crate::core::Arrival;
+use crate::execution::Claim;
 use crate::inbox::{Delivery, Inbox, InboxError, Settlement};
 use crate::order::ClientOrderId;
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::pool::{GiveUp, Job};
+use crate::shared_core::{Room, SharedCore};
 use crate::signal::{Entry, IdSpace, Signal, Wanted};
 use crate::stop::Stop;
 use crate::symbol::Symbol;
+use crate::workers::DrainDeadline;
 
 /// What the intake works with.
 pub(super) struct Intake<'a> {
@@ -31,13 +32,11 @@ pub(super) struct Intake<'a> {
     pub(super) signals_max: Option<u64>,
     /// End at this instant.
     pub(super) until: Option<Timestamp>,
-    pub(super) jobs: Sender<Job>,
-    /// Rung by workers when half of the queue is free again.
-    pub(super) half_empty: Receiver<()>,
-    pub(super) settlements: Sender<Settlement>,
-    /// Where entries are counted that were taken and stay pending.
-    pub(super) give_up: &'a GiveUp,
-    pub(super) gate: Gate,
+    /// Set when nothing more is read: until then what was read may take.
+    pub(super) drain_deadline: &'a DrainDeadline,
+    pub(super) drain_timeout: Duration,
+    /// Where signals wait for their turn.
+    pub(super) core: &'a SharedCore<'a>,
     /// The strategies of this run, by name: whether their strengths are positions.
     pub(super) strategies: &'a HashMap<Arc<str>, bool>,
     /// Signals that are not due yet, the earliest last.
@@ -67,15 +66,22 @@ pub(super) enum IntakeEnd {
 
 /// The longest a read blocks, so that a wish to stop is noticed.
 const BLOCK: Duration = Duration::from_millis(250);
+/// So many entries are read at once.
+const READ_MAX: usize = 512;
+/// How soon it is looked whether deferred signals find room, where no order ended before.
+const RECALL_AFTER: Duration = Duration::from_millis(5);
 /// So many signals may wait until they are due; one that comes beyond is taken at once.
 const LATER_MAX: usize = 10_000;
 /// How far ahead of our clock a signal's time may lie.
 const FUTURE_MAX: Duration = Duration::from_secs(2);
 
 impl Intake<'_> {
-    /// Reads until it is asked to stop; returns how many entries were taken, and why it ended.
+    /// Reads until it is asked to stop, and then what was deferred; returns how many entries were taken, and why it ended.
     pub(super) fn run(mut self, inbox: &mut impl Inbox) -> (u64, IntakeEnd) {
         let ended = self.read_all(inbox);
+        self.drain_deadline.set(self.clock.now() + self.drain_timeout);
+        self.core.look_again();
+        self.work_off(inbox);
         self.later.iter().for_each(|_| self.activity.begin()); // They are the next process's.
         ended
     }
@@ -108,51 +114,84 @@ impl Intake<'_> {
         (taken, IntakeEnd::Asked)
     }
 
+    /// What was read is finished, as far as that can be done in time.
+    fn work_off(&mut self, inbox: &mut impl Inbox) {
+        while self.core.deferred().0 > 0 && !self.drain_deadline.is_due(self.clock.now()) {
+            if self.recall(inbox).is_err() {
+                clock::sleep(self.clock, BLOCK);
+            }
+            self.core.wait_for_an_end(self.clock.now() + RECALL_AFTER);
+        }
+    }
+
     fn is_over(&self, taken: u64) -> bool {
         self.stop.is_requested()
             || self.signals_max.is_some_and(|max| taken >= max)
             || self.until.is_some_and(|until| self.clock.now() >= until)
     }
 
-    /// One read; true when it brought something.
+    /// One read; true when it brought something, or when something is still to be read again.
     fn read_and_pass_on(&mut self, inbox: &mut impl Inbox, taken: &mut u64) -> Result<bool, InboxError> {
-        let Some(free) = self.room() else { return Ok(true) };
+        self.recall(inbox)?;
+        let (deferred, has_room) = self.core.deferred();
         let wanted = self.signals_max.map_or(u64::MAX, |max| max - *taken);
-        let room = free.min(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let room = READ_MAX.min(usize::try_from(wanted).unwrap_or(usize::MAX));
         let now = self.clock.now();
         let due = self.later.last().map(|later| later.signal.sent_at);
-        let until = [self.until, due, Some(now + BLOCK)].into_iter().flatten().min().unwrap_or(now);
-        let deliveries = inbox.read(room, until)?;
-        let space = IdSpace {
-            environment: self.environment.to_owned(),
-            stream: self.stream.to_owned(),
-            epoch: inbox.epoch(),
-        };
+        // Lanes must not run dry while nothing new comes.
+        let block = if deferred > 0 { Duration::ZERO } else { BLOCK };
+        let until = [self.until, due, Some(now + block)].into_iter().flatten().min().unwrap_or(now);
+        let deliveries = if has_room { inbox.read(room, until)? } else { Vec::new() };
+        let space = self.space(inbox);
         let found = !deliveries.is_empty();
         for delivery in deliveries {
             *taken += 1;
-            self.pass_on(delivery, &space);
+            self.pass_on(delivery, &space, false);
         }
-        Ok(found)
+        if deferred > 0 && !found {
+            self.core.wait_for_an_end(now + RECALL_AFTER);
+        }
+        Ok(found || deferred > 0)
     }
 
-    /// How many entries can be taken; `None` while less than half of the queue is free, so that a full stream is read in
-    /// batches and not one by one.
-    fn room(&self) -> Option<usize> {
-        let capacity = self.jobs.capacity().unwrap_or(1);
-        let free = capacity.saturating_sub(self.jobs.len());
-        if free * 2 < capacity {
-            let _ = recv_until(self.clock, &self.half_empty, self.clock.now() + BLOCK);
-            return None;
+    /// Reads signals again that were deferred and find room now.
+    fn recall(&mut self, inbox: &mut impl Inbox) -> Result<(), InboxError> {
+        while let Some((symbol, signals)) = self.core.recall() {
+            let places: Vec<_> = signals.iter().map(|signal| signal.place).collect();
+            let deliveries = match inbox.reread(&places) {
+                Ok(deliveries) => deliveries,
+                Err(error) => {
+                    self.core.put_back(symbol, &signals);
+                    return Err(error);
+                }
+            };
+            let space = self.space(inbox);
+            for (delivery, signal) in deliveries.into_iter().zip(&signals) {
+                let delivery = match delivery {
+                    Delivery::Entry(entry) => {
+                        Delivery::Entry(Entry { deliveries: signal.deliveries, ..entry })
+                    }
+                    Delivery::Lost { .. } => delivery,
+                };
+                self.pass_on(delivery, &space, true);
+            }
         }
-        Some(free.max(1))
+        Ok(())
     }
 
-    fn pass_on(&mut self, delivery: Delivery, space: &IdSpace) {
+    fn space(&self, inbox: &impl Inbox) -> IdSpace {
+        IdSpace {
+            environment: self.environment.to_owned(),
+            stream: self.stream.to_owned(),
+            epoch: inbox.epoch(),
+        }
+    }
+
+    fn pass_on(&mut self, delivery: Delivery, space: &IdSpace, is_recalled: bool) {
         let now = self.clock.now();
         let settlement = match delivery {
             Delivery::Entry(entry) => match self.parse(&entry, now) {
-                Ok(signal) => return self.queue(entry, signal, space, now),
+                Ok(signal) => return self.queue(entry, signal, space, (now, is_recalled)),
                 Err(reason) => {
                     tracing::warn!(signal.id = %entry.id, reason, "entry is no signal; it goes to the dead letters");
                     Settlement::Dead { entry, reason }
@@ -167,8 +206,7 @@ impl Intake<'_> {
                 })
             }
         };
-        // The settler outlives the intake; without it the entry stays pending.
-        let _ = self.settlements.send(settlement);
+        self.core.settle(settlement);
     }
 
     fn parse(&self, entry: &Entry, now: Timestamp) -> Result<Signal, String> {
@@ -180,7 +218,13 @@ impl Intake<'_> {
     }
 
     /// Lines a signal up, now or when it is due: until then it holds no place and stays pending.
-    fn queue(&mut self, entry: Entry, signal: Signal, space: &IdSpace, now: Timestamp) {
+    fn queue(
+        &mut self,
+        entry: Entry,
+        signal: Signal,
+        space: &IdSpace,
+        (now, is_recalled): (Timestamp, bool),
+    ) {
         let client_order_id = signal.client_order_id(space);
         if signal.step.is_some() && signal.sent_at > now && self.later.len() < LATER_MAX {
             let place = self.later.partition_point(|other| other.signal.sent_at > signal.sent_at);
@@ -191,7 +235,7 @@ impl Intake<'_> {
             self.activity.end();
             return;
         }
-        self.line_up(entry, signal, client_order_id, now);
+        self.line_up(entry, signal, client_order_id, (now, is_recalled));
     }
 
     fn pass_on_due(&mut self) {
@@ -200,12 +244,18 @@ impl Intake<'_> {
             self.later.pop_if(|later| later.signal.sent_at <= now)
         {
             self.activity.begin();
-            self.line_up(entry, signal, client_order_id, now);
+            self.line_up(entry, signal, client_order_id, (now, false));
         }
     }
 
-    /// Waits for room in the queue: back-pressure. A wish to stop leaves the entry pending.
-    fn line_up(&self, entry: Entry, signal: Signal, client_order_id: ClientOrderId, received_at: Timestamp) {
+    /// Puts a signal into its lane.
+    fn line_up(
+        &self,
+        entry: Entry,
+        signal: Signal,
+        client_order_id: ClientOrderId,
+        (received_at, is_recalled): (Timestamp, bool),
+    ) {
         let target_of = self.strategies.get_key_value(&signal.strategy).and_then(|(name, is_target)| {
             let is_target = match signal.wanted {
                 Wanted::Order { .. } => false,
@@ -221,20 +271,9 @@ impl Intake<'_> {
             Wanted::Strength(strength) => strength.side(),
         };
         let claim = Claim { side, target_of, is_step: signal.step.is_some() };
-        let place = self.gate.line_up(signal.symbol, claim);
-        let mut job = Job { entry, signal, client_order_id, place, received_at };
-        loop {
-            match send_until(self.clock, &self.jobs, job, self.clock.now() + BLOCK) {
-                Ok(()) => return,
-                Err(SendTimeoutError::Timeout(_)) if self.stop.is_requested() => {
-                    return self.give_up.leave(1);
-                }
-                Err(SendTimeoutError::Disconnected(_)) => {
-                    self.stop.request(); // Nobody works any more.
-                    return self.give_up.leave(1);
-                }
-                Err(SendTimeoutError::Timeout(back)) => job = back,
-            }
+        let arrival = Arrival { entry: Some(entry), signal, client_order_id, claim, received_at };
+        match self.core.arrive(arrival, is_recalled) {
+            Room::Taken | Room::Deferred => {}
         }
     }
 

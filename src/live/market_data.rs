@@ -1,6 +1,5 @@
 //! Market events during a run: from the stream, or the poller while there is none, to listeners and the recorder.
 
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -8,8 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::session_log::{OutcomeTap, SessionLog};
 use super::start_up::StartError;
@@ -21,6 +19,7 @@ use crate::feed::Feed;
 use crate::history::session::Session;
 use crate::history::{HistoryError, RecordFormat, Recorder};
 use crate::market::MarketEvent;
+use crate::stop::{Stop, StopAtDrop};
 
 /// Where market events come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,8 +35,7 @@ pub enum FeedSource {
 
 /// The threads that market events need: one streams them, one writes them down.
 pub(super) struct MarketThreads<'scope, 'a> {
-    stop: oneshot::Sender<()>,
-    stop_others: Sender<Infallible>,
+    stop: StopAtDrop,
     others: Vec<ScopedJoinHandle<'scope, ()>>,
     streaming: Option<ScopedJoinHandle<'scope, ()>>,
     writing: Option<ScopedJoinHandle<'scope, (Recorded, SessionLog)>>,
@@ -47,7 +45,7 @@ pub(super) struct MarketThreads<'scope, 'a> {
 impl MarketThreads<'_, '_> {
     /// Ends them in the direction of the data; all that was heard is written.
     pub(super) fn end(self) -> Result<Option<(Recorded, SessionLog)>, LiveError> {
-        drop((self.stop, self.stop_others));
+        drop(self.stop);
         for other in self.others {
             let _ = other.join();
         }
@@ -67,7 +65,7 @@ impl<V: Venue> House<'_, V> {
         scope: &'scope Scope<'scope, '_>,
         recording: Option<LoggedRecording>,
     ) -> Result<MarketThreads<'scope, 'scope>, LiveError> {
-        let (stop, stopped) = oneshot::channel();
+        let stop = Stop::default();
         let feed = Closing(&self.config.feed);
         let write = recording.map(|mut recording| {
             move || {
@@ -77,30 +75,32 @@ impl<V: Venue> House<'_, V> {
         });
         let writing = write.map(|write| start(scope, NAME, write)).transpose()?;
         let streams = self.config.feed_source == FeedSource::Stream && !self.config.feed.is_idle();
-        let streaming = streams.then(|| start(scope, "feed", || self.stream_market(stopped))).transpose()?;
-        let (stop_others, others_stopped) = bounded(0);
+        let stopped = stop.clone();
+        let stream = move || self.stream_market(&stopped);
+        let streaming = streams.then(|| start(scope, "feed", stream)).transpose()?;
         let mut others = Vec::new();
         if self.config.feed_source != FeedSource::Given && !self.bars.is_empty() {
             let mut broker = self.venue.connect().map_err(StartError::from)?;
-            let stopped = others_stopped.clone();
-            let fill = move || until_done("bars", self.clock, || self.bars.fill(self, &mut broker, &stopped));
+            let stop = stop.clone();
+            let fill =
+                move || until_done("bars", self.clock, || self.bars.fill(self, &mut broker, stop.channel()));
             others.push(start(scope, "bars", fill)?);
         }
         for (symbol, mut tail) in self.plan.map(strategies::number_tails).unwrap_or_default() {
-            let stopped = others_stopped.clone();
+            let stop = stop.clone();
             let (feed, clock) = (&self.config.feed, self.clock);
             let read = move || {
                 until_done("numbers", clock, || {
-                    let _ = numbers::publish(&mut tail, symbol, feed, clock, &stopped);
+                    let _ = numbers::publish(&mut tail, symbol, feed, clock, stop.channel());
                 });
             };
             others.push(start(scope, "numbers", read)?);
         }
-        Ok(MarketThreads { stop, stop_others, others, streaming, writing, feed })
+        Ok(MarketThreads { stop: stop.at_drop(), others, streaming, writing, feed })
     }
 
-    /// Passes the stream's events on until `stop` resolves.
-    fn stream_market(&self, stop: oneshot::Receiver<()>) {
+    /// Passes the stream's events on until `stop` is requested.
+    fn stream_market(&self, stop: &Stop) {
         let is_open = || self.config.prices.session().is_open_at(self.clock.now());
         let watch = MarketWatch { symbols: &self.watched, is_open: &is_open };
         let mut tell = |news| match news {

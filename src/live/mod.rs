@@ -4,7 +4,6 @@ mod backoff;
 mod bars;
 mod books;
 mod intake;
-mod lives;
 mod market_data;
 pub mod numbers;
 mod reconcile;
@@ -15,10 +14,9 @@ mod strategies;
 mod summary;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -26,29 +24,28 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::activity::Activity;
-use crate::broker::{Broker, Venue};
+use crate::broker::{AccountReader, Venue};
 use crate::clock::{self, Clock, Timestamp};
 use crate::control::Control;
+use crate::core::Core;
 use crate::desk::Rules;
+use crate::execution::{LanesConfig, Timeouts};
 use crate::feed::Feed;
-use crate::gate::Gate;
 use crate::history::session::{SessionEnd, Switch};
 use crate::history::{self, RecordFormat};
 use crate::host::{Host, Status};
 use crate::inbox::{Inbox, Settlement, Settler};
-use crate::pool::{self, Floor, GiveUp, Job};
 use crate::portfolio::{Member, OffTarget};
 use crate::prices::{self, PriceCache};
-use crate::shared_desk::SharedDesk;
+use crate::shared_core::SharedCore;
 use crate::sizing::WeightRule;
 use crate::strategy::OrderEnd;
 use crate::symbol::Symbol;
-use crate::task::Patience;
+use crate::workers::{DrainDeadline, Workers};
 
 use bars::BarGaps;
 use books::BookKeeper;
 use intake::{Intake, IntakeEnd};
-use lives::Lives;
 use market_data::{Closing, LoggedRecording, Recording};
 use session_log::{OutcomeTap, SessionLog};
 use settling::Settling;
@@ -68,7 +65,7 @@ pub struct Config {
     pub symbols: Vec<Symbol>,
     /// How many workers, 1 or more.
     pub workers: usize,
-    /// How many signals wait for a worker at the most.
+    /// How many signals wait in a symbol's lane at the most; of those beyond it only the ids are kept.
     pub signal_queue_len: usize,
     /// Sizing, pricing, limits.
     pub rules: Rules,
@@ -81,7 +78,7 @@ pub struct Config {
     /// The latest prices: what the run reads goes in, and a test puts in what it likes.
     pub prices: Arc<PriceCache>,
     /// The waits of an order's life.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// End when the stream is drained and all orders are final.
     pub drain: bool,
     /// End after this many signals.
@@ -111,6 +108,8 @@ pub struct Config {
     pub record_files: Vec<(String, String)>,
 }
 
+/// How many signals may be deferred, by their ids: 24 MB.
+const DEFERRED_MAX: usize = 1_000_000;
 /// How many ends may wait to be recorded.
 const SETTLEMENT_QUEUE_LEN: usize = 1_024;
 /// So that a thread that panics at once does not fill the log.
@@ -177,6 +176,10 @@ pub fn run<V: Venue>(
         None => Ok(Host::default()),
     };
     let host = host.map_err(|error| LiveError::Thread(format!("strategy ({error})")))?;
+    let lanes =
+        LanesConfig { sides_wait: true, waiting_max: config.signal_queue_len, deferred_max: DEFERRED_MAX };
+    let core = Core::with_lanes(desk, lanes, config.timeouts.clone());
+    let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
     let house = House {
         config,
         plan,
@@ -188,14 +191,15 @@ pub fn run<V: Venue>(
         venue,
         clock,
         stop,
-        desk: SharedDesk::new(desk),
-        give_up: GiveUp::default(),
+        core: SharedCore::new(core, config.workers, clock, settlement_sender),
+        drain_deadline: DrainDeadline::default(),
+        unrecorded: AtomicU64::new(0),
         tally: Mutex::default(),
         stream_is_up: AtomicBool::new(false),
         stream_times: Mutex::default(),
         tap,
     };
-    let worked = house.run(&mut inbox, &mut settler, &host, recording)?;
+    let worked = house.run(&mut inbox, &mut settler, &settlements, &host, recording)?;
     let (strategies, hanging) = host.end(clock, END_WITHIN);
     for name in hanging {
         tracing::error!(strategy = name, "a strategy did not end; it is left behind");
@@ -230,8 +234,10 @@ struct House<'a, V: Venue> {
     venue: &'a V,
     clock: &'a dyn Clock,
     stop: &'a Stop,
-    desk: SharedDesk,
-    give_up: GiveUp,
+    core: SharedCore<'a>,
+    drain_deadline: DrainDeadline,
+    /// Ends that could not be recorded.
+    unrecorded: AtomicU64,
     tally: Mutex<Tally>,
     /// While it is, polled prices are no news.
     stream_is_up: AtomicBool,
@@ -248,33 +254,28 @@ impl<V: Venue> House<'_, V> {
         &self,
         inbox: &mut impl Inbox,
         settler: &mut impl Settler,
+        settlements: &Receiver<Settlement>,
         host: &Host,
         recording: Option<LoggedRecording>,
     ) -> Result<Worked, LiveError> {
-        let (job_sender, jobs) = bounded(self.config.signal_queue_len);
-        let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
-        let (ring, half_empty) = bounded(1);
         let mut connections = Vec::with_capacity(self.config.workers);
         for _ in 0..self.config.workers {
             connections.push(self.venue.connect().map_err(StartError::from)?);
         }
         let mut poller_broker = self.venue.connect().map_err(StartError::from)?;
         let mut books_broker = self.venue.connect().map_err(StartError::from)?;
-        let lives = Lives::default();
+        let mut parked_broker = self.venue.connect().map_err(StartError::from)?;
+        let workers = self.workers();
         std::thread::scope(|scope| {
-            let last_life = lives.end_at_drop();
-            let (beside_stop, beside_stopped) = bounded::<Infallible>(0);
-            let tracker = start(scope, "tracker", || {
-                until_done("tracker", self.clock, || {
-                    while let Some(stopped) = lives.next() {
-                        self.venue.track(stopped);
-                        lives.pause(self.clock, RESTART_PAUSE);
-                    }
-                });
+            let beside = Stop::default();
+            let stop_beside = beside.at_drop();
+            let stopped = beside.clone();
+            let tracker = start(scope, "tracker", move || {
+                until_done("tracker", self.clock, || self.venue.track(&self.core, &stopped));
             })?;
             let market = self.start_market(scope, recording)?;
             self.start_control(scope, host)?;
-            let poller_stopped = beside_stopped.clone();
+            let stopped = beside.clone();
             let poller = start(scope, "prices", move || {
                 until_done("prices", self.clock, || {
                     let (symbols, interval) = (&self.watched, self.config.price_interval);
@@ -284,41 +285,49 @@ impl<V: Venue> House<'_, V> {
                         symbols,
                         interval,
                         self.clock,
-                        &poller_stopped,
+                        stopped.channel(),
                         &mut |event| self.hear_poll(event),
                     );
                 });
             })?;
+            let stopped = beside.clone();
             let books = start(scope, "books", move || {
                 until_done("books", self.clock, || {
-                    reconcile::reconcile(&mut books_broker, &self.desk, self.clock, &beside_stopped);
+                    reconcile::reconcile(&mut books_broker, &self.core, self.clock, stopped.channel());
                 });
             })?;
             let settling = start(scope, "settler", || {
                 until_done("settler", self.clock, || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    self.settling(&settlements).run(settler, &mut tally)
+                    self.settling(settlements).run(settler, &mut tally)
                 })
             })?;
-            let mut workers = Vec::with_capacity(connections.len());
-            for (number, connection) in (1..).zip(connections) {
-                let (floor, jobs, mut connection) =
-                    (self.floor(settlement_sender.clone(), ring.clone()), jobs.clone(), connection);
-                workers.push(start(scope, &format!("worker-{number}"), move || {
-                    until_done("worker", self.clock, || pool::work(&floor, &mut connection, &jobs));
+            let mut threads = Vec::with_capacity(connections.len() + 1);
+            let workers = &workers;
+            for (number, mut connection) in (1..).zip(connections) {
+                threads.push(start(scope, &format!("worker-{number}"), move || {
+                    until_done("worker", self.clock, || workers.work(&mut connection));
                 })?);
             }
-            drop(jobs);
-            let intake = self.intake(job_sender, half_empty, settlement_sender);
+            threads.push(start(scope, "orders", move || {
+                until_done("orders", self.clock, || workers.tend(&mut parked_broker));
+            })?);
+            let intake = self.intake();
             let reading = start(scope, "inbox", move || intake.run(inbox))?;
 
             let end = reading.join().map_err(|_| LiveError::Thread("inbox".to_owned()));
             self.stop.request();
-            let intake_ended_at = self.clock.now();
-            self.give_up.set(intake_ended_at + self.config.drain_timeout);
-            let worked = workers.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
+            if end.is_err() {
+                self.drain_deadline.set(self.clock.now() + self.config.drain_timeout);
+            }
+            let intake_ended_at = self.drain_deadline.at() - self.config.drain_timeout;
+            self.core.close();
+            self.core.look_again();
+            let worked = threads.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count();
+            self.core.give_up(); // What was deferred and not read again stays pending.
+            self.core.end_settling();
             let settled = settling.join();
-            drop((beside_stop, last_life));
+            drop(stop_beside);
             for beside in [tracker, poller, books] {
                 let _ = beside.join();
             }
@@ -332,26 +341,17 @@ impl<V: Venue> House<'_, V> {
         })
     }
 
-    fn floor(&self, settlements: Sender<Settlement>, half_empty: Sender<()>) -> Floor<'_, V> {
-        Floor {
+    fn workers(&self) -> Workers<'_, V> {
+        Workers {
             venue: self.venue,
-            desk: &self.desk,
+            core: &self.core,
             prices: &self.config.prices,
             clock: self.clock,
-            limits: &self.config.rules.limits,
-            patience: &self.config.patience,
-            give_up: &self.give_up,
-            settlements,
-            half_empty,
+            drain_deadline: &self.drain_deadline,
         }
     }
 
-    fn intake(
-        &self,
-        jobs: Sender<Job>,
-        half_empty: Receiver<()>,
-        settlements: Sender<Settlement>,
-    ) -> Intake<'_> {
+    fn intake(&self) -> Intake<'_> {
         Intake {
             symbols: &self.config.symbols,
             environment: self.venue.environment(),
@@ -361,11 +361,9 @@ impl<V: Venue> House<'_, V> {
             drain: self.config.drain,
             signals_max: self.config.signals_max,
             until: self.config.run_for.map(|span| self.clock.now() + span),
-            jobs,
-            half_empty,
-            settlements,
-            give_up: &self.give_up,
-            gate: Gate::default(),
+            drain_deadline: &self.drain_deadline,
+            drain_timeout: self.config.drain_timeout,
+            core: &self.core,
             strategies: &self.targets,
             later: Vec::new(),
             activity: &self.config.activity,
@@ -376,7 +374,8 @@ impl<V: Venue> House<'_, V> {
     fn settling<'s>(&'s self, settlements: &'s Receiver<Settlement>) -> Settling<'s> {
         Settling {
             settlements,
-            give_up: &self.give_up,
+            drain_deadline: &self.drain_deadline,
+            left: &self.unrecorded,
             stop: self.stop,
             clock: self.clock,
             activity: &self.config.activity,
@@ -395,12 +394,12 @@ impl<V: Venue> House<'_, V> {
         broker: &mut V::Broker,
     ) -> Summary {
         let off_target = self.off_target();
-        if self.desk.must_reread() {
-            reconcile::reread(broker, &self.desk, self.clock);
+        if self.core.must_reread() {
+            reconcile::reread(broker, &self.core, self.clock);
         }
-        let broker = match (self.desk.standstill(), broker.account()) {
-            (Some(standstill), Ok(account)) => {
-                self.desk.differences(&account, standstill).ok_or_else(|| "the books still move".to_owned())
+        let broker = match (self.core.books_at_rest(), broker.account()) {
+            (Some(version), Ok(account)) => {
+                self.core.differences(&account, version).ok_or_else(|| "the books still move".to_owned())
             }
             (None, _) => Err("orders are still in flight".to_owned()),
             (_, Err(error)) => Err(error.to_string()),
@@ -417,12 +416,14 @@ impl<V: Venue> House<'_, V> {
             IntakeEnd::Asked => None,
             IntakeEnd::Failed(error) => Some(error),
         };
+        let left_pending = self.left();
         Summary {
             signals,
             tally: self.tally.into_inner().unwrap_or_else(PoisonError::into_inner),
-            fills: self.desk.fills(),
-            left_pending: self.give_up.left(),
-            statement: self.desk.statement(),
+            fills: self.core.fills(),
+            left_pending,
+            overload: self.core.overload(),
+            statement: self.core.statement(),
             broker,
             prices: self.config.prices.health(),
             recorded,
@@ -432,9 +433,13 @@ impl<V: Venue> House<'_, V> {
         }
     }
 
+    fn left(&self) -> u64 {
+        self.core.left() + self.unrecorded.load(Ordering::SeqCst)
+    }
+
     /// For how much of the time, and by how much, each strategy was off its targets.
     fn off_target(&self) -> Vec<(String, OffTarget)> {
-        let (portfolio, now) = (self.desk.portfolio(), self.clock.now());
+        let (portfolio, now) = (self.core.portfolio(), self.clock.now());
         let of = |member: &Member| (member.book.name().to_owned(), member.book.off_target(now));
         portfolio.members().iter().map(of).collect()
     }
@@ -457,7 +462,7 @@ impl<V: Venue> House<'_, V> {
     }
 
     fn session_end(&self, recorded: &Recorded, intake_ended_at: Timestamp) -> SessionEnd {
-        let statement = self.desk.statement();
+        let statement = self.core.statement();
         let missed = self.config.feed.heard().into_iter().filter(|heard| heard.dropped > 0);
         let positions = statement.positions.iter().map(|(symbol, held)| (*symbol, held.quantity()));
         SessionEnd {
@@ -467,7 +472,7 @@ impl<V: Venue> House<'_, V> {
             outcomes_lost: recorded.outcomes_lost,
             streamed: self.stream_times.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             strategies_missed: missed.map(|heard| (heard.name, heard.dropped)).collect(),
-            left_pending: self.give_up.left(),
+            left_pending: self.left(),
             cash: statement.cash,
             positions: positions.collect(),
         }

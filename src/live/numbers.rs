@@ -7,8 +7,8 @@ use chrono_tz::America::New_York;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::backoff::Backoff;
+use crate::clock::times::{Forms, Times};
 use crate::clock::{Clock, Timestamp};
-use crate::data;
 use crate::feed::Feed;
 use crate::inbox::tail::{Tail, TailEntry};
 use crate::market::{MarketEvent, Number};
@@ -105,7 +105,9 @@ fn number((id, fields): &TailEntry) -> Result<Number, String> {
     let finite = value.parse().ok().filter(|value: &f64| value.is_finite());
     let value = finite.ok_or_else(|| format!("field value must be a finite number, was \"{}\"", shown()))?;
     let at: Timestamp = match field(fields, "time")? {
-        Some(time) => data::read_time(&time, New_York).map_err(|fault| format!("field {fault}"))?,
+        Some(time) => {
+            Times::new(Forms::All, New_York).read(&time).map_err(|fault| format!("field {fault}"))?
+        }
         None => {
             id.sent_at().ok_or_else(|| format!("entry must have an id of the usual shape, was \"{id}\""))?
         }

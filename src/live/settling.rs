@@ -1,5 +1,6 @@
 //! The settler thread: records ends in batches, one transaction each, and renews what this process holds.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use super::books::BookKeeper;
 use super::session_log::OutcomeTap;
 use super::summary::Tally;
 use crate::activity::Activity;
-use crate::clock::{self, Clock, recv_until};
+use crate::clock::{self, Clock, Timestamp, recv_until};
 use crate::inbox::{InboxError, Settlement, Settler};
-use crate::pool::GiveUp;
 use crate::stop::Stop;
 use crate::strategy::OrderEnd;
+use crate::workers::DrainDeadline;
 
 /// How often the stream is told that this process still works on what it holds.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -26,7 +27,9 @@ const LOST_BOOKS: &str = "another process took the strategies over while this on
 /// What the settler works with.
 pub(super) struct Settling<'a> {
     pub(super) settlements: &'a Receiver<Settlement>,
-    pub(super) give_up: &'a GiveUp,
+    pub(super) drain_deadline: &'a DrainDeadline,
+    /// Counts the ends that could not be recorded.
+    pub(super) left: &'a AtomicU64,
     pub(super) stop: &'a Stop,
     pub(super) clock: &'a dyn Clock,
     /// Where an entry ends once what became of it was told.
@@ -40,18 +43,78 @@ pub(super) struct Settling<'a> {
     pub(super) seed: u64,
 }
 
+/// What was tried, and what is done next. Pure: results and times come in.
+struct Progress {
+    backoff: Backoff,
+    /// When the stream is told next that this process still works.
+    renew_at: Timestamp,
+    is_failing: bool,
+    /// Why no more signals are taken.
+    fault: Option<InboxError>,
+}
+
+/// What follows a try to record a batch.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It is recorded.
+    Told,
+    /// The same batch again, after this pause.
+    Again(Duration),
+    /// It stays pending.
+    GivenUp,
+}
+
+impl Progress {
+    fn new(seed: u64, now: Timestamp) -> Self {
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), seed);
+        Self { backoff, renew_at: now + RENEW_EVERY, is_failing: false, fault: None }
+    }
+
+    /// `time_left` is zero once the drain deadline is due.
+    fn on_try(&mut self, tried: Result<(), InboxError>, time_left: Duration, count: usize) -> Next {
+        let Err(error) = tried else {
+            if std::mem::take(&mut self.is_failing) {
+                tracing::info!("outcomes are recorded again");
+            }
+            self.backoff.reset();
+            return Next::Told;
+        };
+        if time_left.is_zero() {
+            tracing::error!(%error, count, "outcomes could not be recorded; they stay pending");
+            return Next::GivenUp;
+        }
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::warn!(%error, "outcomes cannot be recorded; trying again");
+        }
+        if !error.may_pass() {
+            self.stop_for(error);
+        }
+        Next::Again(self.backoff.pause().min(time_left))
+    }
+
+    /// The first reason is the one that is returned.
+    fn stop_for(&mut self, error: InboxError) {
+        if self.fault.is_none() {
+            tracing::error!(%error, "stopping: no more signals are taken");
+            self.fault = Some(error);
+        }
+    }
+
+    /// A clock that was set back must not put it off for long.
+    fn is_renewal_due(&self, now: Timestamp) -> bool {
+        now >= self.renew_at || self.renew_at.since(now) > RENEW_EVERY
+    }
+}
+
 impl Settling<'_> {
-    /// Settles until all senders are dropped. What cannot be recorded after `give_up` is due is left pending, and counted.
+    /// Settles until all senders are dropped. What cannot be recorded after `drain_deadline` is due is left pending, and counted.
     /// A stream that cannot be used stops the run: no more orders are sent whose ends could not be recorded; that error is
     /// returned.
     pub(super) fn run(&self, settler: &mut impl Settler, tally: &mut Tally) -> Option<InboxError> {
-        let mut renew_at = self.clock.now() + RENEW_EVERY;
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), self.seed);
-        let mut fault = None;
+        let mut progress = Progress::new(self.seed, self.clock.now());
         loop {
-            // A clock that was set back must not put it off for long.
-            let now = self.clock.now();
-            match recv_until(self.clock, self.settlements, renew_at.min(now + RENEW_EVERY)) {
+            let wait_until = progress.renew_at.min(self.clock.now() + RENEW_EVERY);
+            match recv_until(self.clock, self.settlements, wait_until) {
                 Ok(first) => {
                     clock::sleep(self.clock, settler.gather_for());
                     let others = self.settlements.try_iter().take(BATCH_LEN_MAX - 1);
@@ -61,25 +124,23 @@ impl Settling<'_> {
                         keeper.note(settlement);
                     }
                     drop(keeper);
-                    if !self.settle(settler, &batch, tally, &mut backoff, &mut fault) {
+                    if !self.settle(settler, &batch, tally, &mut progress) {
                         self.leave_the_rest();
-                        return fault;
+                        return progress.fault;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return fault,
+                Err(RecvTimeoutError::Disconnected) => return progress.fault,
             }
-            let now = self.clock.now();
-            if now >= renew_at || renew_at.since(now) > RENEW_EVERY {
+            if progress.is_renewal_due(self.clock.now()) {
                 if let Err(error) = settler.renew() {
                     tracing::debug!(%error, "holdings could not be renewed");
                 }
-                renew_at = self.clock.now() + RENEW_EVERY;
+                progress.renew_at = self.clock.now() + RENEW_EVERY;
             }
-            if fault.is_none() && settler.has_lost_books() {
+            if settler.has_lost_books() {
                 // What its strategies want next is another process's to say, and its books are old.
-                fault = Some(InboxError::Unavailable(LOST_BOOKS.to_owned()));
-                tracing::error!(reason = LOST_BOOKS, "stopping: no more signals are taken");
+                progress.stop_for(InboxError::Unavailable(LOST_BOOKS.to_owned()));
                 self.stop.request();
             }
         }
@@ -91,22 +152,18 @@ impl Settling<'_> {
         settler: &mut impl Settler,
         batch: &[Settlement],
         tally: &mut Tally,
-        backoff: &mut Backoff,
-        fault: &mut Option<InboxError>,
+        progress: &mut Progress,
     ) -> bool {
-        let mut failing = false;
         // What follows begins before what it follows from ends.
         let next =
             batch.iter().filter(|settlement| settlement.after().is_some_and(|after| after.next.is_some()));
         let next = next.count();
         (0..next).for_each(|_| self.activity.begin());
         loop {
-            let error = match settler.settle(batch) {
-                Ok(()) => {
-                    if failing {
-                        tracing::info!("outcomes are recorded again");
-                    }
-                    backoff.reset();
+            let tried = settler.settle(batch);
+            let time_left = self.drain_deadline.within(self.clock.now());
+            match progress.on_try(tried, time_left, batch.len()) {
+                Next::Told => {
                     self.keeper.lock().unwrap_or_else(PoisonError::into_inner).kept(batch, self.clock.now());
                     for settlement in batch {
                         tally.add(settlement);
@@ -115,25 +172,18 @@ impl Settling<'_> {
                     }
                     return true;
                 }
-                Err(error) => error,
-            };
-            let now = self.clock.now();
-            if self.give_up.is_due(now) {
-                let count = batch.len();
-                tracing::error!(%error, count, "outcomes could not be recorded; they stay pending");
-                self.give_up.leave(u64::try_from(count).unwrap_or(u64::MAX));
-                (0..next).for_each(|_| self.activity.end());
-                return false;
+                Next::GivenUp => {
+                    self.left.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::SeqCst);
+                    (0..next).for_each(|_| self.activity.end());
+                    return false;
+                }
+                Next::Again(pause) => {
+                    if progress.fault.is_some() {
+                        self.stop.request();
+                    }
+                    clock::sleep(self.clock, pause);
+                }
             }
-            if !std::mem::replace(&mut failing, true) {
-                tracing::warn!(%error, "outcomes cannot be recorded; trying again");
-            }
-            if !error.may_pass() && fault.is_none() {
-                tracing::error!(%error, "stopping: no more signals are taken");
-                self.stop.request();
-                *fault = Some(error);
-            }
-            clock::sleep(self.clock, backoff.pause().min(self.give_up.within(now)));
         }
     }
 
@@ -159,7 +209,7 @@ impl Settling<'_> {
         let count = self.settlements.iter().count();
         if count > 0 {
             tracing::error!(count, "more outcomes are not recorded; they stay pending");
-            self.give_up.leave(u64::try_from(count).unwrap_or(u64::MAX));
+            self.left.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::SeqCst);
         }
     }
 }
@@ -167,7 +217,7 @@ impl Settling<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{ManualClock, SystemClock, Timestamp};
+    use crate::clock::{ManualClock, SystemClock};
     use crate::inbox::{Keeper, KeptBooks};
     use crate::outcome::{Outcome, OutcomeKind};
     use crate::signal::EntryId;
@@ -210,11 +260,13 @@ mod tests {
             sender.send(skipped(id)).unwrap();
         }
         drop(sender);
-        let (give_up, stop, mut tally) = (GiveUp::default(), Stop::default(), Tally::default());
-        give_up.set(give_up_at);
+        let (drain_deadline, stop, mut tally) = (DrainDeadline::default(), Stop::default(), Tally::default());
+        let left = AtomicU64::new(0);
+        drain_deadline.set(give_up_at);
         let settling = Settling {
             settlements: &settlements,
-            give_up: &give_up,
+            drain_deadline: &drain_deadline,
+            left: &left,
             stop: &stop,
             clock: &SystemClock,
             activity: &Activity::default(),
@@ -224,7 +276,7 @@ mod tests {
             seed: 1,
         };
         let fault = settling.run(settler, &mut tally);
-        (fault, tally.recorded(), give_up.left(), stop.is_requested())
+        (fault, tally.recorded(), left.load(Ordering::SeqCst), stop.is_requested())
     }
 
     #[test]
@@ -248,6 +300,18 @@ mod tests {
             let soon = SystemClock.now() + Duration::from_millis(100);
             assert_eq!(settle(&mut unusable, soon), (Some(error), 0, 300, true));
         }
+    }
+
+    #[test]
+    fn the_same_batch_is_tried_until_there_is_no_time_left_and_the_first_reason_to_stop_stands() {
+        let mut progress = Progress::new(1, Timestamp::default());
+        let failed = |text: &str| Err(InboxError::Misconfigured(text.to_owned()));
+        let short = Duration::from_millis(1);
+        assert_eq!(progress.on_try(failed("first"), short, 2), Next::Again(short));
+        assert_eq!(progress.on_try(failed("second"), short, 2), Next::Again(short));
+        assert_eq!(progress.on_try(Ok(()), Duration::ZERO, 2), Next::Told);
+        assert_eq!(progress.on_try(failed("third"), Duration::ZERO, 2), Next::GivenUp);
+        assert_eq!(progress.fault, failed("first").err());
     }
 
     /// Sets the clock back while it settles, and counts renewals.
@@ -287,10 +351,11 @@ mod tests {
         let id = EntryId::new("1-0");
         sender.send(skipped(id)).unwrap();
         drop(sender);
-        let (give_up, stop) = (GiveUp::default(), Stop::default());
+        let (drain_deadline, stop, left) = (DrainDeadline::default(), Stop::default(), AtomicU64::new(0));
         let settling = Settling {
             settlements: &settlements,
-            give_up: &give_up,
+            drain_deadline: &drain_deadline,
+            left: &left,
             stop: &stop,
             clock: &clock,
             activity: &Activity::default(),

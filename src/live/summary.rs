@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::market_data::Recorded;
 use crate::clock::Timestamp;
+use crate::core::Overload;
 use crate::desk::Statement;
 use crate::host::Status;
 use crate::inbox::{InboxError, Settlement};
@@ -97,6 +98,8 @@ pub struct Summary {
     pub fills: u64,
     /// Signals that stay pending for the next process.
     pub left_pending: u64,
+    /// Signals that grew too old while they waited, and why.
+    pub overload: Overload,
     /// Money and positions by our books.
     pub statement: Statement,
     /// Books against broker at the end: differences, or why they could not be compared.
@@ -133,6 +136,11 @@ impl Summary {
             "dead": self.tally.dead,
             "fills": self.fills,
             "left_pending": self.left_pending,
+            "overload": (self.overload.expired > 0).then(|| json!({
+                "expired": self.overload.expired,
+                "came_per_second": self.overload.came_per_second,
+                "sent_per_second": self.overload.sent_per_second,
+            })),
             "latency_us": {
                 "signal_to_order": percentiles_json(&self.tally.decide_us),
                 "order_to_final": percentiles_json(&self.tally.order_us),
@@ -200,6 +208,9 @@ impl fmt::Display for Summary {
         if self.left_pending > 0 {
             row("  left pending", self.left_pending.to_string());
         }
+        if self.overload.expired > 0 {
+            row("too fast", self.overload.to_string());
+        }
         row("fills", self.fills.to_string());
         for (name, histogram) in
             [("signal to order", &self.tally.decide_us), ("order to final", &self.tally.order_us)]
@@ -212,7 +223,8 @@ impl fmt::Display for Summary {
             let entry = position
                 .average_price()
                 .map_or_else(String::new, |price| format!(" at {}", price.get().round_dp(4)));
-            row(&format!("position {symbol}"), format!("{} shares{entry}", position.quantity()));
+            let unit = if symbol.is_pair() { "" } else { " shares" };
+            row(&format!("position {symbol}"), format!("{}{unit}{entry}", position.quantity()));
         }
         row("cash", format!("{:.2}", self.statement.cash.cents().get()));
         row("equity", format!("{:.2}", self.statement.equity.cents().get()));

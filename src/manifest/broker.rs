@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::value::{self, Value};
 use super::written::Written;
 use super::{Line, Section, defaults};
-use crate::broker::simulated::{Fees, FillModel, Terms};
+use crate::broker::simulated::{Fees, FillModel, OnShortCash, SizeAt, Terms};
 use crate::duration;
+use crate::margin::Margin;
 use crate::units::{BasisPoints, Money, Weight};
 
 /// The kinds of broker there are.
@@ -36,6 +37,12 @@ pub struct BrokerSection {
     pub latency: Option<Duration>,
     /// The share of a bar's volume that an order may fill at the most.
     pub volume_share: Option<Weight>,
+    /// What positions require of the equity over history.
+    pub margin: Option<Margin>,
+    /// What becomes of an order that the account cannot carry at its fill.
+    pub on_short_cash: Option<OnShortCash>,
+    /// Which price "all" and percentages are sized with over history.
+    pub size_at: Option<SizeAt>,
 }
 
 const KINDS: [(&str, BrokerKind); 2] =
@@ -45,7 +52,12 @@ const FILLS: [(&str, FillModel); 3] = [
     (FillModel::SameClose.name(), FillModel::SameClose),
     (FillModel::Quote.name(), FillModel::Quote),
 ];
-const SIMULATED_KEYS: [&str; 6] = ["cash", "fill", "fees", "slippage_bps", "latency", "volume_share"];
+const SHORT_CASHES: [(&str, OnShortCash); 2] =
+    [(OnShortCash::Reduce.name(), OnShortCash::Reduce), (OnShortCash::Reject.name(), OnShortCash::Reject)];
+const SIZE_ATS: [(&str, SizeAt); 2] =
+    [(SizeAt::Decision.name(), SizeAt::Decision), (SizeAt::Fill.name(), SizeAt::Fill)];
+const SIMULATED_KEYS: [&str; 9] =
+    ["cash", "fill", "fees", "slippage_bps", "latency", "volume_share", "margin", "on_short_cash", "size_at"];
 
 impl BrokerKind {
     /// Whether one order may turn a position round.
@@ -85,6 +97,9 @@ impl BrokerSection {
             slippage: self.slippage_bps.unwrap_or(usual.slippage),
             latency: self.latency.unwrap_or(usual.latency),
             volume_share: self.volume_share.or(usual.volume_share),
+            margin: self.margin.unwrap_or(usual.margin),
+            on_short_cash: self.on_short_cash.unwrap_or(usual.on_short_cash),
+            size_at: self.size_at.unwrap_or(usual.size_at),
         }
     }
 
@@ -117,6 +132,9 @@ impl Section for BrokerSection {
             slippage_bps: written.take("slippage_bps", value::basis_points),
             latency: written.take("latency", value::wait),
             volume_share: written.take("volume_share", volume_share),
+            margin: margin(written),
+            on_short_cash: written.take("on_short_cash", |value| value::choice(&SHORT_CASHES, value)),
+            size_at: written.take("size_at", |value| value::choice(&SIZE_ATS, value)),
         }
     }
 
@@ -131,6 +149,9 @@ impl Section for BrokerSection {
                 Line::new("slippage_bps", self.slippage_bps, usual.slippage),
                 Line::new("latency", self.latency.map(duration::format), duration::format(usual.latency)),
                 Line::new("volume_share", self.volume_share.map(value::percent), "off"),
+                Line::new("margin", self.margin, usual.margin),
+                Line::new("on_short_cash", self.on_short_cash, usual.on_short_cash),
+                Line::new("size_at", self.size_at, usual.size_at),
             ]);
         }
         lines
@@ -154,6 +175,41 @@ fn fees(written: &mut Written<'_, '_>) -> Option<Fees> {
             None
         }
     }
+}
+
+/// What is not written of the table is as usual; a maintenance that is not written is at most the initial part.
+fn margin(written: &mut Written<'_, '_>) -> Option<Margin> {
+    let value = written.value("margin")?;
+    let shape = "\"none\" or a table such as { initial = \"100%\", maintenance = \"25%\" }";
+    match value.str() {
+        Some("none") => Some(Margin::None),
+        None if value.kind.is_table() => written.table("margin", shape, |margin| {
+            let initial = margin.take("initial", initial).unwrap_or(Weight::ONE);
+            let usual = Weight::percent(25).min(initial);
+            let maintenance = margin.take("maintenance", fraction).unwrap_or(usual);
+            if maintenance > initial {
+                let rule = format!("must be at most the initial {}", value::percent(initial));
+                let message = format!("{rule}, was {}", value::percent(maintenance));
+                margin.fault_at(&value.span, &["maintenance"], message);
+            }
+            Some(Margin::Required { initial, maintenance })
+        })?,
+        Some(_) | None => {
+            written.fault_at(&value.span, &["margin"], value.breaks(&format!("must be {shape}")));
+            None
+        }
+    }
+}
+
+fn initial(value: &Value<'_>) -> Result<Weight, String> {
+    value::fraction(value)
+        .filter(|part| *part > Weight::ZERO)
+        .ok_or_else(|| value.breaks("must be above 0 to 1, as a fraction such as 0.5 or \"50%\""))
+}
+
+fn fraction(value: &Value<'_>) -> Result<Weight, String> {
+    value::fraction(value)
+        .ok_or_else(|| value.breaks("must be from 0 to 1, as a fraction such as 0.25 or \"25%\""))
 }
 
 fn volume_share(value: &Value<'_>) -> Result<Weight, String> {

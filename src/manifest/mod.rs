@@ -7,6 +7,7 @@ pub mod data;
 pub mod defaults;
 mod document;
 pub mod fault;
+pub mod instrument;
 mod moment;
 mod needs;
 pub mod overrides;
@@ -33,6 +34,7 @@ pub use broker::{BrokerKind, BrokerSection};
 pub use data::{DataKind, DataSection, EventKind};
 pub use document::{Document, Purpose, Warnings};
 pub use fault::{Fault, Faults};
+pub use instrument::InstrumentSection;
 pub use pool::PoolSection;
 pub use portfolio::{Combine, PortfolioSection, Weights};
 pub use redis::RedisSection;
@@ -44,6 +46,7 @@ pub use sweep::{Axis, Stretch, SweepSection, WalkForward};
 
 use written::Written;
 
+use crate::instrument::Instruments;
 use crate::symbol::Symbol;
 use crate::units::Weight;
 
@@ -66,6 +69,8 @@ pub struct Manifest {
     pub portfolio: PortfolioSection,
     /// `[risk]`
     pub risk: RiskSection,
+    /// `[instrument.SYMBOL]`, in the order of the text; symbols are unique.
+    pub instruments: Vec<InstrumentSection>,
     /// `[data.NAME]`, in the order of the text; names are unique.
     pub data: Vec<DataSection>,
     /// `[statistics]`
@@ -130,6 +135,7 @@ impl Manifest {
             part(&self.portfolio),
             part(&self.risk),
         ];
+        parts.extend(self.instruments.iter().map(InstrumentSection::describe));
         parts.extend(self.data.iter().map(DataSection::describe));
         parts.push(Part { name: statistics::NAME.into(), lines: self.statistics.describe() });
         parts.extend(self.strategies.iter().map(StrategySection::describe));
@@ -137,6 +143,11 @@ impl Manifest {
             parts.push(Part { name: sweep::NAME.into(), lines: self.sweep.describe() });
         }
         parts
+    }
+
+    /// What the instruments allow.
+    pub fn instruments(&self) -> Instruments {
+        Instruments::new(self.instruments.iter().map(InstrumentSection::instrument))
     }
 
     /// The sources that `strategy` looks at, its main one first: by default the first of the manifest.
@@ -186,12 +197,13 @@ impl Manifest {
         let (data, names) = data::read_all(root);
         let portfolio: PortfolioSection = root.section();
         let risk = root.section();
+        let instruments = instrument::read_all(root);
         let strategies = strategy::read_all(root, &names, portfolio.combine());
         let statistics =
             root.section_by(statistics::NAME, |written| StatisticsSection::read(written, &names));
         let sweep = root.section_by(sweep::NAME, SweepSection::read);
         sweep::check(root, &sweep, |written| drop(Self::read_from(written)));
-        Self { name, redis, pool, broker, portfolio, risk, data, statistics, sweep, strategies }
+        Self { name, redis, pool, broker, portfolio, risk, instruments, data, statistics, sweep, strategies }
     }
 }
 

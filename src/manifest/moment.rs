@@ -3,17 +3,16 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use strsim::damerau_levenshtein;
-
 use toml::de::DeValue;
 
 use super::value::Value;
-use crate::clock::Timestamp;
+use crate::clock::times::{Forms, Times};
+use crate::clock::{Timestamp, TimestampError};
 use crate::duration;
+use crate::spelling::nearest;
 
-/// A date or an instant, as a string or as TOML's own.
+/// A date, whose first instant it is, or a time, as a string or as TOML's own; without an offset by the clock of `timezone`.
 pub(super) fn read(value: &Value<'_>, timezone: Tz) -> Result<Timestamp, String> {
     let text = match value.kind {
         DeValue::Datetime(moment) => moment.to_string(),
@@ -22,30 +21,14 @@ pub(super) fn read(value: &Value<'_>, timezone: Tz) -> Result<Timestamp, String>
         | DeValue::Float(_)
         | DeValue::Boolean(_)
         | DeValue::Array(_)
-        | DeValue::Table(_) => return Err(value.breaks(RULE)),
+        | DeValue::Table(_) => return Err(value.breaks(&format!("must {}", Forms::Locals.rule()))),
     };
-    parse(&text, timezone).map_err(|()| format!("{RULE}, was \"{}\"", text.escape_debug()))
+    parse(&text, timezone).map_err(|error| format!("must {}, was \"{}\"", error.rule, text.escape_debug()))
 }
 
-const RULE: &str = "must be a date such as \"2024-01-31\" or a time such as \"2024-01-31T14:30:00Z\"";
-
-/// A date is its midnight, and a time without an offset is one, in `timezone`.
-pub(super) fn parse(text: &str, timezone: Tz) -> Result<Timestamp, ()> {
-    let text = text.trim();
-    if let Ok(instant) = Timestamp::parse_rfc3339(text) {
-        return Ok(instant);
-    }
-    let local = NaiveDate::from_str(text)
-        .map(|date| date.and_time(NaiveTime::MIN))
-        .or_else(|_| NaiveDateTime::from_str(&text.replacen(' ', "T", 1)))
-        .map_err(|_| ())?;
-    // Where clocks are set forward an hour is missing; then the hour after it is meant.
-    let instant = timezone
-        .from_local_datetime(&local)
-        .earliest()
-        .or_else(|| timezone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest());
-    let instant = instant.ok_or(())?;
-    instant.timestamp_nanos_opt().map(Timestamp::from_nanos).ok_or(())
+/// The same of a text.
+pub(super) fn parse(text: &str, timezone: Tz) -> Result<Timestamp, TimestampError> {
+    Times::new(Forms::Locals, timezone).read(text.trim())
 }
 
 /// A zone by its name in the time zone database.
@@ -58,23 +41,14 @@ pub(super) fn timezone(value: &Value<'_>) -> Result<Tz, String> {
     })
 }
 
+/// By its whole name, or by that of its city.
 fn nearest_zone(name: &str) -> Option<&'static str> {
-    const COMPARED_LEN_MAX: usize = 64; // The distance takes quadratic time.
-    if name.len() > COMPARED_LEN_MAX {
-        return None;
-    }
-    let name = name.to_lowercase();
-    let distance = |zone: &str| {
-        let zone = zone.to_lowercase();
-        let city = zone.rsplit('/').next().unwrap_or(&zone);
-        damerau_levenshtein(&name, &zone).min(damerau_levenshtein(&name, city))
-    };
-    TZ_VARIANTS
-        .iter()
-        .map(|zone| (distance(zone.name()), zone.name()))
-        .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
-        .min()
-        .map(|(_, zone)| zone)
+    let city = |zone: &'static str| zone.rsplit('/').next().unwrap_or(zone);
+    let zones = || TZ_VARIANTS.iter().map(|zone| zone.name());
+    nearest(name, zones()).or_else(|| {
+        let near = nearest(name, zones().map(city))?;
+        zones().find(|zone| city(zone) == near)
+    })
 }
 
 /// How long a bar is: `1min`, `5min`, `1h`, `1day`, at most a day.
@@ -89,5 +63,38 @@ pub(super) fn format_timeframe(span: Duration) -> String {
     match text.strip_suffix('m') {
         Some(minutes) => format!("{minutes}min"),
         None => text.strip_suffix('d').map(|days| format!("{days}day")).unwrap_or(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::America::New_York;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let found = parse(text, New_York);
+        assert_eq!(found.map_or_else(|error| error.to_string(), |at| at.to_string()), expected, "{text}");
+    }
+
+    #[test]
+    fn a_moment_is_read_as_a_row_s_time_is_but_for_unix_numbers() {
+        check(" 2026-03-08 ", "2026-03-08T05:00:00Z");
+        check("2026-03-08 03:30", "2026-03-08T07:30:00Z");
+        check("2026-03-08T03:30:00+01:00", "2026-03-08T02:30:00Z");
+        check(
+            "2026-03-08 02:30",
+            "time must exist in America/New_York, where the clocks leap over it, was \"2026-03-08 02:30\"",
+        );
+        check("1767623400", &format!("time must {}, was \"1767623400\"", Forms::Locals.rule()));
+    }
+
+    #[test]
+    fn a_misspelt_zone_is_guessed_by_its_whole_name_or_its_city() {
+        assert_eq!(nearest_zone("America/NewYork"), Some("America/New_York"));
+        assert_eq!(nearest_zone("new york"), Some("America/New_York"));
+        assert_eq!(nearest_zone("Londn"), Some("Europe/London"));
+        assert_eq!(nearest_zone("Nowhere at all"), None);
     }
 }

@@ -7,8 +7,11 @@ use toml::de::DeValue;
 use super::strategy::read_script;
 use super::value::Value;
 use super::written::Written;
-use super::{DataKind, DataSection, Manifest, Purpose, StrategySection, StrategySource, Weights, sweep};
-use crate::broker::simulated::FillModel;
+use super::{
+    Combine, DataKind, DataSection, Manifest, Purpose, StrategySection, StrategySource, Weights, instrument,
+    sweep,
+};
+use crate::broker::simulated::{FillModel, SizeAt};
 use crate::data::spec::Origin;
 use crate::data::{Shape, Spec};
 use crate::sizing;
@@ -31,6 +34,7 @@ pub(super) fn check(manifest: &Manifest, purpose: Purpose<'_>, root: &mut Writte
     for section in &manifest.strategies {
         standing_orders(section, root);
     }
+    instrument::check(manifest, purpose, root);
 }
 
 /// A live run needs a live feed for all that its strategies look at.
@@ -111,6 +115,7 @@ fn history(manifest: &Manifest, root: &mut Written<'_, '_>) {
             None => {}
         }
     }
+    sizes(manifest, root);
     quotes(manifest, root);
     volatility(manifest, root);
     if !manifest.strategies.is_empty() {
@@ -168,6 +173,17 @@ fn files(root: &mut Written<'_, '_>, spec: &Spec) {
             let at = places.get(index).unwrap_or(&whole).clone();
             root.fault_at(&at, &keys, format!("must be a {what} that exists, was \"{}\"", path.display()));
         }
+    }
+}
+
+/// A net order is of what all books want: it is no part of one book's equity.
+fn sizes(manifest: &Manifest, root: &mut Written<'_, '_>) {
+    if manifest.broker.size_at != Some(SizeAt::Fill) || manifest.portfolio.combine() != Combine::Net {
+        return;
+    }
+    if let Some(value) = root.at(&["broker", "size_at"]) {
+        let rule = "must be \"decision\" where portfolio.combine is \"net\"";
+        root.fault_at(&value.span, &["broker", "size_at"], value.breaks(rule));
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::written::did_you_mean;
+use super::written::near_or_allowed;
 
 const STRATEGY: &str = "strategy";
 
@@ -92,9 +92,9 @@ fn strategy<'a, 'i>(root: &'a mut DeTable<'i>, name: Option<&str>) -> Result<&'a
     let names: Vec<String> = items.iter().filter_map(name_of).collect();
     let missing = || {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let near = did_you_mean(name.unwrap_or(""), &known);
+        let near = near_or_allowed(name.unwrap_or(""), &known);
         let key = "must name a strategy and one of its keys, such as strategy.cross.params.fast";
-        name.map_or(key.to_owned(), |name| format!("must name a strategy, was \"{name}\", {near}"))
+        name.map_or(key.to_owned(), |name| format!("must name a strategy, was \"{name}\"{near}"))
     };
     let found = items.iter_mut().find(|item| name.is_some() && name_of(item).as_deref() == name);
     match found.map(Spanned::get_mut) {

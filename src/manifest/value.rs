@@ -10,7 +10,7 @@ use rust_decimal::prelude::ToPrimitive;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::written::{Written, did_you_mean};
+use super::written::{Written, near_or_allowed};
 use crate::duration;
 use crate::symbol::Symbol;
 use crate::units::{BasisPoints, Money, Quantity, Weight};
@@ -222,5 +222,5 @@ pub(super) fn data_name(value: &Value<'_>, names: &[String]) -> Result<String, S
     if names.contains(&name) {
         return Ok(name.to_owned());
     }
-    Err(format!("{}, {}", value.breaks(RULE), did_you_mean(name, &names)))
+    Err(format!("{}{}", value.breaks(RULE), near_or_allowed(name, &names)))
 }

@@ -4,13 +4,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
-
 use super::strategy::read_script;
 use super::written::Written;
 use super::{BrokerKind, DataSection, Manifest, StrategySection, StrategySource, defaults};
 use crate::data::{self, Chunk, DataError, Origin, Shape, Spec};
 use crate::duration;
+use crate::instrument::Instrument;
 use crate::sizing::SizeRule;
 use crate::strategy::{self, Value};
 use crate::units::{Money, Price, Quantity};
@@ -95,6 +94,12 @@ impl Known<'_> {
         facts.price.filter(|_| self.over == Over::History || !is_made_up)
     }
 
+    /// What its orders are multiples of, by the first symbol that it trades.
+    fn instrument(&self, section: &StrategySection) -> Option<Instrument> {
+        let symbol = *section.symbols_of(self.manifest).first()?;
+        Some(self.manifest.instruments().of(symbol))
+    }
+
     /// What its book has, and the keys that say so; none where only the broker knows.
     fn capital<'k>(&self, section: &'k StrategySection) -> Option<(Money, Vec<&'k str>)> {
         let name = section.name.as_str();
@@ -125,31 +130,34 @@ impl Known<'_> {
     /// Limits that refuse an order at full strength, and books that cannot pay one share.
     fn limits(&self, section: &StrategySection, root: &mut Written<'_, '_>) {
         let price = self.price(section);
+        let lot = self.instrument(section).map_or(Quantity::ONE, |instrument| instrument.lot);
+        let lots = |dollars: Money, price: Price| dollars.buys(price).floor_to(lot);
         let capital = self.capital(section);
         let has = capital.as_ref().map(|(has, _)| *has);
         let rule = section.size_rule.unwrap_or(defaults::SIZE_RULE);
         let sized = match rule {
-            SizeRule::Shares(shares) => price.map(|price| price * shares.whole()),
+            SizeRule::Shares(shares) => price.map(|price| price * shares.floor_to(lot)),
             SizeRule::Notional(dollars) => Some(dollars),
             SizeRule::All => has,
             SizeRule::Fraction(part) => has.map(|has| has * part),
         };
         let sized = sized.map(|dollars| has.map_or(dollars, |has| dollars.min(has)));
         if let (Some(price), Some(dollars)) = (price, sized)
-            && dollars.buys(price).whole().is_zero()
+            && lots(dollars, price).is_zero()
         {
-            let poor = capital.filter(|(has, _)| has.buys(price).whole().is_zero());
+            let poor = capital.filter(|(has, _)| lots(*has, price).is_zero());
             let (was, keys) = poor.map_or_else(
                 || (rule.to_string(), vec!["strategy", section.name.as_str(), "size", "rule"]),
                 |(has, keys)| (has.to_string(), keys),
             );
+            let least = if lot == Quantity::ONE { "one share".to_owned() } else { format!("a lot of {lot}") };
             let message =
-                format!("can never trade: must be at least one share at {price} dollars, was \"{was}\"");
+                format!("can never trade: must be at least {least} at {price} dollars, was \"{was}\"");
             warn(root, &keys, message);
             return;
         }
-        let one = price.map(|price| price * one_share());
-        let whole = |dollars: Money| price.map_or(dollars, |price| price * dollars.buys(price).whole());
+        let one = price.map(|price| price * lot);
+        let whole = |dollars: Money| price.map_or(dollars, |price| price * lots(dollars, price));
         let dollars = sized.map(whole).or(one);
         let limits = &self.manifest.risk;
         let name = &section.name;
@@ -168,9 +176,9 @@ impl Known<'_> {
                 );
             }
         }
-        let known = dollars.zip(price).map(|(dollars, price)| dollars.buys(price).whole());
-        let written = if let SizeRule::Shares(shares) = rule { Some(shares.whole()) } else { None };
-        let shares = known.or(written).unwrap_or_else(one_share);
+        let known = dollars.zip(price).map(|(dollars, price)| lots(dollars, price));
+        let written = if let SizeRule::Shares(shares) = rule { Some(shares.floor_to(lot)) } else { None };
+        let shares = known.or(written).unwrap_or(lot);
         if let Some(most) = limits.order_qty_max.filter(|most| *most < shares) {
             let order = format!("an order of strategy \"{name}\" at full strength, {shares} shares");
             let message = format!("can never trade: must be at least {order}, was \"{most}\"");
@@ -181,8 +189,11 @@ impl Known<'_> {
     /// A plain signal buys for all of the cash, and what is above a limit is refused, not cut.
     fn plain_signals(&self, root: &mut Written<'_, '_>) {
         let limits = &self.manifest.risk;
-        if let Some(most) = limits.order_qty_max.filter(|most| *most < one_share()) {
-            let message = format!("can never trade: must be at least 1 share, was \"{most}\"");
+        let instruments = self.manifest.instruments();
+        let lots = self.manifest.traded_live(&[]).into_iter().map(|symbol| instruments.of(symbol).lot);
+        let lot = lots.min().unwrap_or(Quantity::ONE);
+        if let Some(most) = limits.order_qty_max.filter(|most| *most < lot) {
+            let message = format!("can never trade: must be at least a lot of {lot}, was \"{most}\"");
             warn(root, &["risk", "order_qty_max"], message);
         }
         let is_simulated = self.manifest.broker.kind == Some(BrokerKind::Simulated);
@@ -213,10 +224,6 @@ impl Known<'_> {
             warn(root, &["strategy", &section.name, "data"], message);
         }
     }
-}
-
-fn one_share() -> Quantity {
-    Quantity::new(Decimal::ONE)
 }
 
 /// The warm-up that is written, or what its kind or script says without.

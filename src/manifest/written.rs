@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use strsim::damerau_levenshtein;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -11,6 +10,7 @@ use super::Section;
 use super::fault::{Fault, Faults};
 use super::overrides;
 use super::value::Value;
+use crate::spelling::did_you_mean;
 
 /// Parses `text`, puts the `overrides` in, lets `edit` change and `read` take what they know of the root table, and
 /// reports all that is wrong.
@@ -336,50 +336,13 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
-    format!("unknown key, {}", did_you_mean(name, known))
+    format!("unknown key{}", near_or_allowed(name, known))
 }
 
 /// The nearest of the known names, where there is one near, and all of them.
-pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+pub(super) fn near_or_allowed(name: &str, known: &[&str]) -> String {
+    let near = did_you_mean(name, known.iter().copied());
     let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    match nearest(name, known) {
-        Some(near) => format!("did you mean \"{near}\"? allowed are {allowed}"),
-        None => format!("allowed are {allowed}"),
-    }
-}
-
-/// The known key that a slip of the fingers turns into `name`: a third of its letters at most.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    const COMPARED_LEN_MAX: usize = 64; // The distance takes quadratic time.
-    if name.len() > COMPARED_LEN_MAX {
-        return None;
-    }
-    let name = name.to_lowercase();
-    known
-        .iter()
-        .map(|key| (damerau_levenshtein(&name, key), *key))
-        .filter(|(distance, key)| *distance <= (key.len() / 3).max(1))
-        .min()
-        .map(|(_, key)| key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_near_miss_is_recognised_and_a_far_one_is_not() {
-        let known = ["workers", "queue", "signal_age_max"];
-        for (name, near) in [
-            ("worker", Some("workers")),
-            ("Workers", Some("workers")),
-            ("qeue", Some("queue")),
-            ("signal_max_age", None),
-            ("signalage_max", Some("signal_age_max")),
-            ("threads", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(name, &known), near, "{name}");
-        }
-    }
+    let stop = if near.is_empty() { "," } else { "" };
+    format!("{near}{stop} allowed are {allowed}")
 }

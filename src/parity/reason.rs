@@ -226,7 +226,9 @@ fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before:
         | "order_quantity"
         | "order_notional"
         | "position_notional"
-        | "fractional_quantity" => of_account(live, replay, before),
+        | "fractional_quantity"
+        | "fractional_short"
+        | "notional_min" => of_account(live, replay, before),
         _ => Reason::Unexplained,
     }
 }

@@ -11,7 +11,7 @@ use super::arrival::InArrival;
 use super::order::Live;
 use crate::backtest::record::Record;
 use crate::backtest::{Hears, Progress, Setup, StrategySetup, run};
-use crate::broker::simulated::{FillModel, Terms};
+use crate::broker::simulated::{FillModel, OnShortCash, Terms};
 use crate::clock::Timestamp;
 use crate::data::{self, Account, Chunk, DataError, Source};
 use crate::desk::Rules;
@@ -87,7 +87,13 @@ impl Replay<'_> {
             name: "parity".to_owned(),
             cash: session.cash,
             holdings: session.holdings.clone(),
-            terms: Terms { fill: FillModel::Quote, latency: self.latency, ..Terms::default() },
+            terms: Terms {
+                fill: FillModel::Quote,
+                latency: self.latency,
+                margin: session.rules.margin,
+                on_short_cash: OnShortCash::Reject,
+                ..Terms::default()
+            },
             rules: Rules { limits, ..session.rules.clone() },
             weights: session.weights.clone(),
             combine: self.manifest.portfolio.combine(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Balance, Difference, Order, Parity, Reason};
 use crate::duration;
+use crate::tabular::cells::quoted;
 use crate::units::Price;
 
 /// So many differences are shown; all are in parity.csv.
@@ -195,10 +196,6 @@ fn cells(order: &Order) -> String {
         price(order.price),
         quoted(&order.reason)
     )
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 fn difference_json(difference: &Difference) -> Value {

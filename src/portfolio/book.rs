@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::off_target::OffTarget;
 use crate::clock::Timestamp;
+use crate::margin::Balance;
 use crate::order::Side;
 use crate::position::Position;
 use crate::strategy::{Intent, Remembered, Strength};
@@ -51,6 +52,9 @@ pub struct Target {
     /// Whether a part of it is missing for good: it is asked for again when it is wanted again.
     #[serde(default)]
     pub is_missed: bool,
+    /// What orders are multiples of: less than that is not missing.
+    #[serde(default = "whole_share", skip_serializing_if = "is_whole_share")]
+    pub lot: Quantity,
 }
 
 /// What the end of one signal changes in one book.
@@ -130,13 +134,19 @@ impl StrategyBook {
 
     /// Cash plus positions at the prices that `mark` gives; one without a price counts what was paid for it.
     pub fn equity(&self, mark: impl Fn(Symbol) -> Option<Price>) -> Money {
-        let mut equity = self.cash;
+        self.balance(mark).equity()
+    }
+
+    /// Cash and the worth of the positions at the prices that `mark` gives.
+    pub fn balance(&self, mark: impl Fn(Symbol) -> Option<Price>) -> Balance {
+        let mut balance = Balance { cash: self.cash, ..Balance::default() };
         for Holding { symbol, position, .. } in &self.holdings {
             if !position.quantity().is_zero() {
-                equity += mark(*symbol).map_or(position.cost(), |price| position.value(price));
+                let value = mark(*symbol).map_or(position.cost(), |price| position.value(price));
+                balance.revalue(Money::ZERO, value);
             }
         }
-        equity
+        balance
     }
 
     /// Notes where in the stream a wish stands; false when a newer one overtook it.
@@ -231,11 +241,20 @@ impl Holding {
 
     fn note(&mut self, now: Timestamp) {
         if let Some(target) = &self.target {
-            // Orders are of whole shares, a part of a net position need not be.
-            let gap = (target.shares - (self.position.quantity() + self.under_way)).whole();
-            self.off_target.note(gap, now);
+            // Orders are of whole lots, a part of a net position need not be.
+            let gap = target.shares - (self.position.quantity() + self.under_way);
+            self.off_target.note(gap.floor_to(target.lot), now);
         }
     }
+}
+
+fn whole_share() -> Quantity {
+    Quantity::ONE
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_whole_share(lot: &Quantity) -> bool {
+    *lot == Quantity::ONE
 }
 
 #[cfg(test)]
@@ -257,7 +276,13 @@ mod tests {
     }
 
     fn target(count: i64) -> Target {
-        Target { shares: shares(count), first: "a".into(), strength: None, is_missed: false }
+        Target {
+            shares: shares(count),
+            first: "a".into(),
+            strength: None,
+            is_missed: false,
+            lot: Quantity::ONE,
+        }
     }
 
     #[test]

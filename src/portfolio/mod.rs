@@ -3,6 +3,7 @@
 //! A target travels as what is wanted and becomes shares here, when its turn comes, against the book as it is then: so one
 //! that is sent again after a restart, a repeat or a takeover finds itself fulfilled, and nothing is bought twice.
 
+pub mod at_fill;
 pub mod book;
 mod ending;
 pub mod net;
@@ -20,6 +21,7 @@ pub use off_target::{OffTarget, OffTargetFigures};
 pub use size::Sizing;
 
 use crate::clock::Timestamp;
+use crate::instrument::Instruments;
 use crate::order::Side;
 use crate::risk::Refusal;
 use crate::signal::{Signal, Strength, Wanted};
@@ -76,6 +78,7 @@ pub struct Member {
 pub struct Portfolio {
     combine: Combine,
     members: Vec<Member>,
+    instruments: Instruments,
 }
 
 /// An order that a strategy's signal asks for, before the account has its say.
@@ -83,9 +86,9 @@ pub struct Portfolio {
 pub struct Draft {
     /// Which way.
     pub side: Side,
-    /// Whole shares, above 0.
+    /// Whole lots, above 0.
     pub quantity: Quantity,
-    /// Whether a buy goes as far as cash does, instead of being refused.
+    /// Whether it goes as far as the account carries it, instead of being refused.
     pub is_cut_to_cash: bool,
     /// What is done where one order must not turn the account's position round.
     pub on_crossing: OnCrossing,
@@ -126,7 +129,14 @@ impl fmt::Display for Combine {
 impl Portfolio {
     /// The books of `members`, in the order of the manifest.
     pub fn new(combine: Combine, members: Vec<Member>) -> Self {
-        Self { combine, members }
+        Self { combine, members, instruments: Instruments::default() }
+    }
+
+    /// The same over instruments that are not all what their kind says.
+    #[must_use]
+    pub fn with_instruments(mut self, instruments: Instruments) -> Self {
+        self.instruments = instruments;
+        self
     }
 
     /// How the wishes come together.
@@ -211,6 +221,7 @@ impl Portfolio {
     ) -> Result<Option<Quantity>, Refusal> {
         let Member { sizing, book, weight, .. } = &mut self.members[place];
         let symbol = signal.symbol;
+        let instrument = self.instruments.of(symbol);
         if let Some(step) = &signal.step
             && book.target(symbol).is_some_and(|target| target.first != step.first)
         {
@@ -219,13 +230,13 @@ impl Portfolio {
         let shares = match signal.wanted {
             Wanted::Order { .. } => return Ok(None),
             Wanted::Strength(_) if !sizing.is_target => return Ok(None),
-            Wanted::Target(shares) if shares.is_negative() && !sizing.short => {
-                return Err(Refusal::NoShort(symbol));
+            Wanted::Target(shares) => {
+                sizing.check_target(&instrument, shares)?;
+                shares
             }
-            Wanted::Target(shares) => shares,
             Wanted::Strength(strength) => {
                 let equity = if sizing.needs_equity() { book.equity(mark) } else { Money::ZERO };
-                sizing.target(symbol, strength, equity, price)
+                sizing.target(&instrument, strength, equity, price)
             }
         };
         // Not every way from the stream to here is equally long: a wish may overtake an older one.
@@ -237,7 +248,7 @@ impl Portfolio {
             Combine::Net => shares * *weight,
         };
         let (first, strength) = (signal.first_shared(), signal.wanted.strength());
-        let target = Target { shares, first, strength, is_missed: false };
+        let target = Target { shares, first, strength, is_missed: false, lot: instrument.lot };
         book.want(symbol, target);
         Ok(Some(shares))
     }
@@ -250,12 +261,12 @@ impl Portfolio {
         parts: Option<Parts>,
     ) -> Result<Draft, Refusal> {
         if missing.is_zero() {
-            let is_crossed =
-                parts.is_some_and(|parts| parts.iter().any(|(_, part)| part.abs() >= Quantity::ONE));
+            let lot = self.instruments.of(symbol).lot;
+            let is_crossed = parts.is_some_and(|parts| parts.iter().any(|(_, part)| part.abs() >= lot));
             return Err(if is_crossed { Refusal::Crossed(symbol) } else { Refusal::AtTarget(symbol) });
         }
         let side = if missing.is_positive() { Side::Buy } else { Side::Sell };
-        let is_cut_to_cash = side == Side::Buy && self.members[place].sizing.is_of_equity();
+        let is_cut_to_cash = self.members[place].sizing.is_of_equity();
         let (quantity, on_crossing) = (missing.abs(), OnCrossing::Step);
         Ok(Draft { side, quantity, is_cut_to_cash, on_crossing, parts })
     }
@@ -282,6 +293,7 @@ impl Portfolio {
     ) -> Result<Draft, Refusal> {
         let Member { sizing, book, .. } = &self.members[place];
         let symbol = signal.symbol;
+        let instrument = self.instruments.of(symbol);
         let expected = book.expected(symbol);
         let (side, strength, own) = match signal.wanted {
             Wanted::Order { side, quantity, strength } => (side, strength.unwrap_or(Strength::ONE), quantity),
@@ -295,7 +307,7 @@ impl Portfolio {
         };
         let sized = || {
             let equity = if sizing.needs_equity() { book.equity(mark) } else { Money::ZERO };
-            let full = sizing.full(symbol, equity, price);
+            let full = sizing.full(&instrument, equity, price);
             // `all` buys what is missing to its weight, and sells what is held.
             let whole = match (sizing.rule, side) {
                 (SizeRule::All, Side::Buy) => (full - expected.max(Quantity::ZERO)).max(Quantity::ZERO),
@@ -304,11 +316,11 @@ impl Portfolio {
                     full
                 }
             };
-            size::part(whole, strength).abs()
+            instrument.floor_lot(size::part(whole, strength).abs())
         };
         let is_sized = own.is_none();
         let quantity = own.unwrap_or_else(sized);
-        let quantity = if side == Side::Sell && !sizing.short {
+        let quantity = if side == Side::Sell && !sizing.may_short(&instrument) {
             let available = expected.max(Quantity::ZERO);
             if !is_sized && quantity > available {
                 return Err(Refusal::InsufficientShares { was: quantity, available });
@@ -324,12 +336,12 @@ impl Portfolio {
                 Side::Sell => Refusal::NothingToSell(symbol),
             });
         }
-        let is_cut_to_cash = side == Side::Buy && is_sized && sizing.is_of_equity();
+        let is_cut_to_cash = is_sized && sizing.is_of_equity();
         let on_crossing = if is_sized { OnCrossing::Cut } else { OnCrossing::Refuse };
         Ok(Draft { side, quantity, is_cut_to_cash, on_crossing, parts: None })
     }
 
-    /// Why a wish for more comes to no share.
+    /// Why a wish for more comes to no lot.
     fn cannot_pay(&self, place: usize, symbol: Symbol, price: Price) -> Refusal {
         let sizing = &self.members[place].sizing;
         match sizing.rule {
@@ -352,7 +364,7 @@ impl Portfolio {
                 (place, expected, wanted.unwrap_or(expected))
             })
             .collect();
-        net::order(&books)
+        net::order(&self.instruments.of(symbol), &books)
     }
 
     /// How far a strategy, or all of them together, are from where they want to be.
@@ -366,9 +378,10 @@ impl Portfolio {
         }
     }
 
-    /// A buy is cut to what cash pays: that is where the strategy wants to be then.
+    /// An order is cut to what the account carries: that is where the strategy wants to be then.
     pub fn cut(&mut self, place: usize, symbol: Symbol, draft: &mut Draft, quantity: Quantity) {
         let less = draft.quantity - quantity;
+        let less = if draft.side == Side::Sell { -less } else { less };
         draft.quantity = quantity;
         let book = &mut self.members[place].book;
         if let (OnCrossing::Step, Some(target)) = (draft.on_crossing, book.target(symbol).cloned()) {

@@ -1,19 +1,21 @@
 //! Strategies whose wishes come together as one position: what is ordered, and which part of a fill is whose. Pure.
 
+use crate::instrument::Instrument;
 use crate::units::Quantity;
 
 /// What each book is to move by when the net order is filled whole: place of the strategy, signed shares.
 pub type Parts = Vec<(usize, Quantity)>;
 
-/// The whole shares that are to be ordered so that each book comes from what it `expected` to what it `wanted`, and each
+/// The whole lots that are to be ordered so that each book comes from what it `expected` to what it `wanted`, and each
 /// book's part of them: the parts sum to the order exactly. `expected` is what it holds once all orders have filled.
-pub fn order(books: &[(usize, Quantity, Quantity)]) -> (Quantity, Parts) {
+pub fn order(instrument: &Instrument, books: &[(usize, Quantity, Quantity)]) -> (Quantity, Parts) {
     let sum =
         |which: fn(&(usize, Quantity, Quantity)) -> Quantity| -> Quantity { books.iter().map(which).sum() };
-    let order = sum(|(_, _, wanted)| *wanted).whole() - sum(|(_, expected, _)| *expected);
+    let wanted = instrument.floor_position(sum(|(_, _, wanted)| *wanted));
+    let order = wanted - sum(|(_, expected, _)| *expected);
     let parts = books.iter().map(|(place, expected, wanted)| (*place, *wanted - *expected));
     let mut parts: Parts = parts.filter(|(_, part)| !part.is_zero()).collect();
-    // Fractions of a share that the whole order leaves out are taken from the largest part.
+    // Parts of a lot that the whole order leaves out are taken from the largest part.
     let rest = order - parts.iter().map(|(_, part)| *part).sum::<Quantity>();
     match parts.iter_mut().max_by_key(|(_, part)| part.abs()) {
         Some((_, largest)) => *largest += rest,
@@ -49,16 +51,20 @@ mod tests {
 
     use super::*;
 
+    fn share() -> Instrument {
+        Instrument::of("X".parse().unwrap())
+    }
+
     fn shares(number: i64) -> Quantity {
         Quantity::new(number.into())
     }
 
     #[test]
     fn opposite_wishes_meet_within_the_house() {
-        let (ordered, parts) = order(&[(0, shares(0), shares(10)), (1, shares(0), shares(-4))]);
+        let (ordered, parts) = order(&share(), &[(0, shares(0), shares(10)), (1, shares(0), shares(-4))]);
         assert_eq!((ordered, &parts), (shares(6), &vec![(0, shares(10)), (1, shares(-4))]));
         assert_eq!(split(&parts, ordered, shares(3)), vec![(0, shares(5)), (1, shares(-2))]);
-        let (ordered, parts) = order(&[(0, shares(5), shares(0)), (1, shares(0), shares(5))]);
+        let (ordered, parts) = order(&share(), &[(0, shares(5), shares(0)), (1, shares(0), shares(5))]);
         assert_eq!((ordered, parts), (shares(0), vec![(0, shares(-5)), (1, shares(5))]));
     }
 
@@ -71,7 +77,7 @@ mod tests {
             let books: Vec<_> = books.into_iter().enumerate()
                 .map(|(place, (expected, wanted))| (place, shares(expected), Quantity::new(Decimal::new(wanted * 5, 1))))
                 .collect();
-            let (ordered, parts) = order(&books);
+            let (ordered, parts) = order(&share(), &books);
             prop_assert_eq!(parts.iter().map(|(_, part)| *part).sum::<Quantity>(), ordered);
             let filled = Quantity::new(ordered.get() * Decimal::new(filled, 2)).whole();
             if !ordered.is_zero() {

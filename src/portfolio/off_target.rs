@@ -32,15 +32,27 @@ pub struct OffTargetFigures {
     pub worst_shares: Quantity,
 }
 
+impl OffTargetFigures {
+    /// How many shares were missing on average, for people: one decimal, below one share three digits.
+    pub fn mean(&self) -> Option<String> {
+        self.mean_shares.map(|shares| {
+            // 0.05 has its first digit at the second place.
+            let zeros = (1..9).find(|place| shares * 10_f64.powi(*place) >= 1.0).unwrap_or(9);
+            let decimals = if shares >= 1.0 { 1 } else { usize::try_from(zeros).unwrap_or(1) + 2 };
+            format!("{shares:.decimals$}")
+        })
+    }
+}
+
 impl fmt::Display for OffTargetFigures {
     /// In words, such as `off target 1.20% of the time, by 3.5 shares on average and 10 at the most`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.time, self.mean_shares) {
+        match (self.time, self.mean()) {
             (None, _) => f.write_str("no target"),
             (Some(_), None) => f.write_str("never off target"),
             (Some(time), Some(shares)) => write!(
                 f,
-                "off target {:.2}% of the time, by {shares:.1} shares on average and {} at the most",
+                "off target {:.2}% of the time, by {shares} shares on average and {} at the most",
                 100.0 * time,
                 self.worst_shares
             ),
@@ -99,5 +111,27 @@ impl OffTarget {
             mean_shares: (self.off > 0.0).then(|| self.missing / self.off),
             worst_shares: Quantity::new(self.worst.get().normalize()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_that_is_missing_is_told_with_its_digits() {
+        let text = |shares: &str| {
+            let mut off = OffTarget::default();
+            off.note(shares.parse().unwrap(), Timestamp::from_secs(0));
+            off.until(Timestamp::from_secs(10)).figures().to_string()
+        };
+        assert_eq!(
+            text("3.5"),
+            "off target 100.00% of the time, by 3.5 shares on average and 3.5 at the most"
+        );
+        assert_eq!(
+            text("0.05"),
+            "off target 100.00% of the time, by 0.0500 shares on average and 0.05 at the most"
+        );
     }
 }

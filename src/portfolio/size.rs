@@ -3,6 +3,8 @@
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
+use crate::instrument::Instrument;
+use crate::risk::Refusal;
 use crate::signal::Strength;
 use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
@@ -44,42 +46,72 @@ impl Sizing {
         self.within_equity || self.is_of_equity()
     }
 
-    /// Whole shares of full strength at `price`, for a book that is worth `equity` (looked at where it is needed).
-    pub fn full(&self, symbol: Symbol, equity: Money, price: Price) -> Quantity {
+    /// Whole lots of full strength at `price`, for a book that is worth `equity` (looked at where it is needed).
+    pub fn full(&self, instrument: &Instrument, equity: Money, price: Price) -> Quantity {
         let equity = equity.max(Money::ZERO);
-        let shares = match self.rule {
-            SizeRule::Shares(shares) => shares.whole(),
-            SizeRule::Notional(dollars) => dollars.buys(price).whole(),
-            SizeRule::All => (equity * self.weight(symbol)).buys(price).whole(),
-            SizeRule::Fraction(part) => (equity * part).buys(price).whole(),
-        };
+        let shares = instrument.floor_lot(match self.rule {
+            SizeRule::Shares(shares) => shares,
+            SizeRule::Notional(dollars) => dollars.buys(price),
+            SizeRule::All => (equity * self.weight(instrument.symbol)).buys(price),
+            SizeRule::Fraction(part) => (equity * part).buys(price),
+        });
         if self.position_max.is_none() && !self.within_equity {
             return shares;
         }
         let bounds = [self.position_max, self.within_equity.then_some(equity)];
         let most = bounds.into_iter().flatten().min();
-        most.map_or(shares, |most| shares.min(most.buys(price).whole()))
+        most.map_or(shares, |most| shares.min(instrument.floor_lot(most.buys(price))))
     }
 
     /// The position that `strength` stands for, rounded towards 0; never below 0 where shorts are not allowed.
-    pub fn target(&self, symbol: Symbol, strength: Strength, equity: Money, price: Price) -> Quantity {
-        let target = part(self.full(symbol, equity, price), strength);
-        if self.short { target } else { target.max(Quantity::ZERO) }
+    pub fn target(
+        &self,
+        instrument: &Instrument,
+        strength: Strength,
+        equity: Money,
+        price: Price,
+    ) -> Quantity {
+        let target = instrument.floor_position(part(self.full(instrument, equity, price), strength));
+        if self.may_short(instrument) { target } else { target.max(Quantity::ZERO) }
+    }
+
+    /// Whether a position in it may go below 0.
+    pub fn may_short(&self, instrument: &Instrument) -> bool {
+        self.short && instrument.shorting
+    }
+
+    /// Whether somebody may want to hold so many shares of it.
+    ///
+    /// # Errors
+    /// No order can get there.
+    pub fn check_target(&self, instrument: &Instrument, shares: Quantity) -> Result<(), Refusal> {
+        if shares.is_negative() && !self.may_short(instrument) {
+            return Err(Refusal::NoShort(instrument.symbol));
+        }
+        instrument.check_lot(shares)?;
+        Ok(instrument.check_position(shares)?)
     }
 }
 
-/// The part of `full` that the strength says, rounded towards 0; negative for a negative strength.
+/// The part of `full` that the strength says, not rounded; negative for a negative strength.
 pub fn part(full: Quantity, strength: Strength) -> Quantity {
     match strength.get() {
         1.0 => full,
         -1.0 => -full,
-        part => Quantity::new(full.get().saturating_mul(Decimal::from_f64(part).unwrap_or_default())).whole(),
+        part => Quantity::new(full.get().saturating_mul(Decimal::from_f64(part).unwrap_or_default())),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::instrument::FRACTION;
+
+    fn share() -> Instrument {
+        Instrument::of("X".parse().unwrap())
+    }
 
     fn sizing(rule: &str) -> Sizing {
         Sizing {
@@ -96,7 +128,7 @@ mod tests {
     fn check(sizing: &Sizing, strength: f64, expected: i64) {
         let (equity, price) = (Money::whole(10_000), "30".parse().unwrap());
         let strength = Strength::new(strength).unwrap();
-        let found = sizing.target("X".parse().unwrap(), strength, equity, price);
+        let found = sizing.target(&share(), strength, equity, price);
         assert_eq!(found, Quantity::new(expected.into()), "{} at {}", sizing.rule, strength.get());
     }
 
@@ -110,6 +142,55 @@ mod tests {
             check(&sizing(rule), -0.5, -(full / 2));
             check(&sizing(rule), 0.0, 0);
             check(&Sizing { short: false, ..sizing(rule) }, -1.0, 0);
+        }
+    }
+
+    #[test]
+    fn a_fraction_is_bought_and_never_sold_short() {
+        let fractional = Instrument { lot: FRACTION, ..share() };
+        let target = |rule: &str, instrument: Instrument, strength: f64| {
+            let strength = Strength::new(strength).unwrap();
+            sizing(rule).target(&instrument, strength, Money::whole(1_000), Price::whole(400)).to_string()
+        };
+        assert_eq!(target("$100", fractional, 1.0), "0.25");
+        assert_eq!(target("$100", share(), 1.0), "0");
+        assert_eq!(target("0.05sh", fractional, 0.5), "0.025");
+        assert_eq!(target("all", fractional, 1.0), "1.25");
+        assert_eq!(target("all", fractional, -1.0), "-1");
+        let coin = Instrument::of("BTC/USD".parse().unwrap());
+        assert_eq!(target("0.05sh", coin, 1.0), "0.05");
+        assert_eq!(target("0.05sh", coin, -1.0), "0");
+    }
+
+    proptest! {
+        #[test]
+        fn every_size_is_whole_lots_and_never_more_than_was_asked(
+            rule in 0usize..4, amount in 1i64..10_000_000, scale in 0u32..4, lot in 1i64..2_000, lot_scale in 0u32..=9,
+            cents in 1i64..10_000_000, strength in -100i32..=100
+        ) {
+            let amount = Decimal::new(amount, scale);
+            let share = Weight::new(Decimal::new(37, 2)).unwrap();
+            let rule = [
+                SizeRule::Shares(Quantity::new(amount)),
+                SizeRule::Notional(Money::new(amount)),
+                SizeRule::Fraction(share),
+                SizeRule::All,
+            ][rule];
+            let lot = Quantity::new(Decimal::new(lot, lot_scale));
+            let (instrument, equity) = (Instrument { lot, ..super::tests::share() }, Money::new(amount));
+            let price = Price::new(Decimal::new(cents, 2)).unwrap();
+            let strength = Strength::new(f64::from(strength) / 100.0).unwrap();
+            let found = Sizing { rule, ..sizing("all") }.target(&instrument, strength, equity, price);
+            prop_assert!(instrument.check_lot(found).is_ok() && instrument.check_position(found).is_ok());
+            let (asked, was) = match rule {
+                SizeRule::Shares(shares) => (shares.get(), found.abs().get()),
+                SizeRule::Notional(dollars) => (dollars.get(), (price * found.abs()).get()),
+                SizeRule::Fraction(part) => ((equity * part).get(), (price * found.abs()).get()),
+                SizeRule::All => ((equity * Weight::percent(50)).get(), (price * found.abs()).get()),
+            };
+            let asked = asked * Decimal::from_f64(strength.get().abs()).unwrap();
+            // A price times a quotient of 28 digits is exact to some 1e-18.
+            prop_assert!(was <= asked + Decimal::new(1, 15), "{} of {}", was, asked);
         }
     }
 

@@ -20,7 +20,15 @@ pub use fields::{OWN, SignalError};
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId(Arc<str>);
 
+/// A place in a stream: the milliseconds and the sequence of an entry's id.
+pub type StreamPlace = (u64, u64);
+
 impl EntryId {
+    /// The id of the entry at this place.
+    pub fn at((millis, sequence): StreamPlace) -> Self {
+        Self(format!("{millis}-{sequence}").into())
+    }
+
     /// Takes the id as the stream gives it.
     pub fn new(text: &str) -> Self {
         Self(text.into())
@@ -42,7 +50,7 @@ impl EntryId {
     }
 
     /// Its place in the stream, milliseconds and sequence; `None` when the id is not of the usual shape.
-    pub fn place(&self) -> Option<(u64, u64)> {
+    pub fn place(&self) -> Option<StreamPlace> {
         let (millis, sequence) = self.0.split_once('-')?;
         Some((millis.parse().ok()?, sequence.parse().ok()?))
     }

@@ -1,8 +1,9 @@
 //! Falls from a high: how deep, how long, and what they say of the returns.
 
 use super::number::{count, finite};
-use super::series::{Series, day};
+use super::series::Series;
 use super::table::Drawdown;
+use crate::calendar::date_of;
 
 /// So many of the deepest falls are listed.
 pub(crate) const LISTED_MAX: usize = 10;
@@ -57,7 +58,7 @@ fn fall(series: &Series, depths: &[f64], start: usize, last: usize) -> Drawdown 
         start: series.at[start],
         valley: series.at[valley],
         end: recovered.then(|| series.at[last]),
-        days: (day(series.at[last]) - day(series.at[start])).num_days() + 1,
+        days: (date_of(series.at[last]) - date_of(series.at[start])).num_days() + 1,
         depth: depths[valley],
     }
 }

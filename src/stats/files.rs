@@ -10,6 +10,7 @@ use super::table::{Statistics, Trade};
 use crate::backtest::record::{Record, Transaction};
 use crate::order::Side;
 use crate::strategy::signal_id;
+use crate::tabular::cells::quoted;
 use crate::units::Money;
 
 /// How a run was made: what it takes to make it again.
@@ -69,7 +70,7 @@ fn trade_row(statistics: &Statistics, trade: &Trade, out: &mut impl Write) -> io
     writeln!(
         out,
         "{},{},{},{},{},{},{},{},{},{},{},{},{}",
-        text(strategy),
+        quoted(strategy),
         trade.symbol,
         match trade.side {
             Side::Buy => "long",
@@ -120,7 +121,7 @@ fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::
         out,
         "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
         order.at,
-        text(strategy),
+        quoted(strategy),
         symbol,
         order.signal.map_or_else(String::new, seen),
         order.filled,
@@ -130,13 +131,13 @@ fn order_row(record: &Record, order: &Transaction, out: &mut impl Write) -> io::
         sell,
         if order.limit.is_some() { "limit" } else { "market" },
         order.outcome.as_str(),
-        text(&order.reason),
+        quoted(&order.reason),
         order.fees,
         order.final_at,
         order.quantity,
         maybe(order.limit),
         seen(order.price_seen),
-        text(&signal_id(name(order.by), order.made_at, order.number)),
+        quoted(&signal_id(name(order.by), order.made_at, order.number)),
         order.step,
     )
 }
@@ -149,7 +150,7 @@ pub fn write_equity_csv(record: &Record, statistics: &Statistics, out: impl Writ
     let mut out = BufWriter::new(out);
     write!(out, "time,equity,cash,net,gross,return,drawdown,benchmark")?;
     for strategy in &record.strategies {
-        write!(out, ",{}", text(&strategy.name))?;
+        write!(out, ",{}", quoted(&strategy.name))?;
     }
     writeln!(out)?;
     let returns: Vec<f64> = statistics.returns.iter().map(|period| period.value).collect();
@@ -188,13 +189,4 @@ fn seen(value: f64) -> String {
 
 fn maybe(value: Option<impl Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
-}
-
-/// Quoted where it must be (RFC 4180).
-fn text(value: &str) -> String {
-    if value.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", value.replace('"', "\"\""))
-    } else {
-        value.to_owned()
-    }
 }

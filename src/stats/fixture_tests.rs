@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Group, Options, Statistics, compute, series};
+use super::{Group, Options, Statistics, compute};
 use crate::backtest::record::{Mark, Record};
 use crate::clock::Timestamp;
 
@@ -130,7 +130,7 @@ fn months_and_falls_are_those_of_quantstats() {
         falls.sort_by(|a, b| a.4.total_cmp(&b.4));
         assert_eq!(statistics.drawdowns.len(), falls.len().min(10), "{}", case.name);
         for (found, (start, valley, end, days, depth)) in statistics.drawdowns.iter().zip(falls) {
-            let day = |at| series::day(at).to_string();
+            let day = |at| crate::calendar::date_of(at).to_string();
             let last = found.end.map_or(case.dates.last().unwrap().clone(), day);
             assert_eq!(
                 (day(found.start), day(found.valley), last, found.days),

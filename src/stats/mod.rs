@@ -67,6 +67,13 @@ pub fn compute(record: &Record, options: &Options) -> Statistics {
     let tables = of_returns(own, &returns, options);
     let mut ratios = tables.ratios;
     ratios.extend(trade_ratios::trade_ratios(&trades, &record.marks, options.periods_per_year));
+    let mut strategies = rows::strategies(record, &trades, options);
+    if record.ruined_at.is_some() {
+        ratios.iter_mut().for_each(of_ruin);
+        for row in &mut strategies {
+            row.sharpe = None;
+        }
+    }
     Statistics {
         headline: headline(record, &returns, &trades, options),
         integrity: integrity::integrity(record),
@@ -74,11 +81,20 @@ pub fn compute(record: &Record, options: &Options) -> Statistics {
         drawdowns: tables.drawdowns,
         months: tables.months,
         years: tables.years,
-        strategies: rows::strategies(record, &trades, options),
+        strategies,
         symbols: rows::symbols(record, &trades),
         execution: execution::execution(record),
         returns,
         trades,
+    }
+}
+
+/// Who lost all has no return to set against its risk, and what was to be estimated has come.
+fn of_ruin(ratio: &mut Ratio) {
+    if ratio.group == Group::RiskAdjusted {
+        (ratio.value, ratio.interval) = (None, None);
+    } else if ratio.name == "risk_of_ruin" {
+        (ratio.value, ratio.interval) = (Some(1.0), None);
     }
 }
 
@@ -138,6 +154,8 @@ fn headline(record: &Record, returns: &[PeriodReturn], trades: &[Trade], options
         trades: trades.len() as u64 - open,
         open_trades: open,
         interrupted: record.interrupted,
+        margin_calls: record.margin_calls.len() as u64,
+        ruined_at: record.ruined_at,
     }
 }
 

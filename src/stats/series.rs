@@ -5,6 +5,7 @@ use chrono::{Datelike, Months, NaiveDate};
 use super::number::{count, finite};
 use super::table::{Month, PeriodReturn};
 use crate::backtest::record::Mark;
+use crate::calendar::date_of;
 use crate::clock::Timestamp;
 
 /// Returns in order of time.
@@ -33,7 +34,7 @@ impl Series {
     /// Of equities at the instants `at`. It ends with the first return that is no number or leaves nothing:
     /// what comes after has no base.
     pub(crate) fn of_equity(at: &[Timestamp], equity: &[f64]) -> Self {
-        let mut series = Self { start: at.first().map(|at| day(*at)), ..Self::default() };
+        let mut series = Self { start: at.first().map(|at| date_of(*at)), ..Self::default() };
         for (place, pair) in equity.windows(2).enumerate().take(at.len().saturating_sub(1)) {
             let (from, to) = (pair[0], pair[1]);
             let value = to / from - 1.0;
@@ -52,7 +53,7 @@ impl Series {
         for period in returns {
             if let Some(value) = period.benchmark {
                 if series.values.is_empty() {
-                    series.start = before.map_or(start, |before| Some(day(before)));
+                    series.start = before.map_or(start, |before| Some(date_of(before)));
                 }
                 series.push(period.at, value);
             }
@@ -64,7 +65,7 @@ impl Series {
     fn push(&mut self, at: Timestamp, value: f64) {
         let day = match (self.at.last(), self.days.last()) {
             (Some(before), Some(day)) if same_day(*before, at) => *day,
-            _ => day(at),
+            _ => date_of(at),
         };
         self.at.push(at);
         self.days.push(day);
@@ -178,11 +179,6 @@ pub(crate) fn compound(returns: &[f64]) -> f64 {
 fn same_day(a: Timestamp, b: Timestamp) -> bool {
     const QUARTER: i64 = 900_000_000_000;
     a.nanos().div_euclid(QUARTER) == b.nanos().div_euclid(QUARTER)
-}
-
-/// The day on New York's calendar.
-pub(crate) fn day(at: Timestamp) -> NaiveDate {
-    at.to_new_york().date_naive()
 }
 
 /// The mean return of one that compounds to the same; `None` of nothing and of a loss of more than all.

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::table::{Funnel, Group, Ratio, Reason, Statistics, Unit};
 use super::text::{NOT_DEFINED, dollars, latency, number};
+use crate::calendar::date_of;
 use crate::clock::Timestamp;
 use crate::portfolio::OffTargetFigures;
 
@@ -75,15 +76,22 @@ impl Paint {
 
 fn head(statistics: &Statistics, paint: &Paint) -> String {
     let headline = &statistics.headline;
-    let day = |at: Option<Timestamp>| {
-        at.map_or_else(|| NOT_DEFINED.to_owned(), |at| at.to_new_york().format("%Y-%m-%d").to_string())
-    };
+    let day = |at: Option<Timestamp>| at.map_or_else(|| NOT_DEFINED.to_owned(), |at| date_of(at).to_string());
     let interrupted = if headline.interrupted { ", interrupted" } else { "" };
+    let ends = match (headline.ruined_at, headline.margin_calls) {
+        (None, 0) => String::new(),
+        (ruined_at, calls) => {
+            let calls = (calls > 0).then(|| format!("margin calls: {}", number(calls)));
+            let ruined = ruined_at.map(|at| format!("RUINED on {}, the run ended there", day(Some(at))));
+            let text: Vec<String> = ruined.into_iter().chain(calls).collect();
+            format!("{}\n", paint.good(false, &text.join("; ")))
+        }
+    };
     let profit = format!("{} ({})", dollars(headline.profit), Unit::Percent.text(headline.total_return));
     let gained = headline.profit.get() >= rust_decimal::Decimal::ZERO;
     format!(
         "{}  {} to {}, {} periods{interrupted}\nequity {} -> {}, profit {}, fees {}\n\
-         {} events, {} orders, {} fills, {} trades closed, {} open\n",
+         {} events, {} orders, {} fills, {} trades closed, {} open\n{ends}",
         headline.name,
         day(headline.start),
         day(headline.end),
@@ -157,7 +165,7 @@ fn symbols(statistics: &Statistics) -> Block {
 }
 
 fn drawdowns(statistics: &Statistics) -> Block {
-    let day = |at: Timestamp| at.to_new_york().format("%Y-%m-%d").to_string();
+    let day = |at: Timestamp| date_of(at).to_string();
     let head = ["drawdown", "from", "lowest", "until", "days"].map(str::to_owned).to_vec();
     let rows = statistics.drawdowns.iter().take(DRAWDOWNS_MAX).map(|fall| {
         vec![
@@ -230,10 +238,10 @@ fn execution(statistics: &Statistics) -> Block {
 
 /// Over all, then for each strategy that was off its targets; nothing where there were no targets.
 fn off_target(statistics: &Statistics) -> Vec<(String, String)> {
-    let text = |off: &OffTargetFigures| match off.mean_shares {
+    let text = |off: &OffTargetFigures| match off.mean() {
         None => "never".to_owned(),
         Some(mean) => format!(
-            "{} of the time, by {mean:.1} shares, at most {}",
+            "{} of the time, by {mean} shares, at most {}",
             Unit::Percent.text(off.time),
             off.worst_shares
         ),

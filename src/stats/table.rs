@@ -97,6 +97,10 @@ pub struct Headline {
     pub open_trades: u64,
     /// True when the run was interrupted before the end of the data.
     pub interrupted: bool,
+    /// How often all positions were liquidated because the equity was below the maintenance margin.
+    pub margin_calls: u64,
+    /// When the equity was 0 or less; the run ended there.
+    pub ruined_at: Option<Timestamp>,
 }
 
 /// What kind of number a ratio is.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use strsim::damerau_levenshtein;
 use thiserror::Error;
 
 use super::Strategy;
 use super::built_in;
 use super::params::{Param, ParamFault, Params, WrittenParams};
 use super::script::ScriptFault;
+use crate::spelling::did_you_mean;
 use crate::symbol::Symbol;
 
 /// What a program registered beside the built-in kinds.
@@ -32,7 +32,7 @@ pub struct Kind {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum MakeError {
     /// There is no such kind.
-    #[error("kind must be one of {}, was \"{was}\"{}", .known.join(", "), hint(.was, .known))]
+    #[error("kind must be one of {}, was \"{was}\"{}", .known.join(", "), did_you_mean(.was, .known.iter().map(String::as_str)))]
     UnknownKind {
         /// As written.
         was: String,
@@ -197,14 +197,6 @@ pub fn is_name(name: &str) -> bool {
     name.len() <= 40
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
-fn hint(was: &str, known: &[String]) -> String {
-    let near = known.iter().map(|name| (damerau_levenshtein(was, name), name)).min();
-    match near {
-        Some((distance, name)) if distance <= name.len() / 3 => format!(", did you mean \"{name}\"?"),
-        _ => String::new(),
-    }
 }
 
 fn join(faults: &[ParamFault]) -> String {

@@ -1,8 +1,12 @@
 //! Tables as CSV (RFC 4180), and back.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use super::table::Table;
+use crate::tabular::cells::{quoted, split};
+use crate::tabular::lines::{LineError, Lines};
 
 /// Writes a table, one line for each row. Numbers read back to the bit.
 ///
@@ -17,42 +21,31 @@ pub fn write_csv(table: &Table, out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// The head and the rows of a text that [`write_csv`] wrote: no cell has a line break in it.
-pub(super) fn read_csv(text: &str) -> (Vec<String>, impl Iterator<Item = Vec<String>> + '_) {
-    let mut lines = text.lines().map(cells);
-    (lines.next().unwrap_or_default(), lines)
+/// The rows of a file that [`write_csv`] wrote, its head first.
+///
+/// # Errors
+/// Says which line cannot be read.
+pub(super) fn read_csv(path: &Path) -> Result<Vec<Vec<String>>, String> {
+    let unread = |error: io::Error| format!("{}: {error}", path.display());
+    let mut lines = Lines::open(path).map_err(unread)?;
+    let mut rows = Vec::new();
+    loop {
+        let fault = |line: u64, fault: String| format!("{}:{line}: {fault}", path.display());
+        match lines.next() {
+            Ok(None) => return Ok(rows),
+            Ok(Some(line)) => {
+                let cells = split(line.bytes, b',').map_err(|rule| fault(line.number, rule))?;
+                rows.push(cells.into_iter().map(Cow::into_owned).collect());
+            }
+            Err(LineError::Io(error)) => return Err(unread(error)),
+            Err(error @ LineError::Long(line)) => return Err(fault(line, error.to_string())),
+        }
+    }
 }
 
 fn write_line(out: &mut impl Write, cells: &[impl ToString]) -> io::Result<()> {
-    let cells: Vec<String> = cells.iter().map(|cell| quoted(&cell.to_string())).collect();
+    let cells: Vec<String> = cells.iter().map(|cell| quoted(&cell.to_string()).into_owned()).collect();
     writeln!(out, "{}", cells.join(","))
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-fn cells(line: &str) -> Vec<String> {
-    let mut cells = vec![String::new()];
-    let mut is_quoted = false;
-    let mut letters = line.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let Some(cell) = cells.last_mut() else { break };
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => cells.push(String::new()),
-            letter => cell.push(letter),
-        }
-    }
-    cells
 }
 
 #[cfg(test)]
@@ -69,12 +62,11 @@ mod tests {
                 columns: ["a", "b,c", "d\"e"].map(str::to_owned).to_vec(),
                 rows: rows.iter().map(|row| row.iter().cloned().map(Cell::Text).collect()).collect(),
             };
-            let mut text = Vec::new();
-            write_csv(&table, &mut text).unwrap();
-            let text = String::from_utf8(text).unwrap();
-            let (head, found) = read_csv(&text);
-            prop_assert_eq!(head, table.columns);
-            prop_assert_eq!(found.collect::<Vec<_>>(), rows);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            write_csv(&table, file.as_file()).unwrap();
+            let found = read_csv(file.path()).unwrap();
+            prop_assert_eq!(&found[0], &table.columns);
+            prop_assert_eq!(&found[1..], rows);
         }
 
         #[test]

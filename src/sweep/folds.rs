@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 
 use super::store::Window;
-use crate::calendar::{self, midnight};
+use crate::calendar::{self, date_of, midnight, midnight_after};
 use crate::clock::Timestamp;
 use crate::manifest::{Stretch, WalkForward};
 
@@ -63,7 +63,7 @@ pub fn folds(walk: WalkForward, first: Timestamp, last: Timestamp) -> Result<Vec
 
 /// The instant so much later: whole days and sessions end at midnight in New York.
 fn advance(at: Timestamp, stretch: Stretch) -> Timestamp {
-    let date = at.to_new_york().date_naive();
+    let date = date_of(at);
     match stretch {
         Stretch::Span(span) if span.as_nanos() % DAY.as_nanos() == 0 && at == midnight(date) => {
             midnight(after_days(date, span.as_secs() / DAY.as_secs()))
@@ -74,14 +74,14 @@ fn advance(at: Timestamp, stretch: Stretch) -> Timestamp {
             let last = after_days(date, u64::from(count) * 2 + 30);
             let place = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
             let session = calendar::sessions(date, last).nth(place);
-            midnight(after_days(session.map_or(last, |session| session.date), 1))
+            midnight_after(session.map_or(last, |session| session.date))
         }
     }
 }
 
 /// The day that an event belongs to; one at midnight belongs to the day before.
 fn day_of(at: Timestamp) -> NaiveDate {
-    (at - Duration::from_nanos(1)).to_new_york().date_naive()
+    date_of(at - Duration::from_nanos(1))
 }
 
 fn after_days(date: NaiveDate, days: u64) -> NaiveDate {

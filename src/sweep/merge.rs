@@ -157,9 +157,8 @@ fn part(folder: &Path, shard: Shard) -> Result<Part, MergeError> {
 
 fn rows(plan: &Plan, folder: &Path, shard: Shard) -> Result<Vec<Trial>, MergeError> {
     let path = folder.join(shard.stem() + ".csv");
-    let text =
-        fs::read_to_string(&path).map_err(|error| MergeError(format!("{}: {error}", path.display())))?;
-    let (head, rows) = read_csv(&text);
+    let mut rows = read_csv(&path).map_err(MergeError)?.into_iter();
+    let head = rows.next().unwrap_or_default();
     let wanted = table::results(plan, &[]).columns;
     if head != wanted {
         return Err(MergeError(format!(

@@ -9,6 +9,7 @@ use super::top::{self, Shown, named, short_names};
 use super::trial::Trial;
 use super::walk::{Proof, chosen};
 use crate::backtest::record::Record;
+use crate::calendar::date_of;
 use crate::stats::report::sheet::{self, Caption, Grid, Tone};
 use crate::stats::text::number;
 use crate::stats::{self, Unit};
@@ -215,7 +216,7 @@ fn folds(story: &Story<'_>) -> String {
         ">Trades",
     ];
     let rows = proofs.iter().zip(1_u32..).map(|(proof, fold)| {
-        let day = |at: crate::clock::Timestamp| at.to_new_york().format("%Y-%m-%d").to_string();
+        let day = |at| date_of(at).to_string();
         let trial = proof.trial.as_ref();
         let ratio = |value: Option<f64>, column: usize| -> Shown {
             (plan.ratios()[column].unit.text(value), Some(value.unwrap_or(f64::NAN)))

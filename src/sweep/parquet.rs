@@ -1,105 +1,80 @@
 //! Tables as Parquet: counts as whole numbers, money and ratios as doubles, all of them optional.
 
 use std::io::Write;
-use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
+use parquet::data_type::ByteArray;
 
 pub use parquet::errors::ParquetError as ParquetFault;
 
 use super::table::{Cell, Table};
+use crate::tabular::parquet::{Content, Field, Values, Writer};
 
 /// Rows that are written together.
 const GROUP_ROWS: usize = 1 << 16;
-
-/// What a column's cells are, all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Whole,
-    Number,
-    Text,
-}
 
 /// Writes a table.
 ///
 /// # Errors
 /// What `out` says, or names that no Parquet file can have.
 pub fn write_parquet(table: &Table, out: impl Write + Send) -> Result<(), ParquetFault> {
-    let kinds: Vec<Kind> = (0..table.columns.len()).map(|place| kind(table, place)).collect();
-    let fields = table.columns.iter().zip(&kinds).map(|(name, kind)| field(name, *kind).map(Arc::new));
-    let schema = Type::group_type_builder("sweep").with_fields(fields.collect::<Result<_, _>>()?).build()?;
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))?;
+    let contents: Vec<Content> = (0..table.columns.len()).map(|place| content(table, place)).collect();
+    let fields = table.columns.iter().zip(&contents);
+    let fields: Vec<Field<'_>> =
+        fields.map(|(name, content)| Field { name, content: *content, is_optional: true }).collect();
+    let mut file = Writer::new(out, "sweep", &fields)?;
     for rows in table.rows.chunks(GROUP_ROWS) {
-        let mut group = file.next_row_group()?;
-        for (place, kind) in kinds.iter().enumerate() {
-            let Some(mut column) = group.next_column()? else { break };
-            let cells = || rows.iter().map(|row| &row[place]);
-            let levels: Vec<i16> = cells().map(|cell| i16::from(*cell != Cell::Nothing)).collect();
-            match kind {
-                Kind::Whole => {
-                    let values: Vec<i64> = cells().filter_map(whole).collect();
-                    column.typed::<Int64Type>().write_batch(&values, Some(&levels), None)?;
+        let columns: Vec<Column> =
+            contents.iter().enumerate().map(|(place, content)| Column::of(rows, place, *content)).collect();
+        file.group(columns.iter().map(|column| (column.values(), Some(&column.levels[..]))))?;
+    }
+    file.finish().map(drop)
+}
+
+/// A column of some rows.
+struct Column {
+    content: Content,
+    levels: Vec<i16>,
+    wholes: Vec<i64>,
+    numbers: Vec<f64>,
+    texts: Vec<ByteArray>,
+}
+
+impl Column {
+    fn of(rows: &[Vec<Cell>], place: usize, content: Content) -> Self {
+        let (levels, wholes, numbers, texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut column = Self { content, levels, wholes, numbers, texts };
+        for cell in rows.iter().map(|row| &row[place]) {
+            column.levels.push(i16::from(*cell != Cell::Nothing));
+            match (content, cell) {
+                (_, Cell::Nothing) => {}
+                (Content::Wholes, Cell::Whole(count)) => {
+                    column.wholes.push(i64::try_from(*count).unwrap_or(i64::MAX));
                 }
-                Kind::Number => {
-                    let values: Vec<f64> = cells().filter_map(number).collect();
-                    column.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
-                }
-                Kind::Text => {
-                    let texts = cells().filter(|cell| **cell != Cell::Nothing);
-                    let values: Vec<ByteArray> =
-                        texts.map(|cell| ByteArray::from(cell.to_string().as_bytes())).collect();
-                    column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
-                }
+                (Content::Numbers, Cell::Number(value)) => column.numbers.push(*value),
+                (Content::Numbers, Cell::Money(money)) => column.numbers.push(money.to_seen()),
+                (_, cell) => column.texts.push(ByteArray::from(cell.to_string().as_bytes())),
             }
-            column.close()?;
         }
-        group.close()?;
+        column
     }
-    file.close()?;
-    Ok(())
+
+    fn values(&self) -> Values<'_> {
+        match self.content {
+            Content::Wholes | Content::Times => Values::Wholes(&self.wholes),
+            Content::Numbers => Values::Numbers(&self.numbers),
+            Content::Texts => Values::Texts(&self.texts),
+        }
+    }
 }
 
-/// The narrowest kind that holds all cells of a column.
-fn kind(table: &Table, place: usize) -> Kind {
+/// The narrowest content that holds all cells of a column.
+fn content(table: &Table, place: usize) -> Content {
     let cells = table.rows.iter().map(|row| &row[place]).filter(|cell| **cell != Cell::Nothing);
-    let mut kinds = cells.map(|cell| match cell {
-        Cell::Whole(_) => Kind::Whole,
-        Cell::Number(_) | Cell::Money(_) => Kind::Number,
-        Cell::Nothing | Cell::Text(_) => Kind::Text,
+    let mut contents = cells.map(|cell| match cell {
+        Cell::Whole(_) => Content::Wholes,
+        Cell::Number(_) | Cell::Money(_) => Content::Numbers,
+        Cell::Nothing | Cell::Text(_) => Content::Texts,
     });
-    let first = kinds.next().unwrap_or(Kind::Text);
-    if kinds.all(|kind| kind == first) { first } else { Kind::Text }
-}
-
-fn field(name: &str, kind: Kind) -> Result<Type, ParquetFault> {
-    let (physical, converted, logical) = match kind {
-        Kind::Whole => (Physical::INT64, ConvertedType::NONE, None),
-        Kind::Number => (Physical::DOUBLE, ConvertedType::NONE, None),
-        Kind::Text => (Physical::BYTE_ARRAY, ConvertedType::UTF8, Some(LogicalType::String)),
-    };
-    Type::primitive_type_builder(name, physical)
-        .with_repetition(Repetition::OPTIONAL)
-        .with_converted_type(converted)
-        .with_logical_type(logical)
-        .build()
-}
-
-fn whole(cell: &Cell) -> Option<i64> {
-    match cell {
-        Cell::Whole(count) => Some(i64::try_from(*count).unwrap_or(i64::MAX)),
-        Cell::Nothing | Cell::Number(_) | Cell::Money(_) | Cell::Text(_) => None,
-    }
-}
-
-fn number(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Number(value) => Some(*value),
-        Cell::Money(money) => Some(money.to_seen()),
-        Cell::Nothing | Cell::Whole(_) | Cell::Text(_) => None,
-    }
+    let first = contents.next().unwrap_or(Content::Texts);
+    if contents.all(|content| content == first) { first } else { Content::Texts }
 }

@@ -2,11 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
-use strsim::damerau_levenshtein;
 
 use crate::backtest::record::Record;
 use crate::data::Spec;
 use crate::manifest::{Document, Faults, Manifest, Purpose, StrategySource, SweepSection};
+use crate::spelling::did_you_mean;
 use crate::stats::{self, Options, Unit};
 use crate::units::Money;
 
@@ -98,8 +98,9 @@ impl Plan {
         let mut ratios: Vec<RatioColumn> = TOLD.into_iter().filter_map(column).collect();
         let wanted = manifest.sweep.objective();
         let Some(objective) = column(wanted) else {
-            let known: Vec<&str> = all.iter().map(stats::Ratio::stem).collect();
-            let message = format!("must be a ratio's name, was \"{wanted}\"; {}", near(wanted, &known));
+            let near = did_you_mean(wanted, all.iter().map(stats::Ratio::stem));
+            let message =
+                format!("must be a ratio's name, was \"{wanted}\"{near}; docs/statistics.md has all of them");
             return Err(document.refuse(&overrides, &["sweep", "objective"], &message));
         };
         let is_lower_better = LOWER_IS_BETTER.contains(&all[objective.place].stem());
@@ -194,18 +195,4 @@ impl Plan {
         }
         Ok(HEXLOWER.encode(&hash.finalize()))
     }
-}
-
-/// The names nearest to `name`, and how many others there are.
-fn near(name: &str, known: &[&str]) -> String {
-    const NEAR_MAX: usize = 5;
-    let distance = |one: &str| {
-        if one.contains(name) || name.contains(one) { 1 } else { damerau_levenshtein(name, one) }
-    };
-    let mut names = known.to_vec();
-    names.sort_by_key(|one| distance(one));
-    names.dedup();
-    let more = names.len().saturating_sub(NEAR_MAX);
-    names.truncate(NEAR_MAX);
-    format!("near are {}; docs/statistics.md has these and {more} more", names.join(", "))
 }

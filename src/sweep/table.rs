@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::plan::Plan;
 use super::trial::{Trial, Values};
+use crate::tabular::number;
 use crate::units::Money;
 
 /// Columns and rows; every row is as long as there are columns.
@@ -140,7 +141,7 @@ pub(super) fn trial(plan: &Plan, cells: &[String]) -> Result<Trial, String> {
     };
     let ratio = |text: &String| match text.as_str() {
         "" => Ok(f64::NAN),
-        text => text.parse::<f64>().map_err(|_| format!("a ratio must be a number, was \"{text}\"")),
+        text => number::read(text).ok_or_else(|| format!("a ratio must be a number, was \"{text}\"")),
     };
     Ok(Trial {
         index,

@@ -124,6 +124,7 @@ fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
         return Err(stopped.last_failure.clone().unwrap_or_default());
     }
     let failure = record.strategies.iter().find_map(|strategy| strategy.last_failure.as_deref());
+    let ruin = record.ruined_at.map(|at| format!("ruined at {at}: the equity was 0 or less"));
     let statistics = stats::compute(record, plan.options());
     let ratio = |place: usize| statistics.ratios.get(place).and_then(|ratio| ratio.value).unwrap_or(f64::NAN);
     let headline = &statistics.headline;
@@ -137,7 +138,7 @@ fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
         periods: headline.periods as u64,
         ratios: plan.ratios().iter().map(|column| ratio(column.place)).collect(),
         hash: record.hash(),
-        failure: failure.map(in_one_line),
+        failure: ruin.or_else(|| failure.map(in_one_line)),
     })
 }
 

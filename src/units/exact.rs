@@ -29,6 +29,9 @@ const POWERS_SEEN: [f64; 16] =
 /// The sum, saturating.
 #[inline]
 pub(super) fn add(one: Decimal, other: Decimal) -> Decimal {
+    if other.is_zero() {
+        return one;
+    }
     match alike(one, other).and_then(|(one, other, scale)| Some((one.checked_add(other)?, scale))) {
         Some((units, scale)) => Decimal::new(units, scale),
         None => add_unlike(one, other),

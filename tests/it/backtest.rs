@@ -1,11 +1,14 @@
 //! What a backtest promises, over tiny histories made by hand.
 
+mod at_fill;
 mod binary;
 mod examples;
+mod fractions;
 mod hard_input;
 mod invariants;
 mod look_ahead;
 mod manifests;
+mod margin;
 mod off_target;
 mod portfolios;
 mod runs;

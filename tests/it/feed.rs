@@ -14,10 +14,10 @@ use bot::broker::{MarketNews, MarketWatch, Venue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::exchange::{self, Exchange, Running};
 use bot::market::MarketEvent;
+use bot::stop::Stop;
 use bot::symbol::Symbol;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
@@ -59,7 +59,7 @@ fn config(address: SocketAddr) -> AlpacaConfig {
 /// Somebody who watches the market until it is dropped, and all the news so far.
 struct Watcher {
     news: Arc<Mutex<Vec<MarketNews>>>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Stop,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -67,14 +67,15 @@ impl Watcher {
     fn start(config: AlpacaConfig, is_open: bool) -> Self {
         let venue = AlpacaVenue::new(config, Arc::new(SystemClock)).unwrap();
         let news = Arc::new(Mutex::new(Vec::new()));
-        let (stop, stopped) = oneshot::channel();
+        let stop = Stop::default();
+        let stopped = stop.clone();
         let heard = Arc::clone(&news);
         let thread = thread::spawn(move || {
             let symbols = symbols();
             let watch = MarketWatch { symbols: &symbols, is_open: &|| is_open };
-            venue.watch(&watch, stopped, &mut |news| heard.lock().unwrap().push(news));
+            venue.watch(&watch, &stopped, &mut |news| heard.lock().unwrap().push(news));
         });
-        Self { news, stop: Some(stop), thread: Some(thread) }
+        Self { news, stop, thread: Some(thread) }
     }
 
     fn events(&self) -> Vec<MarketEvent> {
@@ -99,7 +100,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop.request();
         let ended = self.thread.take().unwrap().join();
         assert!(ended.is_ok() || thread::panicking(), "the watcher panicked");
     }
@@ -219,7 +220,7 @@ fn patient(script: &Script) -> AlpacaConfig {
 }
 
 /// Answers pings until there were enough, or the client leaves.
-fn answer_pings(mut socket: WebSocket<TcpStream>, enough: usize) -> usize {
+fn answer_pings(socket: &mut WebSocket<TcpStream>, enough: usize) -> usize {
     let mut pings = 0;
     while pings < enough && socket.read().is_ok_and(|message| message.is_ping()) {
         pings += 1;
@@ -232,8 +233,8 @@ fn answer_pings(mut socket: WebSocket<TcpStream>, enough: usize) -> usize {
 fn a_server_that_answers_pings_and_sends_no_data_is_left_in_an_open_market() {
     let script = Script::listen();
     let watcher = Watcher::start(patient(&script), true);
-    let first = script.accept();
-    let answering = thread::spawn(move || answer_pings(first, usize::MAX));
+    let mut first = script.accept();
+    let answering = thread::spawn(move || answer_pings(&mut first, usize::MAX));
     let _second = script.accept();
     assert!(answering.join().unwrap() >= 1);
     assert!(watcher.count(MarketNews::Lost) >= 1);
@@ -244,7 +245,8 @@ fn a_server_that_answers_pings_may_be_quiet_while_the_market_is_closed() {
     let script = Script::listen();
     let watcher = Watcher::start(patient(&script), false);
     // Three pings are longer than an open market may be quiet.
-    assert_eq!(answer_pings(script.accept(), 3), 3);
+    let mut socket = script.accept();
+    assert_eq!(answer_pings(&mut socket, 3), 3);
     assert_eq!(watcher.count(MarketNews::Lost), 0);
 }
 

@@ -3,14 +3,16 @@
 mod broken;
 mod commands;
 mod history;
+mod instruments;
 mod overrides;
 
 use std::fmt::Write as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use bot::broker::simulated::{Fees, FillModel};
+use bot::broker::simulated::{Fees, FillModel, OnShortCash, SizeAt};
 use bot::manifest::{BrokerKind, Combine, Manifest, Period, Weights, defaults};
+use bot::margin::Margin;
 use bot::units::{BasisPoints, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -37,6 +39,9 @@ fees = { bps = 0.5 }
 slippage_bps = 1
 latency = "20ms"
 volume_share = "10%"
+margin = { initial = "50%", maintenance = 0.3 }
+on_short_cash = "reject"
+size_at = "fill"
 
 [portfolio]
 combine = "net"
@@ -108,6 +113,9 @@ fn every_key_that_is_written_is_understood() {
     assert_eq!((terms.fill, terms.fees), (FillModel::SameClose, Fees::Bps("0.5".parse().unwrap())));
     assert_eq!((terms.slippage, terms.latency), (BasisPoints::whole(1), Duration::from_millis(20)));
     assert_eq!(terms.volume_share, Some(Weight::percent(10)));
+    let (initial, maintenance) = (Weight::percent(50), Weight::percent(30));
+    assert_eq!(terms.margin, Margin::Required { initial, maintenance });
+    assert_eq!((terms.on_short_cash, terms.size_at), (OnShortCash::Reject, SizeAt::Fill));
     assert_eq!(manifest.portfolio.combine, Some(Combine::Net));
     assert_eq!(manifest.statistics.benchmark.as_deref(), Some("nvda"));
     assert_eq!(manifest.statistics.period(), Period::Span(Duration::from_hours(1)));
@@ -116,6 +124,33 @@ fn every_key_that_is_written_is_understood() {
     let parts = manifest.describe();
     let parts = parts.iter().filter(|part| !part.name.starts_with("data"));
     assert!(parts.flat_map(|part| &part.lines).all(|line| !line.is_default));
+}
+
+#[test]
+fn margin_is_none_or_what_positions_require() {
+    let broker = |margin: &str| format!("[broker]\nkind = \"simulated\"\nmargin = {margin}");
+    let margin = |text: &str| Manifest::parse("run.toml", &broker(text)).unwrap().broker.terms().margin;
+    let required = |initial, maintenance| Margin::Required {
+        initial: Weight::percent(initial),
+        maintenance: Weight::percent(maintenance),
+    };
+    assert_eq!(margin("\"none\""), Margin::None);
+    assert_eq!(margin("{}"), required(100, 25));
+    assert_eq!(margin("{ initial = 0.5 }"), required(50, 25));
+    assert_eq!(margin("{ initial = \"20%\" }"), required(20, 20));
+    assert_eq!(margin("{ maintenance = 0 }"), required(100, 0));
+    assert_snapshot!(faults(&broker("{ initial = \"20%\", maintenance = \"30%\" }")), @r"
+1 fault in run.toml
+run.toml:3:10: broker.margin.maintenance: must be at most the initial 20%, was 30%
+");
+    assert_snapshot!(faults(&broker("{ initial = 0 }")), @r#"
+1 fault in run.toml
+run.toml:3:22: broker.margin.initial: must be above 0 to 1, as a fraction such as 0.5 or "50%", was integer "0"
+"#);
+    assert_snapshot!(faults(&broker("\"off\"")), @r#"
+1 fault in run.toml
+run.toml:3:10: broker.margin: must be "none" or a table such as { initial = "100%", maintenance = "25%" }, was "off"
+"#);
 }
 
 #[test]
@@ -165,7 +200,7 @@ kind = "csv"
 "#), @r#"
 28 faults in run.toml
 run.toml:1:8: name: must be a string of 1 to 100 characters in one line, was ""
-run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
+run.toml:2:1: nmae: unknown key, did you mean "name"? allowed are name, redis, pool, broker, data, portfolio, risk, instrument, strategy, statistics, sweep
 run.toml:5:7: redis.url: redis url must be redis://HOST:PORT or rediss://HOST:PORT, with or without USER:PASSWORD@ and /DATABASE, was something else
 run.toml:6:10: redis.stream: name must be 1 to 200 bytes without spaces and braces, was "{nvda}"
 run.toml:7:9: redis.group: must be a string, was integer "5"
@@ -177,7 +212,7 @@ run.toml:14:17: pool.quote_age_max: must be a duration above 0, was "0s"
 run.toml:15:1: pool.threads: unknown key, allowed are workers, queue, signal_age_max, quote_age_max
 run.toml:18:8: broker.kind: must be one of "alpaca", "simulated", was "luno"
 run.toml:19:8: broker.cash: must be dollars above 0, written as a string such as "100000", was float "100000.5"
-run.toml:20:1: broker.fil: unknown key, did you mean "fill"? allowed are kind, cash, fill, fees, slippage_bps, latency, volume_share
+run.toml:20:1: broker.fil: unknown key, did you mean "fill"? allowed are kind, cash, fill, fees, slippage_bps, latency, volume_share, margin, on_short_cash, size_at
 run.toml:23:25: portfolio.weights.nvda: symbol must be written once, was "NVDA" before
 run.toml:23:43: portfolio.weights.SPY: must be a weight from 0 to 1, such as 0.6 or "60%", was float "1.5"
 run.toml:23:48: portfolio.weights."N V": symbol must be 1 to 15 letters, digits, dots, slashes or hyphens, starting with a letter, was "N V"
@@ -191,7 +226,7 @@ run.toml:29:22: risk.order_notional_max: must be dollars above 0, written as a s
 run.toml:30:25: risk.position_notional_max: must be dollars above 0, written as a string such as "100000", was "-5"
 run.toml:31:25: risk.orders_per_minute_max: must be a whole number from 1 to 1000000, was integer "0"
 run.toml:32:18: risk.spread_bps_max: must be a number of basis points above 0, was integer "0x0"
-run.toml:34:2: dta: unknown key, did you mean "data"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
+run.toml:34:2: dta: unknown key, did you mean "data"? allowed are name, redis, pool, broker, data, portfolio, risk, instrument, strategy, statistics, sweep
 "#);
 }
 
@@ -302,6 +337,11 @@ fn the_documentation_names_every_key_with_its_default() {
             assert!(page.contains(&row), "docs/manifest.md must have the row {row}");
         }
     }
+    let nvda = Manifest::parse("run.toml", "[instrument.NVDA]").unwrap().describe();
+    for line in nvda.into_iter().find(|part| part.name == "instrument.NVDA").unwrap().lines {
+        let row = format!("| `instrument.SYMBOL.{}` | {} |", line.key, line.value);
+        assert!(page.contains(&row), "docs/manifest.md must have the row {row}");
+    }
     let text = "[[strategy]]\nname = \"cross\"\nkind = \"ema_cross\"";
     let strategy = Manifest::parse("run.toml", text).unwrap().describe().pop().unwrap();
     for line in strategy.lines {
@@ -364,13 +404,16 @@ signal_age_max = 5s  (default)
 quote_age_max  = 5s  (default)
 
 [broker]
-kind         = simulated
-cash         = 100000     (default)
-fill         = next_open  (default)
-fees         = none       (default)
-slippage_bps = 0          (default)
-latency      = 0s         (default)
-volume_share = off        (default)
+kind          = simulated
+cash          = 100000                         (default)
+fill          = next_open                      (default)
+fees          = none                           (default)
+slippage_bps  = 0                              (default)
+latency       = 0s                             (default)
+volume_share  = off                            (default)
+margin        = initial 100%, maintenance 25%  (default)
+on_short_cash = reduce                         (default)
+size_at       = decision                       (default)
 
 [portfolio]
 combine     = separate  (default)
@@ -426,7 +469,7 @@ fn check_answers_machines_with_one_object() {
     let output = bot(&["check", "run.toml", "--json", "--symbols", "NVDA,BRK.B"], Some(GOOD));
     assert_eq!(output.status.code(), Some(0));
     assert_snapshot!(stdout(&output), @r#"
-{"ok":true,"faults":[],"run":{"ready":true,"faults":[],"warnings":[{"file":"run.toml","line":32,"column":22,"key":"risk.order_notional_max","message":"refuses each buy of an account with more cash, unless --size says less, was \"250000.5\""}]},"backtest":{"ready":false,"faults":[{"file":"run.toml","line":1,"column":1,"key":"strategy","message":"at least one [[strategy]] must be written for a backtest, was none"}],"warnings":[]},"sweep":{"ready":false,"faults":[{"file":"run.toml","line":1,"column":1,"key":"sweep","message":"there must be something to sweep: a key with its values, was nothing"}],"warnings":[]}}
+{"ok":true,"faults":[],"run":{"ready":true,"faults":[],"warnings":[{"file":"run.toml","line":35,"column":22,"key":"risk.order_notional_max","message":"refuses each buy of an account with more cash, unless --size says less, was \"250000.5\""}]},"backtest":{"ready":false,"faults":[{"file":"run.toml","line":1,"column":1,"key":"strategy","message":"at least one [[strategy]] must be written for a backtest, was none"},{"file":"run.toml","line":25,"column":11,"key":"broker.size_at","message":"must be \"decision\" where portfolio.combine is \"net\", was \"fill\""}],"warnings":[]},"sweep":{"ready":false,"faults":[{"file":"run.toml","line":1,"column":1,"key":"sweep","message":"there must be something to sweep: a key with its values, was nothing"}],"warnings":[]}}
 "#);
     let output = bot(&["check", "run.toml", "--json"], Some(""));
     assert_eq!(output.status.code(), Some(0));

@@ -7,9 +7,11 @@ use std::time::Duration;
 use bot::account::Account;
 use bot::activity::Activity;
 use bot::broker::simulated::{self, SimulatedBroker, SimulatedVenue};
-use bot::broker::{Broker, BrokerError, Survey, Venue};
+use bot::broker::{AccountReader, Broker, BrokerError, MarketData, OrderEntry, OrderNews, Survey, Venue};
 use bot::clock::{Alarm, Clock, SystemClock, Timestamp};
+use bot::core::InFlight;
 use bot::desk::Rules;
+use bot::execution::Timeouts;
 use bot::feed::Feed;
 use bot::history::RecordFormat;
 use bot::inbox::memory::MemoryStream;
@@ -20,7 +22,6 @@ use bot::outcome::OutcomeKind;
 use bot::reply::Reply;
 use bot::sizing::WeightRule;
 use bot::symbol::Symbol;
-use bot::task::Patience;
 use bot::units::Price;
 
 /// What a test does around each submit: it may send the order, or not, or panic.
@@ -30,6 +31,8 @@ struct Staged<'a> {
     inner: SimulatedVenue,
     submit: &'a Submit<'a>,
     deaf: AtomicBool,
+    /// While it is set, no cancel is answered.
+    cancels_hang: AtomicBool,
     /// Calls of these that panic before they work.
     panics: Panics,
 }
@@ -46,7 +49,8 @@ struct Panics {
 impl<'a> Staged<'a> {
     fn new(stage: &Stage, submit: &'a Submit<'a>, deaf: bool) -> Self {
         let inner = stage.market.clone();
-        Self { inner, submit, deaf: AtomicBool::new(deaf), panics: Panics::default() }
+        let (deaf, panics) = (AtomicBool::new(deaf), Panics::default());
+        Self { inner, submit, deaf, cancels_hang: AtomicBool::new(false), panics }
     }
 }
 
@@ -72,13 +76,29 @@ impl<'a> Venue for &'a Staged<'a> {
         Ok(StagedBroker { venue: self, inner: self.inner.connect()? })
     }
 
-    fn track(&self, stop: tokio::sync::oneshot::Receiver<()>) {
+    fn track(&self, orders: &dyn OrderNews, stop: &Stop) {
         panic_while(&self.panics.track);
-        self.inner.track(stop);
+        self.inner.track(&Heard { venue: self, orders }, stop);
     }
 }
 
-impl Broker for StagedBroker<'_> {
+/// Hears nothing of its orders while the venue is deaf.
+struct Heard<'a> {
+    venue: &'a Staged<'a>,
+    orders: &'a dyn OrderNews,
+}
+
+impl OrderNews for Heard<'_> {
+    fn in_flight(&self) -> Option<InFlight> {
+        self.orders.in_flight().filter(|_| !self.venue.deaf.load(Ordering::SeqCst))
+    }
+
+    fn report(&self, report: OrderReport) {
+        self.orders.report(report);
+    }
+}
+
+impl OrderEntry for StagedBroker<'_> {
     fn submit(&mut self, order: &OrderRequest) -> Reply {
         (self.venue.submit)(order, &mut || self.inner.submit(order))
     }
@@ -92,15 +112,16 @@ impl Broker for StagedBroker<'_> {
     }
 
     fn cancel(&mut self, id: &OrderId) -> Reply {
+        while self.venue.cancels_hang.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.inner.cancel(id)
     }
+}
 
-    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
-        self.inner.wait(id, span)
-    }
-
-    fn forget(&mut self, id: &ClientOrderId) {
-        self.inner.forget(id);
+impl AccountReader for StagedBroker<'_> {
+    fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError> {
+        self.inner.open_orders()
     }
 
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
@@ -110,7 +131,9 @@ impl Broker for StagedBroker<'_> {
     fn account(&mut self) -> Result<Account, BrokerError> {
         self.inner.account()
     }
+}
 
+impl MarketData for StagedBroker<'_> {
     fn session(&mut self) -> Result<SessionClock, BrokerError> {
         self.inner.session()
     }
@@ -124,8 +147,12 @@ impl Broker for StagedBroker<'_> {
         self.inner.snapshots(symbols)
     }
 
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
-        self.inner.survey(symbols, daily_bars)
+    fn daily_bars(
+        &mut self,
+        symbols: &[Symbol],
+        days: usize,
+    ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
+        self.inner.daily_bars(symbols, days)
     }
 
     fn minute_bars(
@@ -138,8 +165,18 @@ impl Broker for StagedBroker<'_> {
     }
 }
 
+impl Broker for StagedBroker<'_> {
+    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+        self.inner.survey(symbols, daily_bars)
+    }
+}
+
 fn nvda() -> Symbol {
     "NVDA".parse().unwrap()
+}
+
+fn spy() -> Symbol {
+    "SPY".parse().unwrap()
 }
 
 fn config(workers: usize) -> Config {
@@ -151,7 +188,7 @@ fn config(workers: usize) -> Config {
         weights: WeightRule::Equal,
         stream: "nvda".to_owned(),
         price_interval: Duration::from_millis(20),
-        patience: Patience { look_for: Duration::from_millis(300), ..Patience::default() },
+        timeouts: Timeouts { look_for: Duration::from_millis(300), ..Timeouts::default() },
         drain: true,
         signals_max: None,
         run_for: None,
@@ -179,12 +216,17 @@ impl Stage {
     fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut market = simulated::Config::new(nvda(), Price::whole(100));
+        market.symbols.push((spy(), Price::whole(500)));
         market.hours = simulated::Hours::Always;
         Self {
             stream: MemoryStream::new(10_000, Arc::clone(&clock)),
             market: SimulatedVenue::new(&market, Arc::clone(&clock)),
             clock,
         }
+    }
+
+    fn send_of(&self, ticker: &str, direction: &str) {
+        self.stream.send(&[("ticker", ticker), ("direction", direction)]).unwrap();
     }
 
     fn send(&self, directions: &str) {
@@ -258,6 +300,122 @@ fn opposite_sides_of_a_symbol_never_meet_at_the_broker_and_keep_the_streams_orde
         .map(|(direction, _)| if direction == 'b' { Side::Buy } else { Side::Sell })
         .collect();
     assert_eq!(sent, expected);
+}
+
+/// With both symbols.
+fn both(workers: usize) -> Config {
+    Config { symbols: vec![nvda(), spy()], ..config(workers) }
+}
+
+#[test]
+fn opposite_sides_of_one_symbol_hold_up_no_order_of_another() {
+    let stage = Stage::new();
+    for direction in ["b", "s", "s", "s"] {
+        stage.send_of("NVDA", direction);
+    }
+    stage.send_of("SPY", "b");
+    let spy_is_sent = AtomicBool::new(false);
+    let summary = stage.run(&both(2), &|order, send| {
+        // The broker takes the first order only once it has that of the other symbol.
+        if order.symbol == spy() {
+            spy_is_sent.store(true, Ordering::SeqCst);
+        } else {
+            wait_for(|| spy_is_sent.load(Ordering::SeqCst).then_some(()));
+        }
+        send()
+    });
+    // One of the sells has what the buy bought.
+    let counts = (summary.tally.count(OutcomeKind::Filled), summary.tally.count(OutcomeKind::Skipped));
+    assert_eq!(counts, (3, 2));
+    agrees(&summary);
+}
+
+#[test]
+fn one_symbols_flood_is_bounded_keeps_its_order_and_holds_up_no_other_symbol() {
+    let stage = Stage::new();
+    for _ in 0..9_000 {
+        stage.send_of("NVDA", "b");
+    }
+    stage.send_of("SPY", "b");
+    let mut flooded = both(4);
+    flooded.rules.limits.signal_age_max = Duration::from_hours(1);
+    flooded.rules.limits.quote_age_max = Duration::from_hours(1);
+    flooded.rules.cash_buffer = "0%".parse().unwrap();
+    let sent: Mutex<Vec<Symbol>> = Mutex::default();
+    let summary = stage.run(&flooded, &|order, send| {
+        sent.lock().unwrap().push(order.symbol);
+        send()
+    });
+    assert_eq!(summary.tally.recorded(), 9_001);
+    let before = sent.lock().unwrap().iter().position(|symbol| *symbol == spy()).unwrap();
+    assert!(before < 3_000, "{before} orders of the flood went first");
+    agrees(&summary);
+}
+
+#[test]
+fn a_flood_is_worked_off_in_the_streams_order_whatever_was_deferred() {
+    let stage = Stage::new();
+    let wishes: Vec<String> = (1..=200).map(|number| format!("{}", number % 7 + 1)).collect();
+    for quantity in &wishes {
+        stage.stream.send(&[("ticker", "NVDA"), ("direction", "b"), ("qty", quantity)]).unwrap();
+    }
+    let sent: Mutex<Vec<String>> = Mutex::default();
+    let mut small = config(1);
+    small.signal_queue_len = 4;
+    small.rules.limits.signal_age_max = Duration::from_hours(1);
+    small.rules.limits.quote_age_max = Duration::from_hours(1);
+    stage.run(&small, &|order, send| {
+        sent.lock().unwrap().push(order.quantity.to_string());
+        send()
+    });
+    assert_eq!(*sent.lock().unwrap(), wishes, "one worker, one symbol: the stream's order");
+}
+
+#[test]
+fn orders_that_hang_and_whose_cancels_hang_keep_no_worker_busy() {
+    let stage = Stage::new();
+    for direction in ["b", "b"] {
+        stage.send_of("NVDA", direction);
+    }
+    let staged = Staged::new(
+        &stage,
+        &|order, send| {
+            if order.symbol == spy() {
+                return send();
+            }
+            Reply::Report(OrderReport {
+                client_order_id: order.client_order_id.clone(),
+                order_id: OrderId::new("hangs"),
+                symbol: order.symbol,
+                side: order.side,
+                quantity: order.quantity,
+                status: "suspended".into(),
+                filled: bot::units::Quantity::ZERO,
+                average_price: None,
+                submitted_at: None,
+            })
+        },
+        false,
+    );
+    staged.cancels_hang.store(true, Ordering::SeqCst);
+    let mut hurried = both(2);
+    hurried.drain = false;
+    hurried.drain_timeout = Duration::from_millis(50);
+    hurried.rules.limits.quote_age_max = Duration::from_hours(1);
+    hurried.timeouts.park_after = Duration::from_millis(50);
+    hurried.timeouts.cancel_after = Duration::from_millis(60);
+    let stop = Stop::default();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| stage.run_staged(&hurried, &staged, &stop));
+        for count in 1..=20 {
+            stage.send_of("SPY", "b");
+            wait_for(|| (stage.kinds().len() == count).then_some(()));
+        }
+        stop.request();
+        staged.cancels_hang.store(false, Ordering::SeqCst);
+        let summary = running.join().unwrap();
+        assert_eq!((summary.tally.count(OutcomeKind::Filled), summary.left_pending), (20, 2));
+    });
 }
 
 #[test]

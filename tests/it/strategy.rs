@@ -215,7 +215,7 @@ fn a_try_takes_bars_and_ticks_and_tells_wrong_parameters() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write(
         "bars.csv",
-        "datetime,open,high,low,close\n2026-01-05 09:30:00,1,1,1,1\n2026-01-05 09:31:00,1,1,1,2\n",
+        "datetime,open,high,low,close\n2026-01-05 09:30:00,1,1,1,1\n2026-01-05 09:31:00,1,2,1,2\n",
     );
     write("ticks.csv", "time,price\n2026-01-05T14:30:00Z,5\n");
     write("bad.csv", "time,price\n2026-01-05T14:30:00Z,x\n");
@@ -235,9 +235,20 @@ fn a_try_takes_bars_and_ticks_and_tells_wrong_parameters() {
         &folder,
         &["test", "buy_and_hold", "--ticks", "bad.csv"],
         3,
-        "line 2: price must be a number, was \"x\"",
+        "bad.csv:2: price must be a number, was \"x\"",
     );
     check(&folder, &["test", "buy_and_hold", "--ticks", "none.csv"], 4, "ticks must be a file that exists");
+    let flags = |flags: &[&'static str]| [&["test", "buy_and_hold"], flags].concat();
+    let rule = "--timeframe must stand with a file of bars, was \"ticks.csv\"";
+    check(&folder, &flags(&["--ticks", "ticks.csv", "--timeframe", "1min"]), 2, rule);
+    check(&folder, &flags(&["--ticks", ".", "--timeframe", "1min"]), 2, "file of bars, was \".\"");
+    check(
+        &folder,
+        &flags(&["--ticks", ".", "--timezone", "UTC"]),
+        2,
+        "--timezone must stand with a file, was",
+    );
+    check(&folder, &flags(&["--timezone", "UTC"]), 2, "--ticks <FILE>");
     check(
         &folder,
         &["test", "ema_cross", "--params", "fast=0", "--params", "slwo=5"],

@@ -231,7 +231,7 @@ fn what_is_no_ratio_is_refused_with_its_neighbours_before_anything_is_run() {
     let (code, said) = desk.refused(&["--set", "sweep.objective=sharp"]);
     assert_eq!(code, 3);
     assert!(
-        said.contains("sweep.objective: must be a ratio's name, was \"sharp\"; near are sharpe"),
+        said.contains("sweep.objective: must be a ratio's name, was \"sharp\", did you mean \"sharpe\"?"),
         "{said}"
     );
     assert!(!desk.0.path().join("bot-sweep").exists());

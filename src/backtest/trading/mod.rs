@@ -3,17 +3,21 @@
 //!
 //! The way of a signal is the pool's: the desk decides, an order task lives the order's life, and only its end is recorded.
 
+mod liquidation;
 mod orders;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Prices, Slot};
-use super::connector::{Connector, Met};
+use super::connector::{Connector, ExecutionReport};
 use super::record::{FillRecord, Record, StrategyRecord, Transaction};
 use super::run::StrategySetup;
 use crate::account::Holding;
+use crate::broker::simulated::{Fees, SizeAt};
 use crate::clock::Timestamp;
+use crate::core::{Action, Core};
 use crate::desk::{Desk, Statement};
 use crate::market::MarketEvent;
 use crate::portfolio::{Combine, Member, Portfolio};
@@ -22,19 +26,25 @@ use crate::strategy::{Intent, RunnerFailure, StrategyRun};
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity};
 
-use orders::{Made, Open};
+use orders::{Made, Open, TIMEOUTS, size_at_fill};
 
 pub(super) struct Trading {
-    pub(super) desk: Desk,
+    pub(super) core: Core,
     pub(super) connector: Connector,
+    /// The broker's fees, where orders of a part of the equity are sized at their fill.
+    sized_at_fill: Option<Fees>,
     pub(super) prices: Prices,
     /// Whose positions fills moved since somebody looked.
     pub(super) moved: Vec<Slot>,
     runs: Vec<StrategyRun>,
     /// One for each strategy; where wishes are combined, one more that all orders belong to.
     records: Vec<StrategyRecord>,
+    /// By the order's place in the core's table.
     open: Vec<Option<Open>>,
-    free: Vec<usize>,
+    /// Of the signal that has just come, which has no order yet.
+    arriving: Option<(Made, usize, Slot)>,
+    /// What the core wants done; empty between two events.
+    actions: Vec<Action>,
     /// What is to be done at this instant.
     due: VecDeque<Due>,
     /// Steps and signals from elsewhere that come later, by time and then in the order in which they were made.
@@ -44,8 +54,12 @@ pub(super) struct Trading {
     switches: VecDeque<(Timestamp, usize, bool)>,
     ids: u64,
     intents: Vec<Intent>,
-    transactions: Vec<Transaction>,
+    /// In the order of the decisions; none of those that are not over.
+    transactions: Vec<Option<Transaction>>,
     fills: Vec<FillRecord>,
+    /// Why positions are liquidated now.
+    liquidating: Option<Arc<str>>,
+    margin_calls: Vec<Timestamp>,
     next_timer: Timestamp,
     id: String,
 }
@@ -84,14 +98,19 @@ impl Trading {
             records.push(record("net", cash));
         }
         Self {
-            desk: desk.with_portfolio(Portfolio::new(combine, members)),
+            core: Core::without_lanes(desk.with_portfolio(Portfolio::new(combine, members)), TIMEOUTS),
+            sized_at_fill: match connector.terms().size_at {
+                SizeAt::Decision => None,
+                SizeAt::Fill => Some(connector.terms().fees),
+            },
             connector,
             prices: Prices::default(),
             moved: Vec::new(),
             runs,
             records,
             open: Vec::new(),
-            free: Vec::new(),
+            arriving: None,
+            actions: Vec::new(),
             due: VecDeque::new(),
             later: BTreeMap::new(),
             queued: 0,
@@ -100,6 +119,8 @@ impl Trading {
             intents: Vec::new(),
             transactions: Vec::new(),
             fills: Vec::new(),
+            liquidating: None,
+            margin_calls: Vec::new(),
             next_timer: Timestamp::from_nanos(i64::MIN),
             id: String::new(),
         }
@@ -145,7 +166,7 @@ impl Trading {
         let slots = self.prices.len();
         let slot = self.prices.list(symbol);
         if self.prices.len() > slots {
-            self.connector.list(symbol);
+            self.connector.list(self.core.desk().rules().instruments.of(symbol));
         }
         slot
     }
@@ -243,21 +264,44 @@ impl Trading {
         }
     }
 
+    /// Shows the market an event; what became of the orders that it meets is appended to `met`.
+    #[inline]
+    pub(super) fn show_market(
+        &mut self,
+        slot: Slot,
+        event: &MarketEvent,
+        price: f64,
+        met: &mut Vec<ExecutionReport>,
+    ) {
+        if self.connector.awaits(slot) {
+            self.arrive(slot, event, met);
+        }
+        self.connector.show(slot, event, price);
+    }
+
+    /// Apart from what every event does.
+    #[inline(never)]
+    fn arrive(&mut self, slot: Slot, event: &MarketEvent, met: &mut Vec<ExecutionReport>) {
+        let Self { connector, core, open, sized_at_fill, .. } = self;
+        let size_of = &mut |key, price| size_at_fill(*sized_at_fill, core, open, key, price);
+        connector.arrive(slot, event, size_of, met);
+    }
+
     /// Takes what became of an order at the market.
-    pub(super) fn settle(&mut self, met: &Met, now: Timestamp) {
+    pub(super) fn settle(&mut self, met: &ExecutionReport, now: Timestamp) {
         self.end_order(met, now);
         self.work(now);
     }
 
     /// Money and positions at the last prices.
     pub(super) fn statement(&mut self) -> Statement {
-        self.desk.see(&self.prices);
-        self.desk.statement()
+        self.core.desk_mut().see(&self.prices);
+        self.core.desk().statement()
     }
 
     /// Notes what each book is worth now.
     pub(super) fn mark_books(&mut self) {
-        let (portfolio, prices) = (self.desk.portfolio(), &self.prices);
+        let (portfolio, prices) = (self.core.desk().portfolio(), &self.prices);
         let mut sum = 0.0;
         for (member, record) in portfolio.members().iter().zip(&mut self.records) {
             let held = member.book.positions().filter(|(_, position)| !position.quantity().is_zero());
@@ -278,7 +322,7 @@ impl Trading {
     /// Where the strategies' positions do not sum to what the account holds.
     pub(super) fn unowned(&self) -> Vec<(Symbol, Quantity, Quantity)> {
         let held = |symbol: Symbol, slot: Slot| {
-            (symbol, self.desk.portfolio().held(symbol), self.connector.shares(slot))
+            (symbol, self.core.desk().portfolio().held(symbol), self.connector.shares(slot))
         };
         let all = self
             .prices
@@ -297,19 +341,22 @@ impl Trading {
             record.is_stopped = run.runner().is_broken();
             record.idle += run.repeats();
             record.signals += run.repeats();
-            record.off_target = self.desk.portfolio().book(place).off_target(at);
+            record.off_target = self.core.desk().portfolio().book(place).off_target(at);
         }
-        for open in self.open.iter().flatten() {
-            self.transactions[open.transaction].reason =
-                "open_at_end: the data ended before the order met a price".into();
+        for open in std::mem::take(&mut self.open).into_iter().flatten() {
+            let reason = "open_at_end: the run ended before the order met a price".to_owned();
+            if let Some(order) = self.core.take_open(open.order, reason, at) {
+                self.note(&open, &order);
+            }
         }
-        let books = self.desk.portfolio().members().iter().map(|member| member.book.clone()).collect();
+        let books = self.core.desk().portfolio().members().iter().map(|member| member.book.clone()).collect();
         Record {
             symbols: self.prices.symbols(),
             strategies: self.records,
             books,
-            transactions: self.transactions,
+            transactions: self.transactions.into_iter().flatten().collect(),
             fills: self.fills,
+            margin_calls: self.margin_calls,
             ..record
         }
     }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 
 use super::{Due, Trading};
 use crate::backtest::board::Slot;
-use crate::backtest::connector::{Met, MetEnd, working};
+use crate::backtest::connector::{ExecutionEnd, ExecutionReport, working};
 use crate::backtest::record::{FillRecord, Transaction};
 use crate::backtest::run::FOR_EVER;
+use crate::broker::simulated::Fees;
 use crate::clock::Timestamp;
+use crate::core::{Action, Arrival, Core, Event, OrderEnded, OrderRecord};
 use crate::desk::MarketView;
+use crate::execution::{Claim, OrderKey, Remark, Timeouts};
 use crate::market::SessionClock;
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, OrderStatus, OrderType, Side};
-use crate::outcome::OutcomeKind;
 use crate::portfolio::Combine;
-use crate::reply::Reply;
+use crate::reply::{Rejection, Reply};
+use crate::risk::Approved;
 use crate::signal::{EntryId, Signal, Step};
 use crate::strategy::{Intent, OrderEnd};
-use crate::task::{Ending, OrderTask, Patience, Step as TaskStep};
-use crate::units::{Money, Quantity};
+use crate::units::{Money, Price, Quantity};
 
 /// Whose signal it is, and of which intent.
 #[derive(Debug, Clone, Copy)]
@@ -29,27 +31,32 @@ pub(super) struct Made {
     pub(super) number: u32,
 }
 
-/// A signal on its way.
+/// A signal on its way, beside what the core knows of it.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Open {
-    task: OrderTask,
-    signal: Signal,
+    pub(super) order: OrderKey,
     made: Made,
     pub(super) transaction: usize,
     slot: Slot,
-    fee: Money,
+    /// It liquidates a position.
+    is_forced: bool,
 }
 
 /// Over history the market is open whenever it shows a price.
 const OPEN: SessionClock =
     SessionClock { is_open: true, next_open: Timestamp::MAX, next_close: Timestamp::MAX };
 
-/// An order waits for its market as long as it takes, and is then told of it.
-const PATIENCE: Patience = Patience {
+/// An order waits for its market as long as it takes: the answer to its submission is its end.
+pub(super) const TIMEOUTS: Timeouts = Timeouts {
     poll_after: FOR_EVER,
+    poll_max: FOR_EVER,
     cancel_after: FOR_EVER,
+    cancel_day_after: FOR_EVER,
     pause_min: FOR_EVER,
     pause_max: FOR_EVER,
     look_for: FOR_EVER,
+    park_after: FOR_EVER,
+    tell_after: FOR_EVER,
     deliveries_max: 1,
 };
 
@@ -63,127 +70,153 @@ impl Trading {
 
     /// One signal from beginning to end, or until its order waits for the market.
     pub(super) fn send(&mut self, signal: Signal, made: Made, now: Timestamp) {
-        let Ok(id) = ClientOrderId::shared(signal.id.shared_text()) else { return };
+        let Ok(client_order_id) = ClientOrderId::shared(signal.id.shared_text()) else { return };
         let slot = self.list(signal.symbol); // It may be a symbol that no source told of yet.
         let transaction = self.transactions.len();
-        self.transactions.push(self.transaction(&signal, made, slot, now));
-        let stale_at = self.desk.rules().limits.stale_at(&signal);
-        let task = OrderTask::new(id.clone(), 1, stale_at, PATIENCE, now);
-        let key = self.keep(Open { task, signal, made, transaction, slot, fee: Money::ZERO });
-        loop {
-            let Some(open) = &mut self.open[key] else { return };
-            match open.task.next(now) {
-                TaskStep::Decide => {
-                    let market = MarketView { board: &self.prices, session: OPEN };
-                    open.task.decided(self.desk.decide(&open.signal, &id, market, now), now);
-                }
-                TaskStep::Submit(request) => {
-                    self.submit(key, &request, now);
-                    return;
-                }
-                TaskStep::Done(Ending::Outcome { kind, reason }) => {
-                    self.end_signal(key, kind, reason, now, now);
-                    return;
-                }
+        self.transactions.push(None);
+        self.arriving = Some((made, transaction, slot));
+        let claim = Claim { side: None, target_of: None, is_step: false };
+        let arrival = Arrival { entry: None, signal, client_order_id, claim, received_at: now };
+        self.step(Event::Signal(arrival), now, now);
+    }
+
+    /// Tells the core of an event at `at`, and does what it wants done by `now`.
+    fn step(&mut self, event: Event<'_>, at: Timestamp, now: Timestamp) {
+        self.core.on(event, at, &mut self.actions);
+        while let Some(action) = self.actions.pop() {
+            match action {
+                Action::Decide { order } => self.decide(order, now),
+                Action::Submit { order, request } => self.submit(order, &request, now),
+                Action::Ended(ended) => self.end_signal(*ended, now),
                 // A new signal is neither looked up nor waited for, and poison is for redelivered ones.
-                TaskStep::Query
-                | TaskStep::Cancel(_)
-                | TaskStep::Wait(_)
-                | TaskStep::Done(Ending::Poison(_)) => return,
+                Action::Query { .. }
+                | Action::Cancel { .. }
+                | Action::Wait { .. }
+                | Action::Park { .. }
+                | Action::DeadLetter { .. }
+                | Action::Notice(_) => {}
             }
         }
     }
 
-    fn submit(&mut self, key: usize, request: &OrderRequest, now: Timestamp) {
-        let Some(open) = &mut self.open[key] else { return };
-        let transaction = &mut self.transactions[open.transaction];
-        transaction.is_order = true;
-        transaction.side = request.side;
-        transaction.price_seen = self.prices.side(open.slot, request.side == Side::Buy);
-        transaction.quantity = request.quantity;
-        transaction.limit = match request.order_type {
-            OrderType::Market => None,
-            OrderType::Limit(limit) => Some(limit),
+    fn decide(&mut self, order: OrderKey, now: Timestamp) {
+        if let Some((made, transaction, slot)) = self.arriving.take() {
+            let place = order.place();
+            self.open.resize(self.open.len().max(place + 1), None);
+            let is_forced = self.liquidating.is_some();
+            self.open[place] = Some(Open { order, made, transaction, slot, is_forced });
+            if let Some(text) = self.liquidating.clone() {
+                let remark = Remark { text, stands_alone: false };
+                self.core.on(Event::Remark { order, remark }, now, &mut self.actions);
+            }
+        }
+        let own = self.core.orders().get(order).map(|order| order.signal.symbol);
+        while let Some(moved) = self.prices.next_moved() {
+            // The price of what is decided on is looked at in any case.
+            if Some(moved) != own {
+                self.core.desk_mut().moved(moved, &self.prices);
+            }
+        }
+        let market = MarketView { board: &self.prices, session: OPEN, version: None };
+        self.core.on(Event::Turn { order, market }, now, &mut self.actions);
+    }
+
+    fn submit(&mut self, order: OrderKey, request: &OrderRequest, now: Timestamp) {
+        let Some(open) = self.open[order.place()] else { return };
+        let order = working(order.place(), request.side, request.order_type, request.quantity);
+        let Self { connector, core, open: orders, sized_at_fill, .. } = self;
+        let size_of = &mut |key, price| size_at_fill(*sized_at_fill, core, orders, key, price);
+        let met = if open.is_forced {
+            connector.liquidate(open.slot, order, now)
+        } else {
+            connector.submit(open.slot, order, now, size_of)
         };
-        let taken = OrderReport {
+        if let Some(met) = met {
+            self.end_order(&met, now);
+        }
+    }
+    /// Takes what became of an order at the market.
+    pub(super) fn end_order(&mut self, met: &ExecutionReport, now: Timestamp) {
+        let Some(open) = self.open[met.key] else { return };
+        let Some(task) = self.core.orders().get(open.order).map(|order| &order.task) else { return };
+        let Some(request) = task.approved().map(Approved::request) else { return };
+        let (filled, average_price) = match met.end {
+            ExecutionEnd::Filled { quantity, price, .. } => (quantity, Some(price)),
+            ExecutionEnd::Canceled | ExecutionEnd::Unpaid { .. } => (Quantity::ZERO, None),
+        };
+        let mut report = OrderReport {
             client_order_id: request.client_order_id.clone(),
             order_id: OrderId::shared(request.client_order_id.text()),
             symbol: request.symbol,
             side: request.side,
             quantity: request.quantity,
-            status: OrderStatus::New,
-            filled: Quantity::ZERO,
-            average_price: None,
-            submitted_at: Some(now),
+            status: OrderStatus::Canceled,
+            filled,
+            average_price,
+            submitted_at: task.submitted_at(),
         };
-        open.task.on(Reply::Report(taken), now);
-        let order = working(key, request.side, request.order_type, request.quantity);
-        if let Some(met) = self.connector.submit(open.slot, order, now) {
-            self.end_order(&met, now);
+        let is_other = met.quantity != report.quantity;
+        if is_other && self.core.resize(open.order, met.quantity, met.at) && met.quantity.is_positive() {
+            report.quantity = met.quantity;
         }
-    }
-
-    /// Takes what became of an order at the market.
-    pub(super) fn end_order(&mut self, met: &Met, now: Timestamp) {
-        let Some(open) = &mut self.open[met.key] else { return };
-        let Some(mut report) = open.task.report().cloned() else { return };
-        let mut unpaid = None;
-        match met.end {
-            MetEnd::Filled { quantity, price, fee } => {
-                let is_whole = quantity == report.quantity;
-                report.status = if is_whole { OrderStatus::Filled } else { OrderStatus::Canceled };
-                report.filled = quantity;
-                report.average_price = Some(price);
-                self.desk.charge(fee);
-                open.fee = fee;
+        if report.filled == report.quantity {
+            report.status = OrderStatus::Filled;
+        }
+        let remark = match (&self.liquidating, met.is_reduced) {
+            (_, true) => {
+                Some(format!("reduced: the account could carry {} shares at the fill", met.quantity).into())
+            }
+            (Some(called), false) if !open.is_forced => Some(Arc::clone(called)),
+            (Some(_) | None, false) => None,
+        };
+        if let Some(text) = remark {
+            let remark = Remark { text, stands_alone: true };
+            self.core.on(Event::Remark { order: open.order, remark }, met.at, &mut self.actions);
+        }
+        let reply = match met.end {
+            ExecutionEnd::Filled { fee, .. } => {
                 self.moved.push(open.slot);
-                let transaction = &mut self.transactions[open.transaction];
-                transaction.filled = quantity;
-                transaction.total = price * quantity;
-                transaction.fees = fee;
-                let place = u32::try_from(open.transaction).unwrap_or(u32::MAX);
-                self.fills.push(FillRecord { transaction: place, at: met.at, quantity, price, fee });
+                self.core.on(Event::Fee { order: open.order, fee }, met.at, &mut self.actions);
+                Reply::Report(report)
             }
-            MetEnd::Canceled => report.status = OrderStatus::Canceled,
-            MetEnd::Unpaid { missing } => {
-                report.status = OrderStatus::Rejected;
-                unpaid = Some(missing);
-            }
-        }
-        open.task.on(Reply::Report(report), now);
-        if let Some(report) = open.task.report() {
-            self.desk.apply(&open.signal.id, report);
-        }
-        let TaskStep::Done(Ending::Outcome { kind, reason }) = open.task.next(now) else { return };
-        let reason = match unpaid {
-            Some(missing) => {
-                format!("insufficient_buying_power: the account was {} dollars short", missing.cents())
-            }
-            None => reason,
+            ExecutionEnd::Canceled => Reply::Report(report),
+            ExecutionEnd::Unpaid { missing } => Reply::Rejected(Rejection::without_http(format!(
+                "insufficient_buying_power: the account was {} dollars short",
+                missing.cents()
+            ))),
         };
-        self.end_signal(met.key, kind, reason, met.at, now);
+        self.step(Event::Reply { order: open.order, reply }, met.at, now);
     }
 
-    fn end_signal(&mut self, key: usize, kind: OutcomeKind, reason: String, at: Timestamp, now: Timestamp) {
-        let Some(Open { task, signal, made, transaction, fee, .. }) = &self.open[key] else { return };
-        let (made, transaction) = (*made, *transaction);
-        let ended = self.desk.end(signal, (kind, &reason), task.report(), *fee, at);
-        let next = ended.next.as_ref().map(|step| (signal.clone(), step.clone()));
-        self.open[key] = None;
-        self.free.push(key);
-        if let Some((signal, step)) = next {
-            self.follow_with(signal, made, step, now);
+    fn end_signal(&mut self, ended: OrderEnded, now: Timestamp) {
+        let OrderEnded { record, ended, told } = ended;
+        let Some(open) = self.open[record.key.place()].take() else { return };
+        self.note(&open, &record);
+        if let Some(step) = ended.next {
+            self.follow_with(record.into_signal(), open.made, step, now);
         }
-        let mut told = ended.told(self.desk.portfolio(), Some(made.place), (kind, &reason));
-        // Mostly there is one.
-        let (first, others) = (told.next(), told.collect::<Vec<_>>());
-        for (place, end) in first.into_iter().chain(others) {
+        for (place, end) in told {
             self.tell(place, &end, now);
         }
-        let transaction = &mut self.transactions[transaction];
-        transaction.final_at = at;
-        transaction.outcome = kind;
-        transaction.reason = reason;
+    }
+
+    /// Keeps the record of an order's life, in the form of a run's many.
+    pub(super) fn note(&mut self, open: &Open, order: &OrderRecord) {
+        let place = u32::try_from(open.transaction).unwrap_or(u32::MAX);
+        if let Some(report) = order.report()
+            && let Some(price) = report.average_price
+        {
+            for fill in order.fills().iter() {
+                let (at, quantity, fee) = (fill.at, fill.quantity, order.fees());
+                self.fills.push(FillRecord { transaction: place, at, quantity, price, fee });
+            }
+        }
+        // Where wishes are combined the record after the strategies owns their orders.
+        let owner = match self.core.desk().portfolio().combine() {
+            Combine::Net if open.made.place < self.runs.len() => self.runs.len(),
+            Combine::Separate | Combine::Net => open.made.place,
+        };
+        self.transactions[open.transaction] = Some(Transaction::of(order, owner, open.made));
     }
 
     /// The step that follows from a signal, now or when it is due.
@@ -210,15 +243,6 @@ impl Trading {
         }
     }
 
-    fn keep(&mut self, open: Open) -> usize {
-        let Some(key) = self.free.pop() else {
-            self.open.push(Some(open));
-            return self.open.len() - 1;
-        };
-        self.open[key] = Some(open);
-        key
-    }
-
     /// In-process ids are numbers, as repeatable as the run.
     pub(super) fn entry_id(&mut self) -> Option<EntryId> {
         self.id.clear();
@@ -227,35 +251,59 @@ impl Trading {
         let text: Arc<str> = self.id.as_str().into();
         Some(EntryId::shared(text))
     }
+}
 
-    fn transaction(&self, signal: &Signal, made: Made, slot: Slot, now: Timestamp) -> Transaction {
-        let side = signal.wanted.side().unwrap_or(Side::Buy);
-        // Where wishes are combined the record after the strategies owns their orders.
-        let owner = match self.desk.portfolio().combine() {
-            Combine::Net if made.place < self.runs.len() => self.runs.len(),
-            Combine::Separate | Combine::Net => made.place,
-        };
+impl Transaction {
+    /// An order's life as a run keeps it: `owner` is the place of whose order it is.
+    fn of(order: &OrderRecord, owner: usize, made: Made) -> Self {
+        let (signal, report) = (order.signal(), order.report());
+        let is_order = order.submitted_at().is_some();
+        let sent = order.request().filter(|_| is_order);
+        let side = sent.map(|request| request.side).or(signal.wanted.side()).unwrap_or(Side::Buy);
+        let seen = order.decided().and_then(|(_, quote)| quote);
+        let (filled, price) =
+            report.map_or((Quantity::ZERO, None), |report| (report.filled, report.average_price));
         let place = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
-        Transaction {
+        Self {
             strategy: place(owner),
             by: place(made.place),
             symbol: signal.symbol,
             side,
             signal: signal.wanted.strength(),
-            at: now,
+            at: order.received_at(),
             made_at: made.at,
             number: made.number,
             step: signal.step.as_ref().map_or(0, |step| step.number),
-            price_seen: self.prices.side(slot, side == Side::Buy),
-            quantity: signal.wanted.quantity().unwrap_or_default(),
-            limit: signal.limit,
-            is_order: false,
-            final_at: now,
-            filled: Quantity::ZERO,
-            total: Money::ZERO,
-            fees: Money::ZERO,
-            outcome: OutcomeKind::Unfilled,
-            reason: String::new(),
+            price_seen: seen.map_or(f64::NAN, |quote| if side == Side::Buy { quote.ask } else { quote.bid }),
+            quantity: match (report.filter(|report| report.filled.is_positive()), sent) {
+                (Some(report), _) => report.quantity,
+                (None, Some(request)) => request.quantity,
+                (None, None) => signal.wanted.quantity().unwrap_or_default(),
+            },
+            limit: sent.map_or(signal.limit, |request| match request.order_type {
+                OrderType::Market => None,
+                OrderType::Limit(limit) => Some(limit),
+            }),
+            is_order,
+            final_at: order.ended_at,
+            filled,
+            total: price.map_or(Money::ZERO, |price| price * filled),
+            fees: order.fees(),
+            outcome: order.kind,
+            reason: order.reason.clone(),
         }
     }
+}
+
+/// The shares of an order of a part of the equity that fills at `price`.
+pub(super) fn size_at_fill(
+    fees: Option<Fees>,
+    core: &Core,
+    open: &[Option<Open>],
+    key: usize,
+    price: Price,
+) -> Option<Quantity> {
+    let (fees, open) = (fees?, open.get(key)?.as_ref()?);
+    let signal = &core.orders().get(open.order)?.signal;
+    core.desk().size_at_fill(signal, price, &|side, quantity| fees.of(side, quantity, price * quantity))
 }

@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use thiserror::Error;
 
 use super::wire::ErrorBody;
+use crate::broker::RateLimit;
 use crate::clock::Timestamp;
 
 /// A value read from an answer, and the head it came with.
@@ -28,17 +29,6 @@ pub struct Head {
     pub request_id: Option<Box<str>>,
     /// `X-RateLimit-*`.
     pub rate_limit: RateLimit,
-}
-
-/// The broker's own count of our requests; each part may be missing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Requests per window.
-    pub limit: Option<u32>,
-    /// Requests left in this window.
-    pub remaining: Option<u32>,
-    /// When the next window begins.
-    pub reset: Option<Timestamp>,
 }
 
 impl Head {

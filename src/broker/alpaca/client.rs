@@ -13,7 +13,9 @@ use tracing::debug;
 use super::answer::{Answered, ClientError, Head};
 use super::credentials::{AlpacaConfig, AlpacaConfigError, Credentials};
 use super::wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
-use super::wire_market::{BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Snapshots};
+use super::wire_market::{
+    BarsPage, CoinSnapshots, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Snapshots,
+};
 use crate::clock::Timestamp;
 use crate::order::{ClientOrderId, OrderId};
 use crate::symbol::Symbol;
@@ -249,27 +251,36 @@ impl AlpacaClient {
         self.get(&format!("{}/v2/stocks/snapshots?symbols={}", self.data, list(symbols))).await
     }
 
-    /// `GET /v2/stocks/bars`: one page, adjusted for splits and dividends; `page` is the token that the page before ended with.
+    /// `GET /v1beta3/crypto/us/snapshots`
+    pub async fn coin_snapshots(&self, symbols: &[Symbol]) -> Result<Answered<CoinSnapshots>, ClientError> {
+        self.get(&format!("{}/{COINS}/snapshots?symbols={}", self.data, list(symbols))).await
+    }
+
+    /// `GET /v2/stocks/bars`, or the coins' when the first is one: one page, shares adjusted for splits and dividends; `page` is the token that the page before ended with.
     pub async fn bars(
         &self,
         query: &BarsQuery<'_>,
         page: Option<&str>,
     ) -> Result<Answered<BarsPage>, ClientError> {
         let mut address = format!(
-            "{}/v2/stocks/bars?symbols={}&timeframe={}&start={}&end={}&adjustment=all&limit=10000",
+            "{}/{}/bars?symbols={}&timeframe={}&start={}&end={}&limit=10000",
             self.data,
+            market(query.symbols.first()),
             list(query.symbols),
             query.timeframe,
             query.start,
             query.end
         );
+        if !query.symbols.first().is_some_and(Symbol::is_pair) {
+            address.push_str("&adjustment=all");
+        }
         if let Some(token) = page {
             let _ = write!(address, "&page_token={}", escaped(token));
         }
         self.get(&address).await
     }
 
-    /// `GET /v2/stocks/bars`, `trades` or `quotes`: one page of one symbol, oldest first; `page` is the token that the page
+    /// `GET /v2/stocks/bars`, `trades` or `quotes`, or a coin's, which have neither feed nor adjustment: one page of one symbol, oldest first; `page` is the token that the page
     /// before ended with.
     pub async fn history<Row: DeserializeOwned>(
         &self,
@@ -277,14 +288,21 @@ impl AlpacaClient {
         page: Option<&str>,
     ) -> Result<Answered<HistoryPage<Row>>, ClientError> {
         let HistoryQuery { symbol, kind, feed, start, end } = query;
+        let (is_pair, market) = (symbol.is_pair(), market(Some(symbol)));
         let (symbol, feed) = (escaped(symbol.as_str()), escaped(feed));
-        let mut address = format!("{}/v2/stocks/{}?symbols={symbol}", self.data, kind.path());
+        let mut address = format!("{}/{market}/{}?symbols={symbol}", self.data, kind.path());
         // Writing to a String cannot fail.
         if let HistoryKind::Bars { timeframe, adjustment } = kind {
-            let (timeframe, adjustment) = (escaped(timeframe), escaped(adjustment));
-            let _ = write!(address, "&timeframe={timeframe}&adjustment={adjustment}");
+            let _ = write!(address, "&timeframe={}", escaped(timeframe));
+            if !is_pair {
+                let _ = write!(address, "&adjustment={}", escaped(adjustment));
+            }
         }
-        let _ = write!(address, "&start={start}&end={end}&limit={HISTORY_PER_PAGE}&feed={feed}&sort=asc");
+        let _ = write!(address, "&start={start}&end={end}&limit={HISTORY_PER_PAGE}");
+        if !is_pair {
+            let _ = write!(address, "&feed={feed}");
+        }
+        address.push_str("&sort=asc");
         if let Some(token) = page {
             let _ = write!(address, "&page_token={}", escaped(token));
         }
@@ -364,6 +382,14 @@ fn url(address: &str) -> Result<Url, AlpacaConfigError> {
 
 fn request_url(address: &str) -> Result<Url, ClientError> {
     Url::parse(address).map_err(|error| ClientError::Transport(format!("address cannot be used: {error}")))
+}
+
+/// Where coins' market data are.
+const COINS: &str = "v1beta3/crypto/us";
+
+/// Where the market data of such a symbol are.
+fn market(symbol: Option<&Symbol>) -> &'static str {
+    if symbol.is_some_and(Symbol::is_pair) { COINS } else { "v2/stocks" }
 }
 
 fn list(symbols: &[Symbol]) -> String {

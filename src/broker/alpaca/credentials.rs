@@ -48,7 +48,7 @@ impl AlpacaConfig {
             rate_limit: Self::RATE_LIMIT,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
-            poll_interval: Duration::from_millis(500),
+            poll_interval: Duration::from_secs(2),
             stream: true,
             stream_silence_max: Duration::from_secs(30),
             data_quiet_max: Duration::from_mins(1),
@@ -262,6 +262,14 @@ impl Endpoints {
     /// The market data stream's address, its feed included.
     pub fn data_stream(&self) -> &Url {
         &self.data_stream
+    }
+
+    /// The address of the market data stream of coins, beside that of shares.
+    pub fn coin_stream(&self) -> Url {
+        let mut url = self.data_stream.clone();
+        let base = url.path().split_once("/v2").map_or("", |(base, _)| base).to_owned();
+        url.set_path(&format!("{base}/v1beta3/crypto/us"));
+        url
     }
 
     /// The feed that the market data stream is of, by the name that requests for history know it by.

@@ -1,10 +1,12 @@
 //! The market data socket: authorised, subscribed, watched for silence, and reconnected for as long as it takes.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
+use url::Url;
 
 use super::credentials::AlpacaConfig;
 use super::socket::{Lost, Pauses, STEP_TIMEOUT, Socket, too_slow};
@@ -13,7 +15,8 @@ use crate::broker::{MarketNews, MarketWatch};
 use crate::clock::Clock;
 use crate::symbol::Symbol;
 
-/// Runs until it is dropped. Says in the log when the stream comes and goes, once per change.
+/// Follows the streams of shares and of coins, as far as they are watched, until it is dropped. They count as connected
+/// while all of them are.
 pub(super) async fn follow(
     config: &AlpacaConfig,
     tls: &Arc<rustls::ClientConfig>,
@@ -21,13 +24,62 @@ pub(super) async fn follow(
     watch: &MarketWatch<'_>,
     tell: &mut dyn FnMut(MarketNews),
 ) {
+    let (coins, shares): (Vec<Symbol>, Vec<Symbol>) = watch.symbols.iter().partition(|one| one.is_pair());
+    let (address, coin_address) = (config.endpoints.data_stream(), config.endpoints.coin_stream());
+    if coins.is_empty() {
+        return follow_one(config, tls, clock, address, watch, tell).await;
+    }
+    let share_watch = MarketWatch { symbols: &shares, is_open: watch.is_open };
+    let coin_watch = MarketWatch { symbols: &coins, is_open: &|| true };
+    if shares.is_empty() {
+        return follow_one(config, tls, clock, &coin_address, &coin_watch, tell).await;
+    }
+    let (tell, connected) = (RefCell::new(tell), Cell::new([false; 2]));
+    let part = |place: usize| {
+        let (tell, connected) = (&tell, &connected);
+        move |news: MarketNews| {
+            let before = connected.get();
+            let mut after = before;
+            let is_news = match news {
+                MarketNews::Event(_) => true,
+                MarketNews::Connected => {
+                    after[place] = true;
+                    after == [true; 2]
+                }
+                MarketNews::Lost => {
+                    after[place] = false;
+                    before == [true; 2]
+                }
+            };
+            connected.set(after);
+            if is_news {
+                (tell.borrow_mut())(news);
+            }
+        }
+    };
+    let (mut of_shares, mut of_coins) = (part(0), part(1));
+    tokio::join!(
+        follow_one(config, tls, clock, address, &share_watch, &mut of_shares),
+        follow_one(config, tls, clock, &coin_address, &coin_watch, &mut of_coins),
+    );
+}
+
+/// Runs until it is dropped. Says in the log when the stream comes and goes, once per change.
+async fn follow_one(
+    config: &AlpacaConfig,
+    tls: &Arc<rustls::ClientConfig>,
+    clock: &dyn Clock,
+    address: &Url,
+    watch: &MarketWatch<'_>,
+    tell: &mut dyn FnMut(MarketNews),
+) {
     let mut pauses = Pauses::new();
     let mut standing = Standing::Unknown;
     loop {
         let begun = clock.now();
-        let lost = match connect(config, tls, watch.symbols).await {
+        let lost = match connect(config, tls, address, watch.symbols).await {
             Ok(mut socket) => {
-                info!(address = %config.endpoints.data_stream(), "market data stream is connected");
+                info!(%address, "market data stream is connected");
                 standing = Standing::Connected;
                 tell(MarketNews::Connected);
                 read(&mut socket, config, watch, tell).await
@@ -67,9 +119,10 @@ impl Standing {
 async fn connect(
     config: &AlpacaConfig,
     tls: &Arc<rustls::ClientConfig>,
+    address: &Url,
     symbols: &[Symbol],
 ) -> Result<Socket, Lost> {
-    let mut socket = Socket::open(config.endpoints.data_stream(), tls).await?;
+    let mut socket = Socket::open(address, tls).await?;
     let success =
         |wanted: &'static str| move |item: &Item| matches!(item, Item::Success(word) if word == wanted);
     answer(&mut socket, success("connected")).await?;

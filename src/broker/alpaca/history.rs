@@ -9,12 +9,12 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::{debug, warn};
 
 use super::answer::{Answered, ClientError};
-use super::budget::{Budget, Purpose, jitter};
 use super::classify;
 use super::client::{AlpacaClient, HistoryKind, HistoryQuery};
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
 use super::venue::tls_config;
 use super::wire_market::{self, HistoryPage};
+use crate::broker::budget::{Budget, Purpose, jitter};
 use crate::broker::{BrokerError, Rejection};
 use crate::clock::Clock;
 use crate::market::{Bar, Quote, Trade};

@@ -1,13 +1,11 @@
 //! The door to Alpaca: requests go out by the client, are judged by the wrapper and followed by the tracker.
 
 mod answer;
-mod budget;
 mod classify;
 mod client;
 mod credentials;
 mod data_stream;
 mod history;
-mod registry;
 mod socket;
 mod stream;
 mod tracker;
@@ -17,7 +15,7 @@ mod wire_data_stream;
 mod wire_market;
 mod wrapper;
 
-pub use answer::{Answered, ClientError, Head, RateLimit};
+pub use answer::{Answered, ClientError, Head};
 pub use client::{AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery};
 pub use credentials::{AlpacaConfig, AlpacaConfigError, Credentials, Endpoints, Environment, HostKind};
 pub use history::{Chapter, History, HistoryError};

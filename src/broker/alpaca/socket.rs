@@ -12,8 +12,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use super::budget::jitter;
 use super::credentials::Credentials;
+use crate::broker::budget::jitter;
 use crate::clock::{Clock, Timestamp};
 
 /// For each step of a handshake, and for sending.

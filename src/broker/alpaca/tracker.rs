@@ -1,18 +1,18 @@
-//! Follows the orders in flight for all workers: the order stream tells at once, one list request per interval makes sure.
+//! Follows the orders in flight at Alpaca: the `trade_updates` stream, and pages of `GET /v2/orders` while there is none.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::answer::ClientError;
-use super::budget::Purpose;
 use super::client::{AlpacaClient, OrdersQuery};
-use super::registry::InFlight;
 use super::stream::{self, Event};
 use super::venue::Shared;
-use crate::clock::Timestamp;
+use crate::broker::OrderNews;
+use crate::broker::budget::Purpose;
+use crate::broker::tracker::{Listed, poll, tell};
+use crate::core::InFlight;
 
 /// How often the list is asked for while the stream is connected: it may lose messages.
 const INTERVAL_WITH_STREAM: Duration = Duration::from_secs(5);
@@ -22,18 +22,17 @@ const CLOCK_SLACK: Duration = Duration::from_mins(1);
 const PAGES_MAX: usize = 4;
 
 /// Runs until it is dropped.
-pub(super) async fn run(shared: &Shared, client: &AlpacaClient) {
-    let state = State { stream_is_up: Cell::new(false), poll_now: Notify::new() };
-    tokio::join!(poll(shared, client, &state), listen(shared, &state));
+pub(super) async fn run(shared: &Shared, client: &AlpacaClient, orders: &dyn OrderNews) {
+    let stream_is_up = Cell::new(false);
+    let intervals = (shared.config.poll_interval, shared.config.poll_interval.max(INTERVAL_WITH_STREAM));
+    let list = async |flight| list(shared, client, orders, flight).await;
+    tokio::join!(
+        poll(orders, &*shared.clock, &shared.signals, &stream_is_up, intervals, list),
+        listen(shared, &stream_is_up, orders)
+    );
 }
 
-struct State {
-    stream_is_up: Cell<bool>,
-    /// Told after each connect: the stream replays nothing.
-    poll_now: Notify,
-}
-
-async fn listen(shared: &Shared, state: &State) {
+async fn listen(shared: &Shared, stream_is_up: &Cell<bool>, orders: &dyn OrderNews) {
     if !shared.config.stream {
         return;
     }
@@ -41,73 +40,48 @@ async fn listen(shared: &Shared, state: &State) {
     stream::follow(&shared.config, &shared.tls, &*shared.clock, |event| match event {
         Event::Connected => {
             info!("order stream is connected");
-            state.stream_is_up.set(true);
-            state.poll_now.notify_one();
+            stream_is_up.set(true);
+            shared.signals.connected();
         }
         Event::Lost(reason) => {
             // Once per change: it is tried again for as long as it takes.
-            if state.stream_is_up.replace(false) || first {
+            if stream_is_up.replace(false) || first {
                 warn!(%reason, "order stream is not connected, orders are polled");
+                shared.signals.works(); // What was in flight is looked at soon.
             } else {
                 debug!(%reason, "order stream is still not connected");
             }
             first = false;
         }
-        Event::Order(report) => shared.registry.deliver(&report),
+        Event::Order(report) => orders.report(report),
     })
     .await;
 }
 
-async fn poll(shared: &Shared, client: &AlpacaClient, state: &State) {
-    let mut last = Timestamp::default();
-    let mut failing = false;
-    loop {
-        let at_once = tokio::select! {
-            () = state.poll_now.notified() => true,
-            () = tokio::time::sleep(shared.config.poll_interval) => false,
-        };
-        let now = shared.clock.now();
-        // The clock may have been set back.
-        last = last.min(now);
-        let Some(flight) = shared.registry.in_flight(now) else { continue };
-        let pause = shared.config.poll_interval;
-        let interval = if state.stream_is_up.get() { pause.max(INTERVAL_WITH_STREAM) } else { pause };
-        let is_due = now.since(flight.since) >= interval && now.since(last) >= interval;
-        if !at_once && !is_due {
-            continue;
-        }
-        last = now;
-        let result = list(shared, client, flight).await;
-        match &result {
-            Ok(()) if failing => info!("orders in flight are polled again"),
-            Ok(()) => {}
-            Err(error) if failing => debug!(%error, "orders in flight still cannot be polled"),
-            Err(error) => warn!(%error, "orders in flight cannot be polled"),
-        }
-        failing = result.is_err();
-    }
-}
-
 /// One list request serves all orders in flight; more pages only while some of them have not turned up.
-async fn list(shared: &Shared, client: &AlpacaClient, mut flight: InFlight) -> Result<(), ClientError> {
+async fn list(
+    shared: &Shared,
+    client: &AlpacaClient,
+    orders: &dyn OrderNews,
+    mut flight: InFlight,
+) -> Listed<ClientError> {
     let after = Some(flight.submitted - CLOCK_SLACK);
     let mut query = OrdersQuery { open_only: false, after, until: None, oldest_first: false };
     for _ in 0..PAGES_MAX {
         if let Err(until) = shared.trading.admit(Purpose::Poll, shared.clock.now()) {
-            debug!(%until, "the request budget has no room for a poll");
-            break;
+            return Listed::NotBefore(until);
         }
         let answer = client.orders(&query).await;
         shared.note(&shared.trading, answer.as_ref().map(|answer| &answer.head));
-        let page = answer?.value;
-        for report in page.iter().filter_map(|order| order.report().ok()) {
-            flight.ids.remove(&report.client_order_id);
-            shared.registry.deliver(&report);
-        }
+        let page = match answer {
+            Ok(answer) => answer.value,
+            Err(error) => return Listed::Failed(error),
+        };
+        tell(orders, &mut flight, page.iter().filter_map(|order| order.report().ok()));
         match query.next_page(&page) {
             Some(next) if !flight.ids.is_empty() => query = next,
             Some(_) | None => break,
         }
     }
-    Ok(())
+    Listed::Done
 }

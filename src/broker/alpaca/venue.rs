@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
 use tracing::error;
 
 use super::answer::{ClientError, Head};
-use super::budget::Budget;
 use super::client::AlpacaClient;
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
 use super::data_stream;
-use super::registry::Registry;
 use super::tracker;
 use super::wrapper::AlpacaWrapper;
-use crate::broker::{BrokerError, MarketNews, MarketWatch, Venue};
+use crate::broker::budget::Budget;
+use crate::broker::tracker::TrackerSignals;
+use crate::broker::{BrokerError, MarketNews, MarketWatch, OrderNews, Venue};
 use crate::clock::{Clock, Timestamp};
+use crate::stop::Stop;
 
 /// One Alpaca account that workers connect to.
 pub struct AlpacaVenue {
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trading: Budget,
     pub(super) data: Budget,
-    pub(super) registry: Registry,
+    pub(super) signals: TrackerSignals,
 }
 
 impl AlpacaVenue {
@@ -56,7 +56,7 @@ impl AlpacaVenue {
         let shared = Shared {
             trading: Budget::new(config.rate_limit),
             data: Budget::new(config.rate_limit),
-            registry: Registry::default(),
+            signals: TrackerSignals::default(),
             config,
             tls,
             clock,
@@ -80,22 +80,22 @@ impl Venue for AlpacaVenue {
         Ok(AlpacaWrapper::new(Arc::clone(&self.shared), client, runtime))
     }
 
-    fn track(&self, stop: oneshot::Receiver<()>) {
+    fn track(&self, orders: &dyn OrderNews, stop: &Stop) {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => return error!(%error, "orders cannot be followed"),
         };
         runtime.block_on(async {
             tokio::select! {
-                _ = stop => {}
-                () = tracker::run(&self.shared, &self.tracker_client) => {}
+                () = stop.requested() => {}
+                () = tracker::run(&self.shared, &self.tracker_client, orders) => {}
             }
         });
         // A name look-up that hangs must not hold up the end.
         runtime.shutdown_background();
     }
 
-    fn watch(&self, watch: &MarketWatch<'_>, stop: oneshot::Receiver<()>, tell: &mut dyn FnMut(MarketNews)) {
+    fn watch(&self, watch: &MarketWatch<'_>, stop: &Stop, tell: &mut dyn FnMut(MarketNews)) {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => return error!(%error, "market data cannot be streamed"),
@@ -103,7 +103,7 @@ impl Venue for AlpacaVenue {
         let Shared { config, tls, clock, .. } = &*self.shared;
         runtime.block_on(async {
             tokio::select! {
-                _ = stop => {}
+                () = stop.requested() => {}
                 () = data_stream::follow(config, tls, &**clock, watch, tell) => {}
             }
         });

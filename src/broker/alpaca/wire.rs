@@ -183,8 +183,11 @@ impl Account {
 /// A position as the broker describes it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Position {
-    /// What.
+    /// What; of coins without a slash, such as `BTCUSD`.
     pub symbol: String,
+    /// `us_equity`, `crypto` or the like.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub asset_class: String,
     /// Shares, negative when short.
     pub qty: Decimal,
     /// Shares not held for open orders; missing in older answers.
@@ -206,13 +209,27 @@ impl Position {
         let short = self.side.as_deref() == Some("short");
         let signed = |shares: Decimal| if short { -shares.abs() } else { shares };
         Some(Holding {
-            symbol: self.symbol.parse::<Symbol>().ok()?,
+            symbol: self.symbol()?,
             quantity: Quantity::new(signed(self.qty)),
             available: Quantity::new(signed(self.qty_available.unwrap_or(self.qty))),
             average_price: self.avg_entry_price.and_then(|price| Price::new(price).ok()),
         })
     }
+
+    /// As orders name it.
+    fn symbol(&self) -> Option<Symbol> {
+        let name = self.symbol.as_str();
+        let is_joined = self.asset_class == "crypto" && !name.contains('/');
+        let parts = COIN_CURRENCIES.iter().find_map(|currency| {
+            let coin = name.strip_suffix(currency).filter(|coin| is_joined && !coin.is_empty())?;
+            format!("{coin}/{currency}").parse().ok()
+        });
+        parts.or_else(|| name.parse().ok())
+    }
 }
+
+/// What coins are priced in, longer codes first.
+const COIN_CURRENCIES: [&str; 4] = ["USDC", "USDT", "USD", "BTC"];
 
 /// The market clock.
 #[derive(Debug, Clone, Deserialize)]
@@ -435,6 +452,18 @@ mod tests {
         assert_eq!((short.quantity.to_string(), short.available.to_string()), ("-3".into(), "-3".into()));
         assert_eq!(short.average_price, None);
         assert_eq!(read(r#"{"symbol":"KO261120C00080000","qty":"1"}"#), None);
+    }
+
+    #[test]
+    fn a_position_in_a_coin_is_known_by_the_name_that_orders_have() {
+        let name = |symbol: &str, class: &str| {
+            let text = format!(r#"{{"symbol":"{symbol}","asset_class":"{class}","qty":"0.05"}}"#);
+            serde_json::from_str::<Position>(&text).unwrap().to_holding().unwrap().symbol.to_string()
+        };
+        assert_eq!(name("BTCUSD", "crypto"), "BTC/USD");
+        assert_eq!(name("ETHUSDT", "crypto"), "ETH/USDT");
+        assert_eq!(name("BTC/USD", "crypto"), "BTC/USD");
+        assert_eq!(name("BUSD", "us_equity"), "BUSD");
     }
 
     #[test]

@@ -97,6 +97,13 @@ impl SymbolSnapshot {
 /// Snapshots by symbol; symbols that the feed does not know are missing or `null`.
 pub type Snapshots = HashMap<String, Option<SymbolSnapshot>>;
 
+/// Snapshots of coins.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CoinSnapshots {
+    /// By symbol.
+    pub snapshots: Option<Snapshots>,
+}
+
 /// The newest quotes by symbol.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LatestQuotes {

@@ -1,6 +1,6 @@
 //! One worker's broker. It adds to the client: answers judged by proof, the request budget, and news of orders in flight.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,19 +8,20 @@ use tokio::runtime::Runtime;
 use tracing::{debug, warn};
 
 use super::answer::{Answered, ClientError};
-use super::budget::{Budget, Purpose};
 use super::classify;
 use super::client::{
     AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery, PAGE_OVERLAP,
 };
-use super::registry::Watch;
 use super::venue::Shared;
 use super::wire::{NewOrder, OddOrder, Order};
 use super::wire_market;
-use crate::broker::{Account, Broker, BrokerError, MINUTE, Reply, Survey, too_many_bars};
+use crate::broker::budget::{Budget, Purpose};
+use crate::broker::{
+    Account, AccountReader, Broker, BrokerError, MINUTE, MarketData, OrderEntry, Reply, Survey, too_many_bars,
+};
 use crate::clock::Timestamp;
 use crate::market::{Bar, SessionClock, Snapshot};
-use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest, Phase};
 use crate::signal::CLIENT_ORDER_ID_PREFIX;
 use crate::symbol::Symbol;
 
@@ -37,35 +38,26 @@ pub struct AlpacaWrapper {
     client: AlpacaClient,
     runtime: Runtime,
     shared: Arc<Shared>,
-    watches: HashMap<ClientOrderId, Watch>,
 }
 
 impl AlpacaWrapper {
     pub(super) fn new(shared: Arc<Shared>, client: AlpacaClient, runtime: Runtime) -> Self {
-        Self { client, runtime, shared, watches: HashMap::new() }
+        Self { client, runtime, shared }
     }
 
-    /// Before the request: an event may be faster than the answer.
-    fn follow(&mut self, id: &ClientOrderId) -> &mut Watch {
-        let shared = &self.shared;
-        self.watches.entry(id.clone()).or_insert_with(|| shared.registry.watch(id, shared.clock.now()))
-    }
-
-    /// The stream may have told more than this answer does.
-    fn merged(&mut self, reply: Reply) -> Reply {
-        match reply {
-            Reply::Report(report) => {
-                let shared = Arc::clone(&self.shared);
-                let watch = self.follow(&report.client_order_id);
-                Reply::Report(shared.registry.merge(report, watch))
-            }
-            Reply::Rejected(_)
+    /// An order that works is looked for, where no stream tells of it.
+    fn told(&self, reply: Reply) -> Reply {
+        match &reply {
+            Reply::Report(report) if report.status.phase() == Phase::Working => self.shared.signals.works(),
+            Reply::Report(_)
+            | Reply::Rejected(_)
             | Reply::RateLimited { .. }
             | Reply::Duplicate
             | Reply::NotFound
             | Reply::CancelAccepted
-            | Reply::Unknown(_) => reply,
+            | Reply::Unknown(_) => {}
         }
+        reply
     }
 
     fn reader(&self, patience: Duration) -> Reader<'_> {
@@ -73,25 +65,23 @@ impl AlpacaWrapper {
     }
 }
 
-impl Broker for AlpacaWrapper {
+impl OrderEntry for AlpacaWrapper {
     fn submit(&mut self, order: &OrderRequest) -> Reply {
         if let Err(until) = self.shared.trading.admit(Purpose::Order, self.shared.clock.now()) {
             return Reply::RateLimited { until };
         }
-        self.follow(&order.client_order_id);
         let answer = self.runtime.block_on(self.client.submit_order(&NewOrder::from(order)));
         let retry_at = self.shared.note(&self.shared.trading, answer.as_ref().map(|answer| &answer.head));
-        self.merged(classify::submitted(answer, &order.client_order_id, retry_at))
+        self.told(classify::submitted(answer, &order.client_order_id, retry_at))
     }
 
     fn query(&mut self, id: &ClientOrderId) -> Reply {
         if let Err(until) = self.shared.trading.admit(Purpose::Lookup, self.shared.clock.now()) {
             return Reply::RateLimited { until };
         }
-        self.follow(id);
         let answer = self.runtime.block_on(self.client.order_by_client_id(id));
         let retry_at = self.shared.note(&self.shared.trading, answer.as_ref().map(|answer| &answer.head));
-        self.merged(classify::looked_up(answer, id, retry_at))
+        self.told(classify::looked_up(answer, id, retry_at))
     }
 
     fn cancel(&mut self, id: &OrderId) -> Reply {
@@ -102,26 +92,23 @@ impl Broker for AlpacaWrapper {
         let retry_at = self.shared.note(&self.shared.trading, answer.as_ref());
         classify::cancelled(answer, retry_at)
     }
+}
 
-    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
-        let shared = Arc::clone(&self.shared);
-        shared.registry.wait(id, self.follow(id), span)
+impl AccountReader for AlpacaWrapper {
+    fn account(&mut self) -> Result<Account, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).account())
     }
 
-    fn forget(&mut self, id: &ClientOrderId) {
-        if let Some(watch) = self.watches.remove(id) {
-            self.shared.registry.unwatch(id, &watch);
-        }
+    fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).open_orders())
     }
 
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
         self.runtime.block_on(self.reader(self.shared.config.request_timeout).orders_since(since))
     }
+}
 
-    fn account(&mut self) -> Result<Account, BrokerError> {
-        self.runtime.block_on(self.reader(READ_PATIENCE).account())
-    }
-
+impl MarketData for AlpacaWrapper {
     fn session(&mut self) -> Result<SessionClock, BrokerError> {
         self.runtime.block_on(self.reader(READ_PATIENCE).session())
     }
@@ -130,18 +117,12 @@ impl Broker for AlpacaWrapper {
         self.runtime.block_on(self.reader(READ_PATIENCE).snapshots(symbols))
     }
 
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
-        let reader = self.reader(self.shared.config.request_timeout);
-        self.runtime.block_on(async {
-            let (account, open_orders, session, snapshots, daily_bars) = tokio::try_join!(
-                reader.account(),
-                reader.open_orders(),
-                reader.session(),
-                reader.snapshots(symbols),
-                reader.daily_bars(symbols, daily_bars),
-            )?;
-            Ok(Survey { account, open_orders, session, snapshots, daily_bars })
-        })
+    fn daily_bars(
+        &mut self,
+        symbols: &[Symbol],
+        days: usize,
+    ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
+        self.runtime.block_on(self.reader(READ_PATIENCE).daily_bars(symbols, days))
     }
 
     fn minute_bars(
@@ -155,11 +136,20 @@ impl Broker for AlpacaWrapper {
     }
 }
 
-impl Drop for AlpacaWrapper {
-    fn drop(&mut self) {
-        for (id, watch) in self.watches.drain() {
-            self.shared.registry.unwatch(&id, &watch);
-        }
+impl Broker for AlpacaWrapper {
+    /// All at once.
+    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+        let reader = self.reader(self.shared.config.request_timeout);
+        self.runtime.block_on(async {
+            let (account, open_orders, session, snapshots, daily_bars) = tokio::try_join!(
+                reader.account(),
+                reader.open_orders(),
+                reader.session(),
+                reader.snapshots(symbols),
+                reader.daily_bars(symbols, daily_bars),
+            )?;
+            Ok(Survey { account, open_orders, session, snapshots, daily_bars })
+        })
     }
 }
 
@@ -225,7 +215,15 @@ impl Reader<'_> {
         if symbols.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.read(&self.shared.data, Purpose::Lookup, || self.client.snapshots(symbols)).await?;
+        let (coins, shares): (Vec<Symbol>, Vec<Symbol>) = symbols.iter().partition(|one| one.is_pair());
+        let (data, mut found) = (&self.shared.data, wire_market::Snapshots::default());
+        if !shares.is_empty() {
+            found = self.read(data, Purpose::Lookup, || self.client.snapshots(&shares)).await?;
+        }
+        if !coins.is_empty() {
+            let ask = || self.client.coin_snapshots(&coins);
+            found.extend(self.read(data, Purpose::Lookup, ask).await?.snapshots.unwrap_or_default());
+        }
         let read_at = self.shared.clock.now();
         let known = |symbol: &Symbol| Some(found.get(symbol.as_str())?.as_ref()?.to_market(*symbol, read_at));
         Ok(symbols.iter().filter_map(known).collect())
@@ -243,12 +241,15 @@ impl Reader<'_> {
         let now = self.shared.clock.now();
         // Five sessions in seven days, and room for holidays.
         let span = DAY * u32::try_from(days.saturating_mul(3) / 2 + 10).unwrap_or(36_500).min(36_500);
-        let query = BarsQuery { symbols, timeframe: "1Day", start: now - span, end: now - DATA_DELAY };
-        match self.all_bars(&query, &mut bars).await {
-            Ok(()) => {}
-            // The account's plan may not include them; whoever needs them says so.
-            Err(BrokerError::Refused(refusal)) => warn!(%refusal, "daily bars are not available"),
-            Err(error) => return Err(error),
+        let (coins, shares): (Vec<Symbol>, Vec<Symbol>) = symbols.iter().partition(|one| one.is_pair());
+        for symbols in [&shares, &coins].into_iter().filter(|symbols| !symbols.is_empty()) {
+            let query = BarsQuery { symbols, timeframe: "1Day", start: now - span, end: now - DATA_DELAY };
+            match self.all_bars(&query, &mut bars).await {
+                Ok(()) => {}
+                // The account's plan may not include them; whoever needs them says so.
+                Err(BrokerError::Refused(refusal)) => warn!(%refusal, "daily bars are not available"),
+                Err(error) => return Err(error),
+            }
         }
         for (_, found) in &mut bars {
             found.drain(..found.len().saturating_sub(days));

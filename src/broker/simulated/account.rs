@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::core::Core;
 use super::listing::Asset;
+use crate::calendar::date_of;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
@@ -27,7 +28,7 @@ pub struct AccountView {
     pub short_value: Money,
     /// Profit of all shares that were closed.
     pub realised: Money,
-    /// Buying power per dollar of equity.
+    /// Exposure that a dollar of equity carries, in whole dollars.
     pub multiplier: u8,
     /// Whether shares may be sold that are not held.
     pub shorting: bool,
@@ -57,52 +58,42 @@ pub struct PositionView {
 impl Core {
     /// The account's money, valued now.
     pub fn account(&self) -> AccountView {
-        let (mut long_value, mut short_value) = (Money::ZERO, Money::ZERO);
-        for (symbol, position) in self.wallet.positions() {
-            let Some(listing) = self.listings.get(&symbol) else { continue };
-            let value = position.value(listing.mark());
-            if value.is_positive() {
-                long_value += value;
-            } else {
-                short_value += value;
-            }
-        }
-        let cash = self.wallet.cash();
-        let equity = cash + long_value + short_value;
-        // Equity times the multiplier, less what is in the market either way, less what open orders hold.
-        let borrowed =
-            Money::new(equity.get().saturating_mul(Decimal::from(self.multiplier.saturating_sub(1))));
-        let buying_power = (cash + short_value + short_value + borrowed - self.held).max(Money::ZERO);
+        let balance = self.books.balance();
+        let half = Decimal::new(5, 1);
+        let part = |sum: Money| Money::new(sum.get().saturating_mul(half));
         AccountView {
             id: self.account_id,
-            cash,
-            buying_power,
-            equity,
+            cash: balance.cash,
+            buying_power: self.books.buying_power().max(Money::ZERO),
+            equity: balance.equity(),
             last_equity: self.last_equity,
-            long_value,
-            short_value,
-            realised: self.wallet.realised(),
-            multiplier: self.multiplier,
+            long_value: part(balance.exposure + balance.net),
+            short_value: part(balance.net - balance.exposure),
+            realised: self.books.realised(),
+            multiplier: self.books.margin().multiplier(),
             shorting: self.shorting,
         }
     }
 
     /// All holdings by symbol.
     pub fn positions(&self) -> Vec<PositionView> {
-        self.wallet.positions().filter_map(|(symbol, _)| self.position(symbol)).collect()
+        self.listings.keys().filter_map(|symbol| self.position(*symbol)).collect()
     }
 
     /// One holding, where there is one.
     pub fn position(&self, symbol: Symbol) -> Option<PositionView> {
-        let position = self.wallet.position(symbol)?;
         let listing = self.listings.get(&symbol)?;
+        let position = self.books.position(listing.place);
+        if position.quantity().is_zero() {
+            return None;
+        }
         let long = position.quantity().is_positive();
         let available = if long {
             position.quantity() - listing.held_sell
         } else {
             position.quantity() + listing.held_buy
         };
-        let today = self.now.to_new_york().date_naive();
+        let today = date_of(self.now);
         let last = listing.tape.close_before(today).and_then(|close| Price::from_seen(close).ok());
         Some(PositionView {
             asset: listing.asset.clone(),

@@ -7,8 +7,8 @@ use super::core::Core;
 use super::listing::Listing;
 use super::order::{Amount, Request};
 use super::refusal::Refusal;
+use crate::instrument::Instrument;
 use crate::order::{OrderType, Side, TimeInForce};
-use crate::position::Position;
 use crate::units::{Money, Price, Quantity};
 
 /// What the checks found out on the way.
@@ -31,11 +31,14 @@ impl Core {
             .ok_or_else(|| Refusal::UnknownAsset(request.symbol.to_string()))?;
         self.check_client_id(request)?;
         let quantity = quantity(request, listing)?;
-        check_terms(request, quantity, self.session().is_open)?;
+        check_terms(request, quantity, &listing.asset.instrument, listing.is_open(self.session()))?;
+        check_worth(request, quantity, listing)?;
         self.check_wash_trade(request, listing)?;
         let opened = self.check_shares(request, listing, quantity)?;
         let hold_price = opened.is_positive().then(|| hold_price(request, listing));
-        self.check_buying_power(hold_price, opened)?;
+        if let Some(price) = hold_price {
+            self.check_buying_power(price, opened, quantity - opened)?;
+        }
         let intent = match (request.side, hold_price.is_some()) {
             (Side::Buy, true) => "buy_to_open",
             (Side::Buy, false) => "buy_to_close",
@@ -77,7 +80,8 @@ impl Core {
         listing: &Listing,
         quantity: Quantity,
     ) -> Result<Quantity, Refusal> {
-        let position = self.wallet.position(request.symbol).map_or(Quantity::ZERO, Position::quantity);
+        let instrument = &listing.asset.instrument;
+        let position = self.books.shares(listing.place);
         let (closes, held) = match request.side {
             Side::Buy => (position < Quantity::ZERO, listing.held_buy),
             Side::Sell => (position.is_positive(), listing.held_sell),
@@ -87,8 +91,11 @@ impl Core {
             if quantity <= available {
                 return Ok(Quantity::ZERO);
             }
-            let may_open = request.side == Side::Buy || self.shorting;
+            let may_open = request.side == Side::Buy || self.shorting && instrument.shorting;
             if self.flips_in_one && may_open && held.is_zero() {
+                if request.side == Side::Sell && instrument.check_position(position - quantity).is_err() {
+                    return Err(Refusal::FractionalShort);
+                }
                 return Ok(quantity - available);
             }
             return Err(Refusal::Shares {
@@ -102,23 +109,23 @@ impl Core {
         }
         match request.side {
             Side::Buy if listing.held_sell.is_positive() && position.is_zero() => Err(Refusal::BuyMeetsShort),
-            Side::Sell if !self.shorting => Err(Refusal::ShortNotAllowed),
-            Side::Sell if quantity != quantity.whole() => Err(Refusal::FractionalShort),
+            Side::Sell if !(self.shorting && instrument.shorting) => Err(Refusal::ShortNotAllowed),
+            Side::Sell if instrument.check_position(position - quantity).is_err() => {
+                Err(Refusal::FractionalShort)
+            }
             Side::Sell if listing.held_buy.is_positive() && position.is_zero() => Err(Refusal::ShortMeetsBuy),
             Side::Buy | Side::Sell => Ok(quantity),
         }
     }
 
-    fn check_buying_power(&self, hold_price: Option<Price>, quantity: Quantity) -> Result<(), Refusal> {
-        let cost_basis = hold_price.map_or(Money::ZERO, |price| price * quantity);
-        if !cost_basis.is_positive() {
-            return Ok(());
-        }
-        let buying_power = self.account().buying_power;
+    /// What an order closes of a position frees as much as it was worth.
+    fn check_buying_power(&self, price: Price, opened: Quantity, closed: Quantity) -> Result<(), Refusal> {
+        let cost_basis = price * opened;
+        let buying_power = self.books.buying_power() + price * closed;
         if cost_basis <= buying_power {
             return Ok(());
         }
-        Err(Refusal::BuyingPower { buying_power, cost_basis })
+        Err(Refusal::BuyingPower { buying_power: buying_power.max(Money::ZERO), cost_basis })
     }
 
     fn open_orders_like(&self, request: &Request) -> Vec<Uuid> {
@@ -130,12 +137,14 @@ impl Core {
 }
 
 fn quantity(request: &Request, listing: &Listing) -> Result<Quantity, Refusal> {
+    let instrument = &listing.asset.instrument;
     let quantity = match request.amount {
         Amount::Quantity(quantity) => quantity,
         Amount::Notional(money) if money.get() < Decimal::ONE => return Err(Refusal::NotionalTooSmall),
-        Amount::Notional(money) => Quantity::new(
-            money.buys(hold_price(request, listing)).get().trunc_with_scale(QUANTITY_DECIMALS_MAX),
-        ),
+        Amount::Notional(_) if !instrument.is_fractional() => {
+            return Err(Refusal::NotFractionable(request.symbol));
+        }
+        Amount::Notional(money) => instrument.floor_lot(money.buys(hold_price(request, listing))),
     };
     if !quantity.is_positive() {
         return Err(Refusal::NoQuantity);
@@ -143,19 +152,30 @@ fn quantity(request: &Request, listing: &Listing) -> Result<Quantity, Refusal> {
     if quantity.get().normalize().scale() > QUANTITY_DECIMALS_MAX {
         return Err(Refusal::QuantityDecimals);
     }
+    if instrument.check_lot(quantity).is_err() {
+        return Err(Refusal::NotFractionable(request.symbol));
+    }
     Ok(quantity)
 }
 
-fn check_terms(request: &Request, quantity: Quantity, is_open: bool) -> Result<(), Refusal> {
+fn check_worth(request: &Request, quantity: Quantity, listing: &Listing) -> Result<(), Refusal> {
+    let min = listing.asset.instrument.notional_min;
+    let is_enough = min.is_zero() || hold_price(request, listing) * quantity >= min;
+    if is_enough { Ok(()) } else { Err(Refusal::CostBasis(min)) }
+}
+
+fn check_terms(
+    request: &Request,
+    quantity: Quantity,
+    instrument: &Instrument,
+    is_open: bool,
+) -> Result<(), Refusal> {
     let limit = match request.order_type {
         OrderType::Market => None,
         OrderType::Limit(limit) => Some(limit),
     };
-    if let Some(limit) = limit {
-        let decimals_max = if limit.get() < Decimal::ONE { 4 } else { 2 };
-        if limit.get().normalize().scale() > decimals_max {
-            return Err(Refusal::SubPenny(limit));
-        }
+    if let Some(limit) = limit.filter(|limit| !instrument.is_on_tick(*limit)) {
+        return Err(Refusal::SubPenny(limit));
     }
     let resting = match request.time_in_force {
         TimeInForce::Day | TimeInForce::Gtc => true,
@@ -163,6 +183,12 @@ fn check_terms(request: &Request, quantity: Quantity, is_open: bool) -> Result<(
     };
     if request.extended_hours && (limit.is_none() || !resting) {
         return Err(Refusal::ExtendedHours);
+    }
+    if instrument.is_pair() {
+        return match request.time_in_force {
+            TimeInForce::Ioc | TimeInForce::Gtc => Ok(()),
+            TimeInForce::Day | TimeInForce::Fok => Err(Refusal::CoinTimeInForce),
+        };
     }
     let fractional = match request.amount {
         Amount::Quantity(_) => quantity != quantity.whole(),

@@ -1,5 +1,8 @@
 //! What a simulated market starts with.
 
+use super::terms::Fees;
+use crate::instrument::Instruments;
+use crate::margin::Margin;
 use crate::market::Bar;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
@@ -17,12 +20,16 @@ pub struct Config {
     pub seed: u64,
     /// When the market is open.
     pub hours: Hours,
-    /// Buying power per dollar of equity, 1 for a cash account.
-    pub multiplier: u8,
+    /// What positions require of the equity.
+    pub margin: Margin,
+    /// What the broker takes of each fill.
+    pub fees: Fees,
     /// Whether shares may be sold that are not held.
     pub shorting: bool,
     /// Whether one order may turn a position round; Alpaca refuses it.
     pub flips_in_one: bool,
+    /// What the instruments allow; shares that are not written are traded in fractions, as at Alpaca.
+    pub instruments: Instruments,
 }
 
 impl Config {
@@ -34,9 +41,11 @@ impl Config {
             cash: Money::new(100_000.into()),
             seed: 1,
             hours: Hours::Regular,
-            multiplier: 1,
+            margin: Margin::CASH,
+            fees: Fees::None,
             shorting: false,
             flips_in_one: false,
+            instruments: Instruments::default(),
         }
     }
 }

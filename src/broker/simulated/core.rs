@@ -10,17 +10,17 @@ use uuid::{Builder, Uuid};
 
 use super::config::{Config, Hours};
 use super::listing::{Listing, level};
+use super::margin_account::{Fill, MarginAccount};
 use super::matching::{Execution, Rest};
 use super::order::{Event, EventKind, FillDetail, PaperOrder, Request};
 use super::prices::{Shown, Source, TICK};
 use super::refusal::Refusal;
 use super::tape::MINUTE;
-use super::wallet::Wallet;
+use super::terms::Fees;
 use crate::calendar;
 use crate::clock::Timestamp;
 use crate::market::{MarketEvent, Quote, SessionClock, Trade};
 use crate::order::{OrderStatus, Side, TimeInForce};
-use crate::position::Position;
 use crate::symbol::Symbol;
 use crate::units::{Money, Quantity};
 
@@ -39,13 +39,12 @@ pub struct Core {
     pub(super) now: Timestamp,
     pub(super) started: Timestamp,
     pub(super) account_id: Uuid,
-    pub(super) multiplier: u8,
     pub(super) shorting: bool,
     pub(super) flips_in_one: bool,
     pub(super) listings: BTreeMap<Symbol, Listing>,
-    pub(super) wallet: Wallet,
-    /// Buying power held by open orders.
-    pub(super) held: Money,
+    /// Its places are those of the listings.
+    pub(super) books: MarginAccount,
+    fees: Fees,
     pub(super) last_equity: Money,
     pub(super) orders: Vec<PaperOrder>,
     pub(super) by_client_id: HashMap<Arc<str>, usize>,
@@ -73,21 +72,20 @@ impl Core {
     pub fn new(config: &Config, now: Timestamp) -> Self {
         let mut ids = ChaCha8Rng::seed_from_u64(config.seed);
         let account_id = random_id(&mut ids);
-        let listings = config
-            .symbols
-            .iter()
-            .map(|(symbol, price)| (*symbol, Listing::open(config, *symbol, *price, now)));
+        let mut books = MarginAccount::new(config.margin, config.cash);
+        let listings = config.symbols.iter().map(|(symbol, price)| {
+            (*symbol, Listing::open(config, books.list(*symbol), (*symbol, *price), now))
+        });
         let session = session(config.hours, now);
         let mut core = Self {
             now,
             started: now,
             account_id,
-            multiplier: config.multiplier,
             shorting: config.shorting,
             flips_in_one: config.flips_in_one,
             listings: listings.collect(),
-            wallet: Wallet::new(config.cash),
-            held: Money::ZERO,
+            books,
+            fees: config.fees,
             last_equity: config.cash,
             orders: Vec::new(),
             by_client_id: HashMap::new(),
@@ -115,7 +113,7 @@ impl Core {
         while self.next_tick <= now {
             let at = self.next_tick;
             self.set_time(at);
-            if !self.session.is_open {
+            if !self.listings.values().any(|listing| listing.is_open(self.session)) {
                 self.next_tick = self.session.next_open.max(at + TICK);
             } else if now.since(at) > CATCH_UP_MAX {
                 self.next_tick = now - CATCH_UP_MAX;
@@ -253,7 +251,9 @@ impl Core {
         self.tell_minutes(at);
         let mut shown = Vec::new();
         for symbol in self.listings.keys().copied().collect::<Vec<_>>() {
-            let Some(listing) = self.listings.get_mut(&symbol) else { continue };
+            let session = self.session;
+            let open = self.listings.get_mut(&symbol).filter(|listing| listing.is_open(session));
+            let Some(listing) = open else { continue };
             listing.source.step(at, &mut shown);
             if shown.is_empty() {
                 let mut filled = Vec::new();
@@ -280,11 +280,12 @@ impl Core {
         }
         let mut filled = Vec::new();
         let (bid, ask) = (level(quote.bid, quote.bid_size), level(quote.ask, quote.ask_size));
-        if self.session.is_open {
+        if listing.is_open(self.session) {
             listing.matcher.show(bid, ask, &mut filled);
         } else {
             listing.matcher.display(bid, ask);
         }
+        self.books.mark(listing.place, listing.mark());
         self.fill_all(&filled);
     }
 
@@ -306,8 +307,9 @@ impl Core {
             shown.push(Shown { quote, trade });
             shown.truncate(1);
         }
+        let is_open = self.listings.get(&symbol).is_some_and(|listing| listing.is_open(self.session));
         for one in shown {
-            self.show(symbol, one, self.session.is_open);
+            self.show(symbol, one, is_open);
         }
     }
 
@@ -318,7 +320,7 @@ impl Core {
         let (working, time_in_force, symbol) = (order.working(), order.time_in_force, order.symbol);
         self.record(EventKind::New, number, None);
         let Some(listing) = self.listings.get_mut(&symbol) else { return };
-        let (execution, rest) = if self.session.is_open {
+        let (execution, rest) = if listing.is_open(self.session) {
             listing.matcher.submit(working, time_in_force)
         } else {
             match time_in_force {
@@ -358,8 +360,11 @@ impl Core {
             self.open.remove(&number);
             self.expiries.remove(&(self.orders[number].expires_at, number));
         }
-        self.wallet.book(symbol, side, price, quantity);
-        let position = self.wallet.position(symbol).map_or(Quantity::ZERO, Position::quantity);
+        let fill = Fill::of(side, quantity, price, self.fees);
+        let Some(listing) = self.listings.get(&symbol) else { return };
+        self.books.book(listing.place, &fill);
+        self.books.mark(listing.place, listing.mark());
+        let position = self.books.shares(listing.place);
         self.record(kind, number, Some(FillDetail { price, quantity, position }));
     }
 
@@ -392,7 +397,7 @@ impl Core {
     fn release(&mut self, number: usize, quantity: Quantity) {
         let order = &self.orders[number];
         if let Some(price) = order.hold_price {
-            self.held -= price * quantity;
+            self.books.hold(-(price * quantity));
         }
         if let Some(listing) = self.listings.get_mut(&order.symbol) {
             match order.side {

@@ -8,7 +8,8 @@ use super::matching::{Level, Matcher};
 use super::prices::{Replay, Source, Walk, increment};
 use super::tape::Tape;
 use crate::clock::Timestamp;
-use crate::market::{Quote, Trade};
+use crate::instrument::Instrument;
+use crate::market::{Quote, SessionClock, Trade};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
 
@@ -21,10 +22,14 @@ pub struct Asset {
     pub symbol: Symbol,
     /// The listing exchange.
     pub exchange: &'static str,
+    /// What its orders must keep to.
+    pub instrument: Instrument,
 }
 
 #[derive(Debug)]
 pub(super) struct Listing {
+    /// Its place in the account.
+    pub(super) place: usize,
     pub(super) asset: Asset,
     pub(super) matcher: Matcher,
     pub(super) quote: Quote,
@@ -40,7 +45,12 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Opens the trading of one symbol at a start price.
-    pub(super) fn open(config: &Config, symbol: Symbol, price: Price, now: Timestamp) -> Self {
+    pub(super) fn open(
+        config: &Config,
+        place: usize,
+        (symbol, price): (Symbol, Price),
+        now: Timestamp,
+    ) -> Self {
         let seen = price.to_seen();
         let least = if seen < 1.0 { 0.000_1 } else { 0.01 };
         let (source, start) = match &config.prices {
@@ -56,7 +66,13 @@ impl Listing {
             tape.remember(bars);
         }
         Self {
-            asset: Asset { id: asset_id(symbol), symbol, exchange: exchange(symbol) },
+            place,
+            asset: Asset {
+                id: asset_id(symbol),
+                symbol,
+                exchange: exchange(symbol),
+                instrument: config.instruments.at_broker(symbol),
+            },
             matcher: Matcher::default(),
             quote: Quote {
                 at: now,
@@ -72,6 +88,11 @@ impl Listing {
             held_sell: Quantity::ZERO,
             source,
         }
+    }
+
+    /// Whether it trades while the exchange's own session is this.
+    pub(super) fn is_open(&self, session: SessionClock) -> bool {
+        self.asset.instrument.session(session).is_open
     }
 
     /// What one share is worth: the last print, kept within bid and ask.
@@ -113,6 +134,7 @@ fn exchange(symbol: Symbol) -> &'static str {
     match symbol.as_str() {
         "NVDA" | "AAPL" | "MSFT" | "AMZN" | "GOOGL" | "META" | "TSLA" | "QQQ" => "NASDAQ",
         "SPY" => "ARCA",
+        _ if symbol.is_pair() => "CRYPTO",
         _ => "NYSE",
     }
 }

@@ -44,6 +44,15 @@ pub enum Refusal {
     /// Parts of shares cannot be borrowed.
     #[error("fractional orders cannot be sold short")]
     FractionalShort,
+    /// Only whole lots are traded.
+    #[error("asset \"{0}\" is not fractionable")]
+    NotFractionable(Symbol),
+    /// It is worth too little.
+    #[error("cost basis must be >= minimal amount of order {0}")]
+    CostBasis(Money),
+    /// Coins are for good or at once.
+    #[error("invalid crypto time_in_force")]
+    CoinTimeInForce,
     /// The limit is finer than the price increment.
     #[error("invalid limit_price {0}. sub-penny increment does not fulfill minimum pricing criteria")]
     SubPenny(Price),
@@ -105,6 +114,8 @@ impl Refusal {
             | Refusal::ShortNotAllowed
             | Refusal::BuyMeetsShort
             | Refusal::ShortMeetsBuy
+            | Refusal::NotFractionable(_)
+            | Refusal::CostBasis(_)
             | Refusal::WashTrade { .. } => 403,
             Refusal::OrderNotFound(_) => 404,
             Refusal::NoQuantity
@@ -118,6 +129,7 @@ impl Refusal {
             | Refusal::FractionalNotDay
             | Refusal::FractionalShort
             | Refusal::SubPenny(_)
+            | Refusal::CoinTimeInForce
             | Refusal::AlreadyFinal(_) => 422,
         }
     }
@@ -128,6 +140,7 @@ impl Refusal {
             Refusal::NoQuantity
             | Refusal::QuantityDecimals
             | Refusal::DuplicateClientId { working: false }
+            | Refusal::CoinTimeInForce
             | Refusal::ClientIdTooLong => 40_010_001,
             Refusal::NotionalTooSmall
             | Refusal::DuplicateClientId { working: true }
@@ -143,6 +156,8 @@ impl Refusal {
             | Refusal::ShortNotAllowed
             | Refusal::BuyMeetsShort
             | Refusal::ShortMeetsBuy
+            | Refusal::NotFractionable(_)
+            | Refusal::CostBasis(_)
             | Refusal::WashTrade { .. } => 40_310_000,
             Refusal::OrderNotFound(_) => 40_410_000,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::prices::{gauss, increment, stream, uniform};
-use crate::calendar::{self, midnight};
+use crate::calendar::{self, date_of, midnight};
 use crate::clock::Timestamp;
 use crate::market::{Bar, Trade};
 use crate::symbol::Symbol;
@@ -51,7 +51,7 @@ pub(super) const MINUTE: Duration = Duration::from_mins(1);
 impl Tape {
     /// A past that leads to `price` at `now`.
     pub(super) fn new(seed: u64, symbol: Symbol, price: f64, now: Timestamp) -> Self {
-        let today = now.to_new_york().date_naive();
+        let today = date_of(now);
         let mut tape = Self {
             seed,
             symbol,
@@ -110,7 +110,7 @@ impl Tape {
             }
             return;
         }
-        let date = minute.to_new_york().date_naive();
+        let date = date_of(minute);
         let bar = bar_of(&trade, minute);
         self.days
             .entry(date)
@@ -159,7 +159,7 @@ impl Tape {
         let blocks: Vec<Block> = match timeframe {
             Timeframe::Minutes(_) | Timeframe::Hours(_) => self
                 .days
-                .range(from.to_new_york().date_naive()..=to.to_new_york().date_naive().max(date_of(from)))
+                .range(date_of(from)..=date_of(to).max(date_of(from)))
                 .map(|(date, _)| Block::Minutes(*date))
                 .collect(),
             Timeframe::Day | Timeframe::Week | Timeframe::Months(_) => vec![Block::Days],
@@ -274,23 +274,23 @@ fn gather(fine: &[Bar], timeframe: Timeframe) -> Vec<Bar> {
 }
 
 fn start_of(at: Timestamp, timeframe: Timeframe) -> Timestamp {
-    let local = at.to_new_york();
+    let date = date_of(at);
     let since_midnight = |unit_secs: i64| {
-        let start = midnight(local.date_naive());
+        let start = midnight(date);
         let whole = at.nanos().saturating_sub(start.nanos()).div_euclid(unit_secs * 1_000_000_000);
         Timestamp::from_nanos(start.nanos() + whole * unit_secs * 1_000_000_000)
     };
     match timeframe {
         Timeframe::Minutes(count) => since_midnight(60 * i64::from(count.max(1))),
         Timeframe::Hours(count) => since_midnight(3_600 * i64::from(count.max(1))),
-        Timeframe::Day => midnight(local.date_naive()),
+        Timeframe::Day => midnight(date),
         Timeframe::Week => {
-            let back = u64::from(local.weekday().num_days_from_monday());
-            midnight(local.date_naive().checked_sub_days(Days::new(back)).unwrap_or_default())
+            let back = u64::from(date.weekday().num_days_from_monday());
+            midnight(date.checked_sub_days(Days::new(back)).unwrap_or_default())
         }
         Timeframe::Months(count) => {
-            let month = local.month0() / count.max(1) * count.max(1);
-            midnight(NaiveDate::from_ymd_opt(local.year(), month + 1, 1).unwrap_or_default())
+            let month = date.month0() / count.max(1) * count.max(1);
+            midnight(NaiveDate::from_ymd_opt(date.year(), month + 1, 1).unwrap_or_default())
         }
     }
 }
@@ -317,10 +317,6 @@ fn bar_of(trade: &Trade, at: Timestamp) -> Bar {
 
 fn extend(bar: &mut Bar, trade: &Trade) {
     merge(bar, &bar_of(trade, trade.at));
-}
-
-fn date_of(at: Timestamp) -> NaiveDate {
-    at.to_new_york().date_naive()
 }
 
 fn whole_minutes(span: Duration) -> u32 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
+use crate::margin::Margin;
 use crate::order::Side;
 use crate::units::{BasisPoints, Money, Quantity, Weight};
 
@@ -32,6 +33,26 @@ pub enum Fees {
     Bps(BasisPoints),
 }
 
+/// What becomes of an order that costs more at its fill, fee included, than the account can carry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnShortCash {
+    /// It is reduced to the whole shares that the account can carry.
+    #[default]
+    Reduce,
+    /// It is rejected.
+    Reject,
+}
+
+/// Which price "all" and percentages are sized with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SizeAt {
+    /// The price that is known at the decision.
+    #[default]
+    Decision,
+    /// The price of the fill, fee included.
+    Fill,
+}
+
 /// The terms of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
@@ -45,6 +66,12 @@ pub struct Terms {
     pub latency: Duration,
     /// The share of a bar's volume that an order may fill at the most; none for no limit.
     pub volume_share: Option<Weight>,
+    /// What positions require of the equity.
+    pub margin: Margin,
+    /// What becomes of an order that the account cannot carry at its fill.
+    pub on_short_cash: OnShortCash,
+    /// Which price "all" and percentages are sized with.
+    pub size_at: SizeAt,
 }
 
 impl Default for Terms {
@@ -55,7 +82,103 @@ impl Default for Terms {
             slippage: BasisPoints::whole(0),
             latency: Duration::ZERO,
             volume_share: None,
+            margin: Margin::default(),
+            on_short_cash: OnShortCash::default(),
+            size_at: SizeAt::default(),
         }
+    }
+}
+
+impl OnShortCash {
+    /// The name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reduce => "reduce",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl SizeAt {
+    /// The name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::Fill => "fill",
+        }
+    }
+}
+
+impl fmt::Display for OnShortCash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for SizeAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Terms {
+    /// How orders fill, what they cost and what positions require, in sentences.
+    pub fn words(&self) -> Vec<String> {
+        let terms = self;
+        let mut words = vec![match terms.fill {
+            FillModel::NextOpen => {
+                "An order fills at the next bar's open (the next print's price, the next quote's side) of its symbol.".to_owned()
+            }
+            FillModel::SameClose => {
+                "An order fills at the close of the bar that gave its signal, which is kinder than any market is.".to_owned()
+            }
+            FillModel::Quote => {
+                "An order fills at the displayed quote, a buy at the ask and a sell at the bid, up to the displayed size."
+                    .to_owned()
+            }
+        }];
+        words.push(
+            "Every order is immediate-or-cancel: what that price does not fill is cancelled.".to_owned(),
+        );
+        if !terms.latency.is_zero() {
+            words.push(format!("It is on its way for {} first.", crate::duration::format(terms.latency)));
+        }
+        words.push(match terms.volume_share {
+            Some(share) => format!(
+                "It fills {}% of the bar's volume (of the print's size) at the most.",
+                (share.get() * Decimal::ONE_HUNDRED).normalize()
+            ),
+            None => "The volume does not bound it.".to_owned(),
+        });
+        words.push(format!(
+            "Slippage: {} bps against the one who trades. Fees: {}.",
+            terms.slippage, terms.fees
+        ));
+        words.push(match terms.size_at {
+            SizeAt::Decision => "Sizes are reckoned with the price that is known at the decision.".to_owned(),
+            SizeAt::Fill => {
+                "\"all\" and percentages are reckoned with the price of the fill, its fee included."
+                    .to_owned()
+            }
+        });
+        words.push(match terms.margin {
+            Margin::None => "There is no margin requirement: no order is too large, and nothing is liquidated.".to_owned(),
+            Margin::Required { initial, maintenance } => {
+                let percent = |part: Weight| (part.get() * Decimal::ONE_HUNDRED).normalize();
+                let too_large = match terms.on_short_cash {
+                    OnShortCash::Reduce => "reduced to what the account can carry",
+                    OnShortCash::Reject => "rejected",
+                };
+                format!(
+                    "Margin: equity must be {}% of the exposure (long and short positions) after an order that adds to it; one \
+                     that leaves less behind, its fee included, is {too_large}. Below {}% of the exposure all positions are \
+                     liquidated at the next price.",
+                    percent(initial),
+                    percent(maintenance)
+                )
+            }
+        });
+        words
     }
 }
 

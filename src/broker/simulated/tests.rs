@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::instrument::{Instrument, Instruments};
 use crate::market::Quote;
 use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
 use crate::symbol::Symbol;
@@ -350,4 +351,93 @@ fn step() -> impl Strategy<Value = (u64, Action)> {
         Action::Submit(format!("{side} {quantity} {price} {force}"))
     });
     (0_u64..500, prop_oneof![9 => order, 1 => Just(Action::CancelAll)])
+}
+
+/// A market of NVDA, with this in its instruments, and of BTC/USD at 60,000.
+fn with_coin(shares: Instrument, now: &str) -> Core {
+    let mut config = Config::new(nvda(), "100".parse().unwrap());
+    config.prices = Prices::Still;
+    config.symbols.push((btc(), "60000".parse().unwrap()));
+    config.instruments = Instruments::new([shares]);
+    core_at(&config, now)
+}
+
+fn btc() -> Symbol {
+    "BTC/USD".parse().unwrap()
+}
+
+#[test]
+fn a_coin_trades_while_the_exchange_is_closed_and_a_share_does_not() {
+    let mut core = with_coin(Instrument::of(nvda()), "2026-11-21T08:00:00Z");
+    let now = core.now();
+    let coin = |text: &str| Request { symbol: btc(), ..request(text) };
+    let bought = core.submit(coin("buy 0.05 market ioc"), now).unwrap().matched;
+    assert_eq!((bought.status.as_str(), bought.filled.to_string()), ("filled", "0.05".to_owned()));
+    let refused = |core: &mut Core, request: Request| core.submit(request, now).unwrap_err().to_string();
+    assert_eq!(
+        refused(&mut core, request("buy 1 market ioc")),
+        "ioc orders are only accepted during market hours"
+    );
+    assert_eq!(refused(&mut core, coin("buy 0.05 market day")), "invalid crypto time_in_force");
+    assert_eq!(refused(&mut core, coin("buy 0.05 @60000.0000000001 ioc")), {
+        "invalid limit_price 60000.0000000001. sub-penny increment does not fulfill minimum pricing criteria"
+    });
+}
+
+#[test]
+fn what_an_instrument_does_not_allow_is_refused() {
+    let whole = Instrument { notional_min: "150".parse().unwrap(), ..Instrument::of(nvda()) };
+    let mut core = with_coin(whole, OPEN);
+    let mut refused = |text: &str| submit(&mut core, text).unwrap_err().to_string();
+    assert_eq!(refused("buy 1.5 market day"), "asset \"NVDA\" is not fractionable");
+    assert_eq!(refused("buy $200 market day"), "asset \"NVDA\" is not fractionable");
+    assert_eq!(refused("buy 1 market ioc"), "cost basis must be >= minimal amount of order 150");
+    assert!(submit(&mut core, "buy 2 market ioc").is_ok());
+}
+
+#[test]
+fn a_coin_moves_at_night_while_a_share_stands_still() {
+    let mut config = Config::new(nvda(), "100".parse().unwrap());
+    config.symbols.push((btc(), "60000".parse().unwrap()));
+    let mut core = Core::new(&config, time("2026-11-21T08:00:00Z"));
+    let mids = |core: &Core| [nvda(), btc()].map(|symbol| core.latest(symbol).unwrap().0.mid().to_bits());
+    let before = mids(&core);
+    core.advance(core.now() + Duration::from_secs(10));
+    let after = mids(&core);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+}
+
+/// A cash account of 1001 dollars that may sell short and turn round, at 100.00 x 100.10.
+fn turning(fees: Fees) -> Core {
+    let mut config = Config::new(nvda(), "100".parse().unwrap());
+    (config.prices, config.cash, config.fees) = (Prices::Still, "1001".parse().unwrap(), fees);
+    (config.shorting, config.flips_in_one) = (true, true);
+    core_at(&config, OPEN)
+}
+
+#[test]
+fn an_order_is_judged_by_the_account_that_it_leaves_behind() {
+    let mut core = turning(Fees::None);
+    submit(&mut core, "buy 10 market ioc").unwrap();
+    assert_eq!(core.account().buying_power, Money::ZERO);
+    // All of it is long: selling it frees what as many short ones need, and not more.
+    let refused = submit(&mut core, "sell 21 market ioc").unwrap_err();
+    assert_eq!(refused.to_string(), "insufficient buying power");
+    submit(&mut core, "sell 20 market ioc").unwrap();
+    assert_eq!(core.account().short_value.to_string(), "-1000");
+    // Short with all of it, it rises: buying back is always allowed.
+    quote(&mut core, 150.0, 150.10);
+    assert!(submit(&mut core, "buy 14 market ioc").is_err());
+    submit(&mut core, "buy 10 market ioc").unwrap();
+    assert_eq!(core.account().equity.to_string(), "499");
+}
+
+#[test]
+fn the_broker_takes_its_fee_of_each_fill() {
+    let mut core = turning(Fees::Bps(crate::units::BasisPoints::whole(100)));
+    submit(&mut core, "buy 5 market ioc").unwrap();
+    submit(&mut core, "sell 5 market ioc").unwrap();
+    // 500.50 and 500 changed hands.
+    assert_eq!(core.account().cash.to_string(), "990.495");
 }

@@ -1,13 +1,9 @@
 //! The simulated broker in-process: the pool's connections to one [`Core`].
 
-use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, select};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use uuid::Uuid;
 
 use super::config::Config;
@@ -18,13 +14,14 @@ use super::queries::{Filter, Which};
 use super::refusal::Refusal;
 use super::tape::Timeframe;
 use crate::broker::{
-    Account, Broker, BrokerError, Holding, MINUTE, MINUTE_BARS_MAX, Reply, Survey, Venue, too_many_bars,
+    Account, AccountReader, Broker, BrokerError, Holding, MINUTE, MINUTE_BARS_MAX, MarketData, OrderEntry,
+    OrderNews, Reply, Venue, too_many_bars,
 };
 use crate::clock::{Clock, Timestamp};
-use crate::condition::Condition;
 use crate::market::{Bar, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
 use crate::signal::CLIENT_ORDER_ID_PREFIX;
+use crate::stop::Stop;
 use crate::symbol::Symbol;
 use crate::units::Quantity;
 
@@ -37,21 +34,21 @@ pub struct SimulatedVenue {
 
 struct Shared {
     core: Mutex<Core>,
-    /// Whenever an order may have changed.
-    changed: Condition,
+    /// Told when somebody moved the market by hand.
+    moved: (Sender<()>, Receiver<()>),
 }
 
 impl SimulatedVenue {
     /// Opens the market at the clock's present.
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
         let core = Mutex::new(Core::new(config, clock.now()));
-        Self { shared: Arc::new(Shared { core, changed: Condition::default() }), clock }
+        Self { shared: Arc::new(Shared { core, moved: bounded(1) }), clock }
     }
 
-    /// Looks at the core, or sets a quote in it; waiting connections are woken.
+    /// Looks at the core, or sets a quote in it: whoever follows an order is told what that did.
     pub fn with<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
         let found = look(&mut self.shared.lock());
-        self.shared.changed.notify_all();
+        let _ = self.shared.moved.0.try_send(()); // Full means that it is told already.
         found
     }
 }
@@ -64,43 +61,33 @@ impl Venue for SimulatedVenue {
     }
 
     fn connect(&self) -> Result<SimulatedBroker, BrokerError> {
-        Ok(SimulatedBroker {
-            shared: Arc::clone(&self.shared),
-            clock: Arc::clone(&self.clock),
-            told: HashMap::new(),
-        })
+        Ok(SimulatedBroker { shared: Arc::clone(&self.shared), clock: Arc::clone(&self.clock) })
     }
 
-    /// Lets the market's time pass, so that prices move and resting orders fill.
-    fn track(&self, mut stop: oneshot::Receiver<()>) {
-        let (wake, woken) = bounded(1);
-        let waker = Waker::from(Arc::new(Wakes(wake)));
+    /// Lets the market's time pass, so that prices move and resting orders fill, and tells of those that are followed.
+    fn track(&self, orders: &dyn OrderNews, stop: &Stop) {
         let mut next = self.clock.now();
         let mut alarm = self.clock.alarm(next);
-        while Pin::new(&mut stop).poll(&mut Context::from_waker(&waker)).is_pending() {
+        loop {
             select! {
-                recv(woken) -> _ => {}
+                recv(stop.channel()) -> _ => return,
+                recv(self.shared.moved.1) -> _ => {}
                 recv(*alarm) -> _ => {
                     let now = self.clock.now();
-                    self.with(|core| {
-                        core.advance(now);
-                        core.take_events();
-                    });
+                    self.shared.lock().advance(now);
                     // Whatever the clock was set to, the next one is not far.
                     next = (next + TICK).clamp(now, now + TICK);
                     alarm = self.clock.alarm(next);
                 }
             }
+            self.shared.lock().take_events(); // Nobody listens in-process.
+            for id in orders.in_flight().map(|flight| flight.ids).unwrap_or_default() {
+                let found = self.shared.lock().order_by_client_id(id.as_str()).map(report);
+                if let Some(report) = found {
+                    orders.report(report);
+                }
+            }
         }
-    }
-}
-
-/// Wakes a thread that waits for channels when a future is ready.
-struct Wakes(Sender<()>);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        let _ = self.0.try_send(()); // Full means that it is awake already.
     }
 }
 
@@ -114,8 +101,6 @@ impl Shared {
 pub struct SimulatedBroker {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    /// What was last told of each order that is followed.
-    told: HashMap<ClientOrderId, OrderReport>,
 }
 
 impl SimulatedBroker {
@@ -125,18 +110,11 @@ impl SimulatedBroker {
         core.advance(now);
         let answer = work(&mut core, now);
         core.take_events(); // Nobody listens in-process: connections ask.
-        drop(core);
-        self.shared.changed.notify_all();
         answer
-    }
-
-    fn tell(&mut self, report: OrderReport) -> Reply {
-        self.told.insert(report.client_order_id.clone(), report.clone());
-        Reply::Report(report)
     }
 }
 
-impl Broker for SimulatedBroker {
+impl OrderEntry for SimulatedBroker {
     fn submit(&mut self, order: &OrderRequest) -> Reply {
         let request = Request {
             client_order_id: Some(order.client_order_id.as_str().into()),
@@ -148,7 +126,7 @@ impl Broker for SimulatedBroker {
             extended_hours: false,
         };
         match self.at_present(|core, now| core.submit(request, now)) {
-            Ok(submitted) => self.tell(report(&submitted.matched)),
+            Ok(submitted) => Reply::Report(report(&submitted.matched)),
             Err(Refusal::DuplicateClientId { .. }) => Reply::Duplicate,
             Err(refusal) => Reply::Rejected(refusal.rejection()),
         }
@@ -156,7 +134,7 @@ impl Broker for SimulatedBroker {
 
     fn query(&mut self, id: &ClientOrderId) -> Reply {
         match self.at_present(|core, _| core.order_by_client_id(id.as_str()).map(report)) {
-            Some(report) => self.tell(report),
+            Some(report) => Reply::Report(report),
             None => Reply::NotFound,
         }
     }
@@ -168,23 +146,12 @@ impl Broker for SimulatedBroker {
             Err(refusal) => Reply::Rejected(refusal.rejection()),
         }
     }
+}
 
-    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
-        let shared = Arc::clone(&self.shared);
-        let told = self.told.get(id).cloned();
-        let found = |core: &Core| core.order_by_client_id(id.as_str()).map(report);
-        let news = |core: &Core| found(core).filter(|found| Some(found) != told.as_ref());
-        let now = self.clock.now();
-        shared.lock().advance(now);
-        let found = shared.changed.wait_until(&*self.clock, now + span, || news(&shared.lock()));
-        if let Some(report) = &found {
-            self.told.insert(id.clone(), report.clone());
-        }
-        found
-    }
-
-    fn forget(&mut self, id: &ClientOrderId) {
-        self.told.remove(id);
+impl AccountReader for SimulatedBroker {
+    fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError> {
+        let open = Filter { which: Which::Open, limit: usize::MAX, ..Filter::default() };
+        Ok(self.at_present(|core, _| core.orders(&open).into_iter().map(report).collect()))
     }
 
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
@@ -199,7 +166,9 @@ impl Broker for SimulatedBroker {
     fn account(&mut self) -> Result<Account, BrokerError> {
         Ok(self.at_present(|core, _| account(core)))
     }
+}
 
+impl MarketData for SimulatedBroker {
     fn session(&mut self) -> Result<SessionClock, BrokerError> {
         Ok(self.at_present(|core, _| core.session()))
     }
@@ -208,17 +177,13 @@ impl Broker for SimulatedBroker {
         Ok(self.at_present(|core, now| snapshots(core, symbols, now)))
     }
 
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
-        Ok(self.at_present(|core, now| {
-            let open = Filter { which: Which::Open, limit: usize::MAX, ..Filter::default() };
-            Survey {
-                account: account(core),
-                open_orders: core.orders(&open).into_iter().map(report).collect(),
-                session: core.session(),
-                snapshots: snapshots(core, symbols, now),
-                daily_bars: symbols.iter().map(|symbol| (*symbol, days(core, *symbol, daily_bars))).collect(),
-            }
-        }))
+    fn daily_bars(
+        &mut self,
+        symbols: &[Symbol],
+        count: usize,
+    ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
+        let of = |core: &Core, symbol: &Symbol| (*symbol, days(core, *symbol, count));
+        Ok(self.at_present(|core, _| symbols.iter().map(|symbol| of(core, symbol)).collect()))
     }
 
     fn minute_bars(
@@ -238,6 +203,8 @@ impl Broker for SimulatedBroker {
         })
     }
 }
+
+impl Broker for SimulatedBroker {}
 
 fn report(order: &PaperOrder) -> OrderReport {
     let id = &order.client_order_id;
@@ -296,6 +263,7 @@ mod tests {
     use super::*;
     use crate::broker::simulated::{Hours, Prices};
     use crate::clock::ManualClock;
+    use crate::core::InFlight;
     use crate::market::Quote;
     use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
 
@@ -337,19 +305,32 @@ mod tests {
         assert_eq!(account.holdings[0].quantity.to_string(), "10");
     }
 
+    /// Follows one order, and passes on what is heard of it.
+    struct Followed(ClientOrderId, Sender<OrderReport>);
+
+    impl OrderNews for Followed {
+        fn in_flight(&self) -> Option<InFlight> {
+            Some(InFlight { ids: [self.0.clone()].into(), ..InFlight::default() })
+        }
+
+        fn report(&self, report: OrderReport) {
+            self.1.send(report).unwrap();
+        }
+    }
+
     #[test]
-    fn a_waiting_connection_is_woken_by_the_fill_of_its_resting_order() {
+    fn the_fill_of_a_resting_order_is_told_at_once() {
         let (venue, clock) = venue();
-        let mut broker = venue.connect().unwrap();
         let order = request("a-1", Side::Buy, "10", Some("170"));
-        assert_eq!(status(broker.submit(&order)), OrderStatus::New);
-        assert_eq!(broker.wait(&order.client_order_id, Duration::ZERO), None);
+        assert_eq!(status(venue.connect().unwrap().submit(&order)), OrderStatus::New);
+        let (heard, reports) = crossbeam_channel::unbounded();
+        let (followed, stop) = (Followed(order.client_order_id, heard), Stop::default());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| broker.wait(&order.client_order_id, Duration::from_secs(10)));
+            let _stop = stop.at_drop();
+            scope.spawn(|| venue.track(&followed, &stop));
             let quote = Quote { at: clock.now(), bid: 169.0, bid_size: 100.0, ask: 169.5, ask_size: 100.0 };
             venue.with(|core| core.set_quote("NVDA".parse().unwrap(), quote));
-            let report = waiting.join().unwrap().unwrap();
-            assert_eq!(report.status, OrderStatus::Filled);
+            let report = reports.iter().find(|report| report.status == OrderStatus::Filled).unwrap();
             assert_eq!(report.average_price.unwrap().to_string(), "169.5");
         });
     }
@@ -393,13 +374,14 @@ mod tests {
         let venue = SimulatedVenue::new(&config, clock);
         let nvda = "NVDA".parse().unwrap();
         let first = venue.with(|core| core.latest(nvda));
-        let (stop, stopped) = oneshot::channel();
+        let (heard, _reports) = crossbeam_channel::unbounded();
+        let (followed, stop) = (Followed("a-1".parse().unwrap(), heard), Stop::default());
         std::thread::scope(|scope| {
-            scope.spawn(|| venue.track(stopped));
+            scope.spawn(|| venue.track(&followed, &stop));
             while venue.with(|core| core.latest(nvda)) == first {
                 std::thread::yield_now();
             }
-            drop(stop);
+            stop.request();
         });
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use super::{
-    Account, DataError, Event, Failure, Global, Origin, Reading, Source, Spec, open, spec, timezone,
-    write_out,
+    Account, DataError, Event, Failure, Global, Origin, Reading, Source, Spec, open, timezone, write_out,
 };
 use crate::data::Chunk;
 use crate::market::MarketEvent;
@@ -41,7 +40,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let (spec, mut source): (Spec, Box<dyn Source>) = if args.from.is_dir() {
         let only = kind.symbol.into_iter().collect();
         let origin = Origin::Recorded { path: args.from.clone(), only };
-        let spec = spec(origin, kind.symbol(&args.from)?, kind.shape());
+        let spec = Spec::strict(origin, kind.symbol(&args.from)?, kind.shape());
         let source = open(&spec)?;
         (spec, Box::new(Picked { source, event: kind.event, account: Account::default() }))
     } else {

@@ -16,6 +16,7 @@ use super::super::calendar::{date, written};
 use super::super::exit::{Exit, Failure};
 use super::super::interrupt::Interrupts;
 use super::super::rate_limit::RateLimit;
+use crate::calendar::date_of;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::data::Shape;
 use crate::data::alpaca::{self, Access, DownloadError, Fetched, Gap, GapReport, Progress, Series};
@@ -75,7 +76,7 @@ enum EventArg {
 /// Runs the command.
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let clock = SystemClock;
-    let today = clock.now().to_new_york().date_naive();
+    let today = date_of(clock.now());
     let days = days(args, today)?;
     let series = series(args)?;
     let env = |name: &str| std::env::var(name).ok();

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use chrono::{NaiveDate, NaiveTime, TimeZone};
 use chrono_tz::America::New_York;
 use clap::ValueEnum;
 
-use super::{Failure, Global, Kind, Origin, Timestamp, open, spec, write_out};
+use super::{Failure, Global, Kind, Origin, Spec, Timestamp, open, write_out};
+use crate::clock::times::{Forms, Times};
 use crate::data::spec::Walk;
 
 /// Makes up a seeded random walk
@@ -65,14 +65,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         drift: args.drift,
         in_sessions: args.sessions == Sessions::Regular,
     };
-    let spec = spec(Origin::Generator(walk), args.kind.symbol(&args.out)?, args.kind.shape());
+    let spec = Spec::strict(Origin::Generator(walk), args.kind.symbol(&args.out)?, args.kind.shape());
     write_out(&mut *open(&spec)?, &spec, &args.out, None, global)
 }
 
 fn start(text: &str) -> Result<Timestamp, String> {
-    let midnight = |date: NaiveDate| New_York.from_local_datetime(&date.and_time(NaiveTime::MIN)).earliest();
-    let day = text.parse().ok().and_then(midnight).map(Timestamp::from);
-    day.map_or_else(|| Timestamp::parse_rfc3339(text).map_err(|error| error.to_string()), Ok)
+    Times::new(Forms::Dates, New_York).read(text).map_err(|error| error.to_string())
 }
 
 fn price(text: &str) -> Result<f64, String> {

@@ -2,17 +2,22 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use chrono_tz::Tz;
 use serde_json::{Value as Json, json};
 
 use super::{Folder, Named, ticks};
 use crate::cli::Global;
 use crate::cli::calendar::written;
+use crate::cli::data::timezone;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
+use crate::market::MarketEvent;
 use crate::order::OrderType;
 use crate::strategy::{Every, Runner, Value, Wish, WrittenParams};
 use crate::symbol::Symbol;
+use crate::{data, duration};
 
 /// Runs a strategy over ticks and prints its wishes with their times
 ///
@@ -21,7 +26,7 @@ use crate::symbol::Symbol;
 #[command(after_help = "Examples:\n  bot strategy test ema_cross --params fast=5 --params slow=10\n  \
     bot strategy test dip --seed 7 --count 10000\n  \
     bot strategy test strategies/dip_strategy.rhai --ticks NVDA.csv --json\n\n\
-    --ticks takes CSV with a header: time,price[,size] or time,open,high,low,close[,volume]; naive times are New York's.")]
+    --ticks takes a file with a header, time,price[,size] or time,open,high,low,close[,volume], and judges it as a backtest does.")]
 pub(super) struct Args {
     /// A script's file or name, or a kind
     #[arg(value_name = "FILE|KIND")]
@@ -29,12 +34,18 @@ pub(super) struct Args {
     /// Sets a parameter; may be given more than once
     #[arg(long, value_name = "K=V", value_parser = param, value_delimiter = ',', num_args = 1)]
     params: Vec<(String, Value)>,
-    /// A CSV file of bars or ticks, or a recorded directory; without it a random walk
+    /// A CSV file of bars or ticks, a Parquet file of bars, or a recorded directory; without it a random walk
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "count"])]
     ticks: Option<PathBuf>,
     /// Whose ticks they are
     #[arg(long, default_value = "NVDA")]
-    symbol: Symbol,
+    pub(super) symbol: Symbol,
+    /// How long each bar of the file is, or the bars that finer rows make [default: 1min]
+    #[arg(long, value_name = "DUR", value_parser = timeframe, requires = "ticks")]
+    pub(super) timeframe: Option<Duration>,
+    /// The clock of the file's times without an offset [default: New York's]
+    #[arg(long, value_name = "ZONE", value_parser = timezone, requires = "ticks")]
+    pub(super) timezone: Option<Tz>,
     /// Ticks of the random walk, one a second
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
@@ -50,40 +61,65 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let strategy = Named::find(&args.name, &args.folder)?
         .make(&params, &[args.symbol])
         .map_err(|error| Failure::new(Exit::Invalid, error))?;
-    let events = match &args.ticks {
-        None => ticks::walk(args.seed, args.count, args.symbol),
-        Some(path) if !path.exists() => {
+    let mut trial = Trial {
+        runner: Runner::new(&args.name, strategy, &[], Every::Event),
+        out: std::io::BufWriter::new(std::io::stdout().lock()),
+        json: global.json,
+        events: 0,
+        wishes: 0,
+    };
+    let shown = trial.show_all(args);
+    // What it wished for until then is still shown, then the first failure ends the trial.
+    written(trial.out.flush())?;
+    if shown? {
+        eprintln!("{} events, {} wishes", trial.events, trial.wishes);
+    }
+    Ok(())
+}
+
+/// A strategy that is shown events.
+struct Trial<'a> {
+    runner: Runner,
+    out: std::io::BufWriter<std::io::StdoutLock<'a>>,
+    json: bool,
+    events: u64,
+    wishes: u64,
+}
+
+impl Trial<'_> {
+    /// Shows all events; false when nobody reads what it wishes for any more.
+    fn show_all(&mut self, args: &Args) -> Result<bool, Failure> {
+        let Some(path) = &args.ticks else {
+            return self.show(ticks::walk(args.seed, args.count, args.symbol));
+        };
+        if !path.exists() {
             let message = format!("ticks must be a file that exists, was \"{}\"", path.display());
             return Err(Failure::message(Exit::NotFound, message));
         }
-        Some(path) => {
-            ticks::read(path, args.symbol).map_err(|error| Failure { exit: Exit::Invalid, error })?
-        }
-    };
-    let mut runner = Runner::new(&args.name, strategy, &[], Every::Event);
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut count = 0_u64;
-    for event in &events {
-        let at = event.known_at();
-        // What it wished for until then is still shown, then the first failure ends the trial.
-        let wished = match runner.on_event(event) {
-            Ok(wished) => wished,
-            Err(failure) => {
-                written(out.flush())?;
-                return Err(Failure::message(Exit::Invalid, format!("at {at}: {failure}")));
-            }
-        };
-        for wish in wished {
-            count += 1;
-            let line = if global.json { as_json(at, &wish).to_string() } else { as_text(at, &wish) };
-            if written(writeln!(out, "{line}"))?.is_none() {
-                return Ok(());
+        let mut source = data::open(&ticks::spec(path, args)?)?;
+        while let Some(chunk) = source.next_chunk()? {
+            if !self.show(chunk.events())? {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
-    written(out.flush())?;
-    eprintln!("{} events, {count} wishes", events.len());
-    Ok(())
+
+    fn show(&mut self, events: impl IntoIterator<Item = MarketEvent>) -> Result<bool, Failure> {
+        for event in events {
+            self.events += 1;
+            let at = event.known_at();
+            let failed = |failure| Failure::message(Exit::Invalid, format!("at {at}: {failure}"));
+            for wish in self.runner.on_event(&event).map_err(failed)? {
+                self.wishes += 1;
+                let line = if self.json { as_json(at, &wish).to_string() } else { as_text(at, &wish) };
+                if written(writeln!(self.out, "{line}"))?.is_none() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn as_text(at: Timestamp, wish: &Wish) -> String {
@@ -112,6 +148,10 @@ fn as_json(at: Timestamp, wish: &Wish) -> Json {
         }
         Wish::CancelAll => json!({ "time": at, "wish": "cancel_all" }),
     }
+}
+
+fn timeframe(text: &str) -> Result<Duration, String> {
+    duration::parse_timeframe(text).map_err(|rule| format!("{rule}, was \"{text}\""))
 }
 
 fn param(text: &str) -> Result<(String, Value), String> {

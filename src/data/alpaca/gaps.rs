@@ -1,7 +1,5 @@
 //! What a downloaded series holds and what it lacks, read from its files.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +7,12 @@ use chrono::NaiveDate;
 
 use super::DownloadError;
 use super::series::Series;
-use crate::calendar::{self, Session, midnight};
+use crate::calendar::{self, Session, date_of, midnight};
 use crate::clock::Timestamp;
+use crate::clock::times::{Forms, Times};
 use crate::data::Shape;
+use crate::tabular::cells::Cells;
+use crate::tabular::lines::{Line, LineError, Lines};
 
 /// So many gaps are listed.
 const GAPS_LISTED: usize = 5;
@@ -103,7 +104,7 @@ impl GapReport {
             return;
         }
         self.sessions += 1;
-        if !times.iter().any(|at| at.to_new_york().date_naive() == session.date) {
+        if !times.iter().any(|at| date_of(*at) == session.date) {
             self.empty.push(session.date);
             return;
         }
@@ -155,24 +156,22 @@ fn gaps(
 /// The times of all rows.
 fn times(path: &Path) -> Result<Vec<Timestamp>, DownloadError> {
     let failed = |source| DownloadError::Io { path: path.to_owned(), source };
-    let mut lines = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
-    let (mut line, mut number, mut times) = (String::new(), 0_u64, Vec::new());
+    let fault = |line, fault: String| DownloadError::Row { path: path.to_owned(), line, fault };
+    let mut lines = Lines::open(path).map_err(failed)?;
+    let (mut times, mut found) = (Times::new(Forms::Instants, chrono_tz::UTC), Vec::new());
     loop {
-        line.clear();
-        if lines.read_line(&mut line).map_err(failed)? == 0 {
-            return Ok(times);
-        }
-        number += 1;
-        if number == 1 {
-            continue;
-        }
-        let text = line.split(',').next().unwrap_or_default().trim_end();
-        let at = Timestamp::parse_rfc3339(text).map_err(|error| DownloadError::Row {
-            path: path.to_owned(),
-            line: number,
-            fault: error.to_string(),
-        })?;
-        times.push(at);
+        let Line { number, bytes, .. } = match lines.next() {
+            Ok(None) => return Ok(found),
+            Ok(Some(line)) if line.number == 1 => continue,
+            Ok(Some(line)) => line,
+            Err(LineError::Io(error)) => return Err(failed(error)),
+            Err(error @ LineError::Long(number)) => return Err(fault(number, error.to_string())),
+        };
+        let cell = Cells::of(bytes, b',').and_then(|mut cells| cells.next().transpose());
+        let at = cell.and_then(|cell| {
+            times.read(cell.unwrap_or_default().trim_end()).map_err(|error| error.to_string())
+        });
+        found.push(at.map_err(|error| fault(number, error))?);
     }
 }
 

@@ -11,6 +11,7 @@ use super::fetch::{Access, fetch};
 use super::series::Series;
 use super::{DownloadError, Fetched};
 use crate::broker::alpaca::AlpacaConfig;
+use crate::calendar::date_of;
 use crate::clock::{SystemClock, Timestamp};
 use crate::data::spec::{Columns, Origin, Spec};
 use crate::data::{DataError, Shape, Source};
@@ -61,9 +62,8 @@ fn days(shape: Shape, from: Timestamp, to: Timestamp) -> (NaiveDate, NaiveDate) 
         Shape::Bar { span } => span,
         Shape::Trade | Shape::Quote | Shape::Number => Duration::ZERO,
     };
-    let date = |at: Timestamp| at.to_new_york().date_naive();
-    let last = date(to - before - Duration::from_nanos(1));
-    (date(from - before), last.checked_add_days(Days::new(1)).unwrap_or(last))
+    let last = date_of(to - before - Duration::from_nanos(1));
+    (date_of(from - before), last.checked_add_days(Days::new(1)).unwrap_or(last))
 }
 
 fn settings(spec: &Spec, fault: &str) -> DataError {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use super::digest::taken_apart;
 use super::{Account, Chunk, DataError, Row, Shape, Source};
 use crate::symbol::Symbol;
 
@@ -91,7 +90,7 @@ impl Writer {
             Chunk::Mixed(events) => {
                 let mut rows = Vec::with_capacity(events.len());
                 for event in events {
-                    let (symbol, shape, row) = taken_apart(event);
+                    let (symbol, shape, row) = event.to_row();
                     self.must_fit(symbol, shape)?;
                     rows.push(row);
                 }

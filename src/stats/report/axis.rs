@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeZone, Timelike};
-use chrono_tz::America::New_York;
+use chrono::{Datelike, Duration, NaiveDate, NaiveDateTime, Timelike};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
 use super::thin::count;
+use crate::calendar::at_clock;
 use crate::clock::Timestamp;
 
 /// One axis: its ends, whether it is logarithmic, and what is written where.
@@ -205,11 +205,11 @@ impl Times {
         let is_within_days = matches!(beat, Beat::Minutes(_));
         let mut ticks: Vec<(f64, String)> = Vec::new();
         let mut day = None;
-        let mut at = if is_within_days { midnight(from) } else { beat.floor(from) };
+        let mut at = if is_within_days { NaiveDateTime::from(from.date()) } else { beat.floor(from) };
         while at <= to {
             // The first day's own name stands at its first mark, not at the midnight before it.
             let instant =
-                instant(at).map(|instant| if is_within_days { instant.max(first) } else { instant });
+                at_clock(at).map(|instant| if is_within_days { instant.max(first) } else { instant });
             if let Some(instant) = instant.filter(|instant| (first..=last).contains(instant)) {
                 let x = self.x_at(instant);
                 // By place, a beat that falls into the night stands at the first mark after it.
@@ -241,18 +241,10 @@ fn apart(ticks: Vec<(f64, String)>, gap: f64) -> Vec<(f64, String)> {
     kept
 }
 
-fn midnight(at: NaiveDateTime) -> NaiveDateTime {
-    at.date().and_time(chrono::NaiveTime::MIN)
-}
-
 fn seconds(at: Timestamp) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "a microsecond more or less is no pixel")]
     let micros = at.micros() as f64;
     micros / 1e6
-}
-
-fn instant(local: NaiveDateTime) -> Option<Timestamp> {
-    New_York.from_local_datetime(&local).earliest().map(|at: DateTime<_>| Timestamp::from(at))
 }
 
 /// How far apart dates stand.
@@ -300,10 +292,13 @@ impl Beat {
         match self {
             Beat::Minutes(minutes) => {
                 let since = i64::from(at.hour()) * 60 + i64::from(at.minute());
-                midnight(at) + Duration::minutes(since / minutes * minutes)
+                NaiveDateTime::from(at.date()) + Duration::minutes(since / minutes * minutes)
             }
             // Weeks begin on Mondays.
-            Beat::Days(_) => midnight(at) - Duration::days(i64::from(at.weekday().num_days_from_monday())),
+            Beat::Days(_) => {
+                NaiveDateTime::from(at.date())
+                    - Duration::days(i64::from(at.weekday().num_days_from_monday()))
+            }
             Beat::Months(months) => {
                 let since = at.year() * 12 + at.month0().cast_signed();
                 month(since.div_euclid(months) * months)
@@ -334,7 +329,7 @@ impl Beat {
 fn month(number: i32) -> NaiveDateTime {
     NaiveDate::from_ymd_opt(number.div_euclid(12), number.rem_euclid(12).unsigned_abs() + 1, 1)
         .unwrap_or_default()
-        .and_time(chrono::NaiveTime::MIN)
+        .into()
 }
 
 #[cfg(test)]

@@ -25,6 +25,21 @@ pub(super) fn page(record: &Record, statistics: &Statistics, about: &About) -> S
              everything below is about the part that was run.</p>\n",
         );
     }
+    if let Some(at) = record.ruined_at {
+        let _ = writeln!(
+            html,
+            "<p class=\"notice bad\"><b>Ruined.</b> On {} the equity was 0 or less: the run ended there.</p>",
+            at.to_new_york().format("%Y-%m-%d %H:%M")
+        );
+    }
+    if !record.margin_calls.is_empty() {
+        let _ = writeln!(
+            html,
+            "<p class=\"notice warn\"><b>Margin call.</b> {} all positions were liquidated, because the equity was below the \
+             maintenance margin; such orders have the reason <code>margin_call</code>.</p>",
+            plural(record.margin_calls.len() as u64, "time")
+        );
+    }
     for row in statistics.strategies.iter().filter(|row| row.stopped) {
         let (name, failure) = (escape(&row.name), escape(row.last_failure.as_deref().unwrap_or("")));
         let _ = writeln!(

@@ -60,7 +60,7 @@ fn no_key_is_ever_logged() {
     let shown = format!("{config:?} {client:?}");
     let venue = venue(config);
     tracing::subscriber::with_default(subscriber, || {
-        let (stop, stopped) = oneshot::channel();
+        let stop = Stop::default();
         thread::scope(|scope| {
             // The tracker has to run on this thread, where the subscriber is.
             scope.spawn(|| {
@@ -68,9 +68,9 @@ fn no_key_is_ever_logged() {
                 session.say(&Session::event("new", &order("bot-1", "new", 0)));
                 drop(session);
                 let _session = stream.accept();
-                drop(stop);
+                stop.request();
             });
-            venue.track(stopped);
+            venue.track(&Followed::default(), &stop);
         });
         let mut broker = venue.connect().unwrap();
         let order = request("bot-1");

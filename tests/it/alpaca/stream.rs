@@ -53,10 +53,4 @@ impl Session {
     fn hear(&mut self) -> String {
         self.socket.read().unwrap().into_text().unwrap().to_string()
     }
-
-    /// Returns when the client has read everything that was said.
-    pub fn is_heard(&mut self) {
-        self.socket.send(Message::Ping(Vec::new().into())).unwrap();
-        while !self.socket.read().unwrap().is_pong() {}
-    }
 }

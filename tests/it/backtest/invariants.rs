@@ -33,6 +33,7 @@ fn terms() -> impl Strategy<Value = Terms> {
             slippage: BasisPoints::whole(slippage),
             latency: Duration::from_secs(latency),
             volume_share: share.map(Weight::percent),
+            ..Terms::default()
         },
     )
 }

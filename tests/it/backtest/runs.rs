@@ -1,6 +1,6 @@
 //! Whole runs by hand, to the cent.
 
-use bot::broker::simulated::{Fees, FillModel};
+use bot::broker::simulated::{Fees, FillModel, OnShortCash};
 use bot::data::{Row, Shape};
 use bot::market::{MarketEvent, Quote, Trade};
 use bot::outcome::OutcomeKind;
@@ -135,6 +135,7 @@ fn an_order_that_cannot_be_paid_is_rejected_and_books_nothing() {
         setup(vec![bars("X", &prices)], vec![seat("buys", Acts::says("X", &[1.0, f64::NAN, 1.0]), 0)]);
     // Enough at the price seen, ten dollars short at the open.
     setup.cash = Money::whole(1_000);
+    setup.terms.on_short_cash = OnShortCash::Reject;
     let record = run(setup);
     assert_eq!(
         told(&record),
@@ -142,6 +143,29 @@ fn an_order_that_cannot_be_paid_is_rejected_and_books_nothing() {
     );
     assert!(record.transactions[0].reason.contains("10 dollars short"), "{:?}", record.transactions[0]);
     assert_eq!((record.fills.len(), record.end.cash), (1, Money::ZERO));
+    balances(&record);
+}
+
+#[test]
+fn an_order_that_costs_more_at_its_fill_than_there_is_is_reduced() {
+    let prices = [(100.0, 100.0), (101.0, 101.0), (102.0, 102.0)];
+    let mut setup = setup(vec![bars("X", &prices)], vec![seat("buys", Acts::says("X", &[1.0]), 0)]);
+    setup.cash = Money::whole(1_000);
+    let record = run(setup);
+    assert_eq!(told(&record), ["buy 10 X at 60 partly_filled 9 for 909 reduced"]);
+    assert_eq!(record.transactions[0].reason, "reduced: the account could carry 9 shares at the fill");
+    balances(&record);
+}
+
+#[test]
+fn a_flip_is_carried_by_what_its_first_half_frees() {
+    // Long 50 at 20 dollars with 300 in cash, and wants to be short 50.
+    let prices = [(20.0, 20.0), (20.0, 20.0), (20.0, 20.0), (20.0, 20.0)];
+    let mut setup = setup(vec![bars("X", &prices)], vec![seat("flips", Acts::says("X", &[1.0, -1.0]), 0)]);
+    setup.strategies[0].member.sizing.rule = "50sh".parse().unwrap();
+    setup.cash = Money::whole(1_300);
+    let record = run(setup);
+    assert_eq!(told(&record), ["buy 50 X at 60 filled 50 for 1000", "sell 100 X at 120 filled 100 for 2000"]);
     balances(&record);
 }
 

@@ -12,6 +12,7 @@ use bot::broker::simulated::{self, Hours, Prices, SimulatedVenue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::data;
 use bot::desk::Rules;
+use bot::execution::Timeouts;
 use bot::feed::Feed;
 use bot::history::{RecordFormat, session};
 use bot::inbox::memory::MemoryStream;
@@ -27,7 +28,6 @@ use bot::risk::Limits;
 use bot::signal::EntryId;
 use bot::spec::StrategySpec;
 use bot::symbol::Symbol;
-use bot::task::Patience;
 use bot::units::Price;
 
 use super::compare::{Deeds, What, code};
@@ -275,7 +275,7 @@ impl House<'_> {
             stream: STREAM.to_owned(),
             price_interval: NEVER,
             prices: Arc::default(),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             drain: false,
             signals_max: None,
             run_for: None,

@@ -1,14 +1,14 @@
 //! The paper exchange without the past that it makes up: what is known of the past is in the manifest's files alone.
 
-use std::time::Duration;
-
 use bot::broker::simulated::{SimulatedBroker, SimulatedVenue};
-use bot::broker::{Account, Broker, BrokerError, Reply, Survey, Venue};
+use bot::broker::{
+    Account, AccountReader, Broker, BrokerError, MarketData, OrderEntry, OrderNews, Reply, Venue,
+};
 use bot::clock::Timestamp;
 use bot::market::{Bar, SessionClock, Snapshot};
 use bot::order::{ClientOrderId, OrderId, OrderReport, OrderRequest};
+use bot::stop::Stop;
 use bot::symbol::Symbol;
-use tokio::sync::oneshot;
 
 pub struct NoPast<T>(pub T);
 
@@ -23,12 +23,12 @@ impl Venue for NoPast<SimulatedVenue> {
         self.0.connect().map(NoPast)
     }
 
-    fn track(&self, stop: oneshot::Receiver<()>) {
-        self.0.track(stop);
+    fn track(&self, orders: &dyn OrderNews, stop: &Stop) {
+        self.0.track(orders, stop);
     }
 }
 
-impl Broker for NoPast<SimulatedBroker> {
+impl OrderEntry for NoPast<SimulatedBroker> {
     fn submit(&mut self, order: &OrderRequest) -> Reply {
         self.0.submit(order)
     }
@@ -40,23 +40,23 @@ impl Broker for NoPast<SimulatedBroker> {
     fn cancel(&mut self, id: &OrderId) -> Reply {
         self.0.cancel(id)
     }
+}
 
-    fn wait(&mut self, id: &ClientOrderId, span: Duration) -> Option<OrderReport> {
-        self.0.wait(id, span)
+impl AccountReader for NoPast<SimulatedBroker> {
+    fn account(&mut self) -> Result<Account, BrokerError> {
+        self.0.account()
     }
 
-    fn forget(&mut self, id: &ClientOrderId) {
-        self.0.forget(id);
+    fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError> {
+        self.0.open_orders()
     }
 
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
         self.0.orders_since(since)
     }
+}
 
-    fn account(&mut self) -> Result<Account, BrokerError> {
-        self.0.account()
-    }
-
+impl MarketData for NoPast<SimulatedBroker> {
     fn session(&mut self) -> Result<SessionClock, BrokerError> {
         self.0.session()
     }
@@ -65,11 +65,17 @@ impl Broker for NoPast<SimulatedBroker> {
         self.0.snapshots(symbols)
     }
 
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
-        self.0.survey(symbols, daily_bars)
+    fn daily_bars(
+        &mut self,
+        symbols: &[Symbol],
+        days: usize,
+    ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
+        self.0.daily_bars(symbols, days)
     }
 
     fn minute_bars(&mut self, _: Symbol, _: Timestamp, _: Timestamp) -> Result<Vec<Bar>, BrokerError> {
         Ok(Vec::new())
     }
 }
+
+impl Broker for NoPast<SimulatedBroker> {}

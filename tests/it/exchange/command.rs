@@ -51,7 +51,7 @@ fn a_bar_file_that_cannot_be_read_is_told_by_line() {
     std::fs::write(&path, "datetime,open,high,low,close\n2026-11-20 09:30:00,1,2,x,1\n").unwrap();
     let output = exchange_command(&["--prices", path.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("bars.csv: line 2: low must be a number"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("bars.csv:2: low must be a number, was \"x\""));
 }
 
 fn exchange_command(arguments: &[&str]) -> Command {

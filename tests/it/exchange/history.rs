@@ -2,7 +2,7 @@
 
 use bot::broker::alpaca::{AlpacaConfig, AlpacaVenue, Credentials, Endpoints};
 use bot::broker::simulated::Timeframe;
-use bot::broker::{Broker, Venue};
+use bot::broker::{MarketData, Venue};
 use bot::market::Bar;
 
 use super::*;

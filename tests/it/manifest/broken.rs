@@ -142,7 +142,7 @@ run.toml:68:10: strategy.cross.weight: must be a weight from 0 to 1, such as 0.6
 run.toml:68:10: strategy.cross.weight: is allowed with portfolio.combine = "net" only, was "separate"
 run.toml:71:16: strategy.cross.risk.position_max: must be dollars above 0, written as a string such as "100000", was integer "100000"
 run.toml:72:1: strategy.cross.risk.postion: unknown key, allowed are position_max
-run.toml:75:13: statistics.benchmark: must be the name of a data section, was "spx", allowed are nvda, Spy, long_name, tape, hist, live, none
+run.toml:75:13: statistics.benchmark: must be the name of a data section, was "spx", did you mean "Spy"? allowed are nvda, Spy, long_name, tape, hist, live, none
 run.toml:76:10: statistics.period: duration must be a number with its unit such as 250ms, 5s, 2m or 1h, was "week"
 run.toml:77:20: statistics.periods_per_year: must be a whole number from 1 to 31536000, was integer "0"
 run.toml:78:13: statistics.risk_free: must be a year's return as a fraction such as 0.03 or "3%", was "all"

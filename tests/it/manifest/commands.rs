@@ -10,7 +10,7 @@ use super::{stderr, stdout};
 const BARS: &str = "time,open,high,low,close,volume\n\
     2024-01-02 09:30,100,101,99,100,1000\n2024-01-02 09:31,100,151,99,150,1000\n";
 
-fn bot(folder: &Path, arguments: &[&str]) -> Output {
+pub(super) fn bot(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bot"))
         .args(arguments)
         .current_dir(folder)
@@ -20,7 +20,7 @@ fn bot(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn folder(manifest: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(super) fn folder(manifest: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [("run.toml", manifest), ("nvda.csv", BARS)].iter().chain(files) {
         std::fs::write(folder.path().join(name), text).unwrap();
@@ -30,7 +30,7 @@ fn folder(manifest: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// What check says of the commands, below the summary.
 #[track_caller]
-fn said(manifest: &str, files: &[(&str, &str)], code: i32) -> String {
+pub(super) fn said(manifest: &str, files: &[(&str, &str)], code: i32) -> String {
     let folder = folder(manifest, files);
     let output = bot(folder.path(), &["check", "run.toml"]);
     assert_eq!(output.status.code(), Some(code), "{}{}", stdout(&output), stderr(&output));
@@ -160,7 +160,7 @@ sweep     not ready
         let output = bot(folder.path(), &[command, "run.toml"]);
         let said = format!("{}{}", stdout(&output), stderr(&output));
         assert!(
-            said.contains("run.toml:9:13: sweep.objective: must be a ratio's name, was \"sharp\"; near are"),
+            said.contains("run.toml:9:13: sweep.objective: must be a ratio's name, was \"sharp\", did you mean \"sharpe\"?"),
             "{said}"
         );
     }

@@ -84,7 +84,7 @@ run.toml:4:36: strategy.cross.params.fast: must be a whole number from 1 to 1000
 run.toml:4:39: strategy.cross.params.fast: must be a whole number from 1 to 100000, was "x"
 run.toml:4:44: sweep."strategy.cross.params.fast": each value must be written once, was 5 before
 run.toml:5:32: sweep."strategy.cross.params.slow".to: must be at least from, was 20 to 10
-run.toml:6:1: brokr: unknown key, did you mean "broker"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
+run.toml:6:1: brokr: unknown key, did you mean "broker"? allowed are name, redis, pool, broker, data, portfolio, risk, instrument, strategy, statistics, sweep
 run.toml:7:17: sweep."broker.cash": must be a list of values, or a range such as { from = 20, to = 60, step = 20 }, was integer "5"
 run.toml:8:20: sweep."broker.latency": must be a list of values, or a range such as { from = 20, to = 60, step = 20 }, was empty
 run.toml:9:25: sweep."broker.slippage_bps".step: step or factor must be written, was neither
@@ -161,7 +161,7 @@ fn faults_of_an_override_name_it_instead_of_a_line() {
 --set data.nvda.kind=1
 path = 2: data.nvda.kind: must be one of "csv", "parquet", "alpaca", "recorded", "generator", "redis", was "1\npath = 2"
 --set strategy.cross.params.fast=0: strategy.cross.params.fast: must be a whole number from 1 to 100000, was "0"
---set brokr.cash=1: brokr: unknown key, did you mean "broker"? allowed are name, redis, pool, broker, data, portfolio, risk, strategy, statistics, sweep
+--set brokr.cash=1: brokr: unknown key, did you mean "broker"? allowed are name, redis, pool, broker, data, portfolio, risk, instrument, strategy, statistics, sweep
 "#);
     assert!(overrides::split("broker.cash").is_err() && overrides::split("=5").is_err());
     let split = overrides::split("strategy.x.params.text = \"a=b\"").unwrap();

@@ -9,6 +9,7 @@ use bot::activity::Activity;
 use bot::broker::simulated::{self, Hours, Prices, SimulatedVenue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::desk::Rules;
+use bot::execution::Timeouts;
 use bot::feed::Feed;
 use bot::history::RecordFormat;
 use bot::host::Outbox;
@@ -20,9 +21,9 @@ use bot::market::{Bar, MarketEvent, Quote, Trade};
 use bot::outcome::Outcome;
 use bot::risk::Limits;
 use bot::series::MINUTE;
+use bot::signal::StreamPlace;
 use bot::spec::StrategySpec;
 use bot::symbol::Symbol;
-use bot::task::Patience;
 use bot::units::{Price, Quantity};
 use tempfile::TempDir;
 
@@ -178,7 +179,7 @@ impl ByHand {
             weights,
             stream: "by_hand".to_owned(),
             price_interval: Duration::from_secs(1),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             drain: false,
             signals_max: None,
             run_for: None,
@@ -269,6 +270,10 @@ impl Inbox for Watched {
         let deliveries = self.inbox.read(room, until)?;
         self.taken += deliveries.len();
         Ok(deliveries)
+    }
+
+    fn reread(&mut self, places: &[StreamPlace]) -> Result<Vec<Delivery>, InboxError> {
+        self.inbox.reread(places)
     }
 
     fn epoch(&self) -> String {

@@ -161,9 +161,9 @@ fn of_the_wishes_that_wait_only_the_newest_is_followed() {
         hand.quiet();
     });
     let told = [
+        "one skipped: superseded",
+        "one skipped: superseded",
         "signals buy 3 of 3 filled",
-        "one skipped: superseded",
-        "one skipped: superseded",
         "one buy 5 of 5 filled",
     ];
     assert_eq!(house.story(), told);
