@@ -63,15 +63,6 @@ struct Wake {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BooksVersion(u64);
 
-/// What a signal that came found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// It is in its lane.
-    Taken,
-    /// Its lane is full; its id is kept.
-    Deferred,
-}
-
 impl<'a> SharedCore<'a> {
     /// Shares `core` among so many workers; ends go to `settlements`.
     pub fn new(core: Core, workers: usize, clock: &'a dyn Clock, settlements: Sender<Settlement>) -> Self {
@@ -113,8 +104,8 @@ impl<'a> SharedCore<'a> {
         Some(key)
     }
 
-    /// Puts a signal into its lane, or keeps its id; one that was recalled is always taken.
-    pub fn arrive(&self, arrival: Arrival, is_recalled: bool) -> Room {
+    /// Puts a signal into its lane. One that finds no room is returned and its id kept; one that was recalled is always taken.
+    pub fn arrive(&self, arrival: Arrival, is_recalled: bool) -> Option<Arrival> {
         let mut state = self.lock();
         let symbol = arrival.signal.symbol;
         let deliveries = arrival.entry.as_ref().map_or(1, |entry| entry.deliveries);
@@ -123,11 +114,11 @@ impl<'a> SharedCore<'a> {
             && !lanes.has_room(symbol)
         {
             lanes.defer(symbol, Deferred { place, deliveries });
-            return Room::Deferred;
+            return Some(arrival);
         }
         drop(state);
         self.on(Event::Signal(arrival), None);
-        Room::Taken
+        None
     }
 
     /// Signals that were deferred and find room now.

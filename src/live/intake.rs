@@ -9,12 +9,12 @@ use super::backoff::Backoff;
 use crate::activity::Activity;
 use crate::clock::{self, Alarm, Clock, Timestamp};
 use crate::core::Arrival;
-use crate::execution::Claim;
+use crate::execution::{Claim, Deferred};
 use crate::inbox::{Delivery, Inbox, InboxError, Settlement};
 use crate::order::ClientOrderId;
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::shared_core::{Room, SharedCore};
-use crate::signal::{Entry, IdSpace, Signal, Wanted};
+use crate::shared_core::SharedCore;
+use crate::signal::{Entry, IdSpace, Signal, StreamPlace, Wanted};
 use crate::stop::Stop;
 use crate::symbol::Symbol;
 use crate::workers::DrainDeadline;
@@ -41,6 +41,8 @@ pub(super) struct Intake<'a> {
     pub(super) strategies: &'a HashMap<Arc<str>, bool>,
     /// Signals that are not due yet, the earliest last.
     pub(super) later: Vec<Later>,
+    /// Deferred entries that need not be read again.
+    pub(super) kept: HashMap<StreamPlace, Entry>,
     /// Where a signal that waits until it is due does not count as under way.
     pub(super) activity: &'a Activity,
     pub(super) seed: u64,
@@ -68,6 +70,8 @@ pub(super) enum IntakeEnd {
 const BLOCK: Duration = Duration::from_millis(250);
 /// So many entries are read at once.
 const READ_MAX: usize = 512;
+/// So many deferred entries are kept, some MB, beside the ids of all: a burst is not read twice.
+const KEPT_MAX: usize = 8_192;
 /// How soon it is looked whether deferred signals find room, where no order ended before.
 const RECALL_AFTER: Duration = Duration::from_millis(5);
 /// So many signals may wait until they are due; one that comes beyond is taken at once.
@@ -157,21 +161,26 @@ impl Intake<'_> {
     /// Reads signals again that were deferred and find room now.
     fn recall(&mut self, inbox: &mut impl Inbox) -> Result<(), InboxError> {
         while let Some((symbol, signals)) = self.core.recall() {
-            let places: Vec<_> = signals.iter().map(|signal| signal.place).collect();
-            let deliveries = match inbox.reread(&places) {
-                Ok(deliveries) => deliveries,
+            let is_kept = |signal: &&Deferred| self.kept.contains_key(&signal.place);
+            let places: Vec<_> =
+                signals.iter().filter(|signal| !is_kept(signal)).map(|signal| signal.place).collect();
+            let reread = if places.is_empty() { Ok(Vec::new()) } else { inbox.reread(&places) };
+            let mut reread = match reread {
+                Ok(deliveries) => deliveries.into_iter(),
                 Err(error) => {
                     self.core.put_back(symbol, &signals);
                     return Err(error);
                 }
             };
             let space = self.space(inbox);
-            for (delivery, signal) in deliveries.into_iter().zip(&signals) {
-                let delivery = match delivery {
-                    Delivery::Entry(entry) => {
+            for signal in &signals {
+                let kept = self.kept.remove(&signal.place).map(Delivery::Entry);
+                let delivery = match kept.or_else(|| reread.next()) {
+                    Some(Delivery::Entry(entry)) => {
                         Delivery::Entry(Entry { deliveries: signal.deliveries, ..entry })
                     }
-                    Delivery::Lost { .. } => delivery,
+                    Some(lost @ Delivery::Lost { .. }) => lost,
+                    None => continue, // Each place has its delivery.
                 };
                 self.pass_on(delivery, &space, true);
             }
@@ -250,7 +259,7 @@ impl Intake<'_> {
 
     /// Puts a signal into its lane.
     fn line_up(
-        &self,
+        &mut self,
         entry: Entry,
         signal: Signal,
         client_order_id: ClientOrderId,
@@ -272,8 +281,9 @@ impl Intake<'_> {
         };
         let claim = Claim { side, target_of, is_step: signal.step.is_some() };
         let arrival = Arrival { entry: Some(entry), signal, client_order_id, claim, received_at };
-        match self.core.arrive(arrival, is_recalled) {
-            Room::Taken | Room::Deferred => {}
+        let Some(Arrival { entry: Some(entry), .. }) = self.core.arrive(arrival, is_recalled) else { return };
+        if let Some(place) = entry.id.place().filter(|_| self.kept.len() < KEPT_MAX) {
+            self.kept.insert(place, entry);
         }
     }
 

@@ -91,8 +91,7 @@ pub struct Config {
     pub no_wait: bool,
     /// Makes pauses differ between instances.
     pub seed: u64,
-    /// What is under way: signals from their entry to the told outcome, and what is told to strategies. Share it with the
-    /// feeds, the stream and whoever must know when all is quiet.
+    /// What is under way, from a signal's entry to what strategies are told. Share it with the feeds and the stream.
     pub activity: Activity,
     /// Who listens to market events; subscribe before the run. Closed when the run ends.
     pub feed: Feed,
@@ -366,6 +365,7 @@ impl<V: Venue> House<'_, V> {
             core: &self.core,
             strategies: &self.targets,
             later: Vec::new(),
+            kept: HashMap::new(),
             activity: &self.config.activity,
             seed: self.config.seed,
         }

@@ -31,8 +31,8 @@ struct Staged<'a> {
     inner: SimulatedVenue,
     submit: &'a Submit<'a>,
     deaf: AtomicBool,
-    /// While it is set, no cancel is answered.
-    cancels_hang: AtomicBool,
+    /// While somebody holds it, no cancel is answered.
+    cancels: Mutex<()>,
     /// Calls of these that panic before they work.
     panics: Panics,
 }
@@ -50,7 +50,7 @@ impl<'a> Staged<'a> {
     fn new(stage: &Stage, submit: &'a Submit<'a>, deaf: bool) -> Self {
         let inner = stage.market.clone();
         let (deaf, panics) = (AtomicBool::new(deaf), Panics::default());
-        Self { inner, submit, deaf, cancels_hang: AtomicBool::new(false), panics }
+        Self { inner, submit, deaf, cancels: Mutex::default(), panics }
     }
 }
 
@@ -112,9 +112,7 @@ impl OrderEntry for StagedBroker<'_> {
     }
 
     fn cancel(&mut self, id: &OrderId) -> Reply {
-        while self.venue.cancels_hang.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        drop(self.venue.cancels.lock());
         self.inner.cancel(id)
     }
 }
@@ -397,7 +395,7 @@ fn orders_that_hang_and_whose_cancels_hang_keep_no_worker_busy() {
         },
         false,
     );
-    staged.cancels_hang.store(true, Ordering::SeqCst);
+    let hanging = staged.cancels.lock().unwrap();
     let mut hurried = both(2);
     hurried.drain = false;
     hurried.drain_timeout = Duration::from_millis(50);
@@ -412,7 +410,7 @@ fn orders_that_hang_and_whose_cancels_hang_keep_no_worker_busy() {
             wait_for(|| (stage.kinds().len() == count).then_some(()));
         }
         stop.request();
-        staged.cancels_hang.store(false, Ordering::SeqCst);
+        drop(hanging);
         let summary = running.join().unwrap();
         assert_eq!((summary.tally.count(OutcomeKind::Filled), summary.left_pending), (20, 2));
     });
