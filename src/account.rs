@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Quantity};
 
 /// One holding, as the broker sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Holding {
     /// Shares not held for open orders.
     pub available: Quantity,
     /// Mean entry price; `None` when the broker gives none.
-    pub average_price: Option<Price>,
+    pub average_price: Option<AveragePrice>,
 }
 
 /// Money and holdings, as the broker sees them.

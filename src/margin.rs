@@ -219,17 +219,12 @@ pub fn most_carried(
     most: Quantity,
     mut is_carried: impl FnMut(Quantity) -> bool,
 ) -> Quantity {
-    let lots = |quantity: Quantity| {
-        let lots = quantity.get().checked_div(lot.get()).unwrap_or_default();
-        lots.trunc().to_i64().unwrap_or(i64::MAX - 1)
-    };
-    let shares = |lots: i64| Quantity::new(lot.get().saturating_mul(lots.into()));
-    let (mut carried, mut beyond) = (lots(always.min(most)).max(0), lots(most).saturating_add(1));
+    let (mut carried, mut beyond) = (always.min(most).lots(lot).max(0), most.lots(lot).saturating_add(1));
     while beyond - carried > 1 {
         let middle = carried + (beyond - carried) / 2;
-        if is_carried(shares(middle)) { carried = middle } else { beyond = middle }
+        if is_carried(lot.times(middle)) { carried = middle } else { beyond = middle }
     }
-    shares(carried)
+    lot.times(carried)
 }
 
 /// More money than there is.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{AveragePrice, Price, Quantity};
 
 /// Which way: buy or sell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -336,7 +336,7 @@ pub struct OrderReport {
     /// Shares filled so far.
     pub filled: Quantity,
     /// Mean price of the shares filled so far; `None` before the first fill.
-    pub average_price: Option<Price>,
+    pub average_price: Option<AveragePrice>,
     /// When the broker received it.
     pub submitted_at: Option<Timestamp>,
 }

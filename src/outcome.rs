@@ -7,7 +7,7 @@ use crate::market::Quote;
 use crate::order::{ClientOrderId, OrderId, Side};
 use crate::signal::{EntryId, Signal};
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{AveragePrice, Price, Quantity};
 
 /// The kind of end a signal came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -114,7 +114,7 @@ pub struct Outcome {
     /// Shares filled.
     pub filled: Option<Quantity>,
     /// Mean price of the filled shares.
-    pub average_price: Option<Price>,
+    pub average_price: Option<AveragePrice>,
     /// When the signal reached this process.
     pub received_at: Option<Timestamp>,
     /// When the order was first sent.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::order::Side;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// Shares held (negative when short), what they cost and what was earned by closing some.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Position {
 
 impl Position {
     /// A position that exists already, such as one read from the broker.
-    pub fn held(quantity: Quantity, average_price: Option<Price>) -> Self {
+    pub fn held(quantity: Quantity, average_price: Option<AveragePrice>) -> Self {
         let cost = average_price.map_or(Money::ZERO, |price| price * quantity);
         Self { quantity, cost, realised: Money::ZERO }
     }
@@ -27,7 +27,7 @@ impl Position {
             Side::Buy => (quantity, money),
             Side::Sell => (-quantity, -money),
         };
-        let opposite = self.quantity.get().is_sign_negative() != signed.get().is_sign_negative();
+        let opposite = self.quantity.is_negative() != signed.is_negative();
         if self.quantity.is_zero() || !opposite {
             self.quantity += signed;
             self.cost += paid;
@@ -52,10 +52,9 @@ impl Position {
         self.cost
     }
 
-    /// Mean price of the shares held, to 12 decimals; `None` when there are none or their cost is not known.
-    pub fn average_price(&self) -> Option<Price> {
-        let mean = self.cost.get().checked_div(self.quantity.get())?;
-        Price::new(mean.round_dp(12)).ok()
+    /// Mean price of the shares held; `None` when there are none or their cost is not known.
+    pub fn average_price(&self) -> Option<AveragePrice> {
+        AveragePrice::of(self.cost, self.quantity)
     }
 
     /// Profit made by closing shares, fees not included.

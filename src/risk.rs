@@ -77,7 +77,7 @@ pub enum Refusal {
     BadQuote { bid: String, ask: String },
     #[error("spread must be at most {max_bps} bps, was {bps}")]
     WideSpread { bps: String, max_bps: String },
-    #[error("limit must be at least 0.0001, was {0}")]
+    #[error("limit must be 0.0001 to 9.2e9, was {0}")]
     LimitTooLow(Decimal),
     #[error("order quantity must be at most {max}, was {was}")]
     OrderQuantity { was: Quantity, max: Quantity },

@@ -1,16 +1,14 @@
 //! Numbers with a unit: money owed is exact, market data seen is `f64`, and [`Price::from_seen`] is the border.
 
-mod exact;
+mod fixed;
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -29,80 +27,73 @@ impl UnitError {
     }
 }
 
-/// In one dollar: the parts of a price below one that are kept, which a coin may cost few of.
-const BILLIONTHS: f64 = 1e9;
-/// Below it every whole number is an `f64`.
-const MILLIONTHS_MAX: f64 = 4_503_599_627_370_496.0;
-
-/// US dollars per share, above 0.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// US dollars per share, above 0, in billionths: at most 9.2 billion dollars.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Decimal", into = "Decimal")]
-pub struct Price(Decimal);
+pub struct Price(i64);
+
+/// Below it every whole number and a half is an `f64`.
+const WHOLE_SEEN: f64 = 4_503_599_627_370_496.0;
 
 impl Price {
     /// A constant number of dollars, 0 taken as 1.
     pub const fn whole(dollars: u32) -> Self {
-        Self(Decimal::from_parts(if dollars == 0 { 1 } else { dollars }, 0, 0, false, 0))
+        Self((if dollars == 0 { 1 } else { dollars }) as i64 * 1_000_000_000)
     }
 
     /// A constant number of billionths of a dollar, 0 taken as 1.
     pub const fn billionths(billionths: u32) -> Self {
-        Self(Decimal::from_parts(if billionths == 0 { 1 } else { billionths }, 0, 0, false, 9))
+        Self(if billionths == 0 { 1 } else { billionths as i64 })
     }
 
     /// # Errors
-    /// Zero and negative prices are refused.
-    #[inline]
+    /// Zero and negative prices are refused, those above 9.2 billion, and more than 9 decimals.
     pub fn new(value: Decimal) -> Result<Self, UnitError> {
-        if value.is_sign_positive() && !value.is_zero() {
-            Ok(Self(value))
-        } else {
-            Err(UnitError::new("price", "above 0", value))
+        let exact = fixed::exact(value, fixed::BILLIONTHS);
+        match exact.and_then(|units| i64::try_from(units).ok()) {
+            Some(billionths @ 1..) => Ok(Self(billionths)),
+            Some(_) => Err(UnitError::new("price", "above 0", value)),
+            None => Err(UnitError::new("price", "above 0 and at most 9.2e9, with at most 9 decimals", value)),
         }
     }
 
     /// The border between market data seen (`f64`) and money owed: at most 6 decimals are kept, 9 below a dollar.
     ///
     /// # Errors
-    /// Zero, negative, not-a-number and infinite prices are refused.
+    /// Zero, negative, not-a-number, infinite and too high prices are refused.
     #[inline]
     pub fn from_seen(seen: f64) -> Result<Self, UnitError> {
-        if !seen.is_finite() || seen <= 0.0 {
-            return Err(UnitError::new("price", "a finite number above 0", seen));
+        let (units, billionths) = if seen < 1.0 { (seen * 1e9 + 0.5, 1) } else { (seen * 1e6 + 0.5, 1_000) };
+        if !(1.0..WHOLE_SEEN).contains(&units) {
+            return Err(Self::not_seen(seen));
         }
-        if seen < 1.0 {
-            #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
-            let billionths = (seen * BILLIONTHS + 0.5) as i64;
-            let (units, decimals) = match (billionths % 10_000_000, billionths % 1_000) {
-                (0, _) => (billionths / 10_000_000, 2),
-                (_, 0) => (billionths / 1_000, 6),
-                (_, _) => (billionths, 9),
-            };
-            return Self::new(Decimal::new(units, decimals));
-        }
-        // Market prices have few decimals: a whole number of millionths is exact, and found without a detour.
-        let millionths = seen * 1e6 + 0.5;
-        if millionths < MILLIONTHS_MAX {
-            #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
-            let millionths = millionths as i64;
-            let is_cents = millionths % 10_000 == 0;
-            let (units, decimals) = if is_cents { (millionths / 10_000, 2) } else { (millionths, 6) };
-            return Self::new(Decimal::new(units, decimals));
-        }
-        let exact = Decimal::from_f64(seen).ok_or_else(|| UnitError::new("price", "below 7.9e28", seen))?;
-        Self::new(exact.round_dp(6))
+        #[allow(clippy::cast_possible_truncation, reason = "to round down is what is meant")]
+        let units = units as i64;
+        Ok(Self(units * billionths))
+    }
+
+    #[cold]
+    fn not_seen(seen: f64) -> UnitError {
+        let allowed = if seen > 1.0 && seen.is_finite() { "below 4.5e9" } else { "a finite number above 0" };
+        UnitError::new("price", allowed, seen)
+    }
+
+    /// The nearest price of one of `shares` that cost so much in all, half to even; none where that is no price.
+    #[inline]
+    pub fn mean(paid: Money, shares: Quantity) -> Option<Self> {
+        let billionths = fixed::nearest_quotient(paid.0.abs(), shares.0.abs());
+        i64::try_from(billionths).ok().filter(|billionths| *billionths > 0).map(Self)
     }
 
     /// The exact number of dollars.
-    #[inline]
     pub fn get(self) -> Decimal {
-        self.0
+        fixed::decimal(self.0.into(), fixed::BILLIONTHS)
     }
 
     /// The nearest `f64`, for market data and statistics only.
     #[inline]
     pub fn to_seen(self) -> f64 {
-        exact::seen(self.0)
+        fixed::seen_billionths(self.0.into())
     }
 }
 
@@ -110,94 +101,201 @@ impl Mul<Quantity> for Price {
     type Output = Money;
     #[inline]
     fn mul(self, quantity: Quantity) -> Money {
-        Money(exact::mul(self.0, quantity.0))
+        Money(fixed::product(self.0, quantity.0))
     }
 }
 
-/// Shares, with up to 9 decimals; negative for a short position.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Quantity(Decimal);
+/// A mean of prices, which may have more decimals than a price: 12 at the most.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
+pub enum AveragePrice {
+    /// It is one.
+    Price(Price),
+    /// It lies between two.
+    Between(Decimal),
+}
+
+impl AveragePrice {
+    /// What so many shares cost each; none of no shares, and where it is not above 0.
+    pub fn of(paid: Money, shares: Quantity) -> Option<Self> {
+        Self::new(paid.get().checked_div(shares.get())?).ok()
+    }
+
+    /// The nearest with 12 decimals, half to even.
+    ///
+    /// # Errors
+    /// Zero, negative and too high prices are refused.
+    pub fn new(value: Decimal) -> Result<Self, UnitError> {
+        let value = value.round_dp(12);
+        let price = Price::new(value.round_dp(fixed::BILLIONTHS))?;
+        Ok(if price.get() == value { Self::Price(price) } else { Self::Between(value) })
+    }
+
+    /// The exact number of dollars.
+    pub fn get(self) -> Decimal {
+        match self {
+            Self::Price(price) => price.get(),
+            Self::Between(value) => value.normalize(),
+        }
+    }
+
+    /// The nearest price.
+    pub fn price(self) -> Price {
+        match self {
+            Self::Price(price) => price,
+            Self::Between(value) => Price::new(value.round_dp(fixed::BILLIONTHS)).unwrap_or(Price(1)),
+        }
+    }
+}
+
+impl From<Price> for AveragePrice {
+    fn from(price: Price) -> Self {
+        Self::Price(price)
+    }
+}
+
+impl Mul<Quantity> for AveragePrice {
+    type Output = Money;
+    #[inline]
+    fn mul(self, quantity: Quantity) -> Money {
+        match self {
+            Self::Price(price) => price * quantity,
+            Self::Between(value) => Money::new(value.saturating_mul(quantity.get())),
+        }
+    }
+}
+
+/// Shares in billionths; negative for a short position.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Decimal", into = "Decimal")]
+pub struct Quantity(i128);
 
 impl Quantity {
     /// One share.
-    pub const ONE: Self = Self(Decimal::ONE);
+    pub const ONE: Self = Self(fixed::BILLION);
+    /// The most there are.
+    pub const MAX: Self = Self(i128::MAX);
 
-    /// The absolute number of shares.
+    /// # Errors
+    /// More than 9 decimals are refused, and more shares than there are (1.7e29).
+    pub fn exact(value: Decimal) -> Result<Self, UnitError> {
+        let exact = fixed::exact(value, fixed::BILLIONTHS);
+        exact.map(Self).ok_or_else(|| UnitError::new("quantity", "a number with at most 9 decimals", value))
+    }
+
+    /// The nearest number of billionths towards zero; the most there are where it is more.
+    pub fn new(value: Decimal) -> Self {
+        Self(fixed::towards_zero(value, fixed::BILLIONTHS).unwrap_or_else(|| most(value)))
+    }
+
+    /// The nearest number of billionths; none of a number that is none.
+    pub fn from_seen(seen: f64) -> Option<Self> {
+        let exact = Decimal::from_f64(seen)?;
+        Some(Self(fixed::nearest(exact, fixed::BILLIONTHS).unwrap_or_else(|| most(exact))))
+    }
+
+    /// The exact number.
+    pub fn get(self) -> Decimal {
+        fixed::decimal(self.0, fixed::BILLIONTHS)
+    }
+
+    /// The nearest `f64`, for statistics only.
     #[inline]
-    #[must_use]
-    pub fn abs(self) -> Self {
-        Self(self.0.abs())
+    pub fn to_seen(self) -> f64 {
+        fixed::seen_billionths(self.0)
     }
 
     /// A constant number of billionths of a share.
     pub const fn billionths(billionths: u32) -> Self {
-        Self(Decimal::from_parts(billionths, 0, 0, false, 9))
+        Self(billionths as i128)
     }
 
     /// Whole shares, rounded towards zero.
     #[inline]
     #[must_use]
     pub fn whole(self) -> Self {
-        Self(exact::trunc(self.0))
+        self.floor_to(Self::ONE)
     }
 
     /// The nearest multiple of `lot` towards zero.
     #[inline]
     #[must_use]
     pub fn floor_to(self, lot: Self) -> Self {
-        if lot.is_one() {
-            return self.whole();
-        }
-        // A remainder is exact where a quotient is rounded.
-        let rest = self.0.checked_rem(lot.0).unwrap_or_default();
-        Self((self.0 - rest).normalize())
+        let rest = match lot {
+            Self::ONE => fixed::rest(self.0, fixed::BILLION),
+            lot => fixed::rest(self.0, lot.0),
+        };
+        Self(self.0 - rest)
     }
 
-    /// Whether it is written as 1, as nearly every lot is: seen without arithmetic.
-    #[inline]
-    pub(crate) fn is_one(self) -> bool {
-        self.0.scale() == 0 && self.0.mantissa() == 1
+    /// How many whole lots it is.
+    pub fn lots(self, lot: Self) -> i64 {
+        i64::try_from(fixed::quotient(self.0, lot.0)).unwrap_or(i64::MAX)
+    }
+
+    /// So many of it.
+    #[must_use]
+    pub fn times(self, number: i64) -> Self {
+        Self(self.0.saturating_mul(number.into()))
     }
 }
 
-/// US dollars, exact; negative when owed.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Money(Decimal);
+/// US dollars, exact to the product of a price and a quantity (1e-18); negative when owed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Decimal", into = "Decimal")]
+pub struct Money(i128);
 
 impl Money {
-    /// How many shares this much money buys at `price`, unrounded.
+    /// The nearest amount, half to even; the most there is where it is more (1.7e20 dollars).
+    pub fn new(value: Decimal) -> Self {
+        Self(fixed::nearest(value, fixed::MONEY).unwrap_or_else(|| most(value)))
+    }
+
+    /// The number of dollars, to 28 digits.
+    pub fn get(self) -> Decimal {
+        fixed::decimal(self.0, fixed::MONEY)
+    }
+
+    /// The nearest `f64`, for statistics only.
+    #[inline]
+    pub fn to_seen(self) -> f64 {
+        fixed::seen_money(self.0)
+    }
+
+    /// How many shares this much money buys at `price`, in billionths rounded towards zero.
     #[inline]
     #[must_use]
     pub fn buys(self, price: Price) -> Quantity {
-        Quantity(self.0.checked_div(price.0).unwrap_or_default())
-    }
-
-    /// Without its sign.
-    #[inline]
-    #[must_use]
-    pub fn abs(self) -> Self {
-        Self(self.0.abs())
+        Quantity(fixed::quotient(self.0, price.0.into()))
     }
 
     /// A constant number of dollars.
     pub const fn whole(dollars: u32) -> Self {
-        Self(Decimal::from_parts(dollars, 0, 0, false, 0))
+        Self(dollars as i128 * 1_000_000_000_000_000_000)
     }
 
     /// The part of it that `part` is of `of`; nothing of nothing.
     #[inline]
     #[must_use]
     pub fn share(self, part: Quantity, of: Quantity) -> Self {
-        Self(exact::share(self.0, part.0, of.0))
+        Self(fixed::share(self.0, part.0, of.0))
     }
 
     /// Rounded to cents, half to even, as a statement prints it.
     #[must_use]
     pub fn cents(self) -> Self {
-        Self(self.0.round_dp(2))
+        Self::new(self.get().round_dp(2))
     }
+}
+
+/// The most there is with a number's sign.
+#[cold]
+fn most(value: Decimal) -> i128 {
+    if value.is_sign_negative() { -i128::MAX } else { i128::MAX }
+}
+
+fn read(text: &str, unit: &'static str, allowed: &'static str) -> Result<Decimal, UnitError> {
+    Decimal::from_str(text.trim()).map_err(|_| UnitError::new(unit, allowed, text))
 }
 
 /// A fraction of a whole, 0 to 1.
@@ -266,7 +364,15 @@ impl Mul<Weight> for Money {
     type Output = Money;
     #[inline]
     fn mul(self, weight: Weight) -> Money {
-        Money(exact::mul(self.0, weight.0))
+        Money(fixed::part(self.0, weight.0))
+    }
+}
+
+impl Mul<BasisPoints> for Money {
+    type Output = Money;
+    #[inline]
+    fn mul(self, points: BasisPoints) -> Money {
+        Money(fixed::part(self.0, points.fraction()))
     }
 }
 
@@ -274,12 +380,12 @@ impl Mul<Weight> for Quantity {
     type Output = Quantity;
     #[inline]
     fn mul(self, weight: Weight) -> Quantity {
-        Quantity(exact::mul(self.0, weight.0))
+        Quantity(fixed::part(self.0, weight.0))
     }
 }
 
 /// Hundredths of a percent, 0 or more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Decimal", into = "Decimal")]
 pub struct BasisPoints(Decimal);
 
@@ -300,6 +406,11 @@ impl BasisPoints {
         Self(Decimal::from_parts(points as u32, 0, 0, false, 0))
     }
 
+    /// The number of basis points.
+    fn get(self) -> Decimal {
+        self.0.normalize()
+    }
+
     /// True at 0.
     #[inline]
     pub fn is_zero(self) -> bool {
@@ -308,93 +419,92 @@ impl BasisPoints {
 
     /// The same as a fraction of 1.
     pub fn fraction(self) -> Decimal {
-        exact::mul(self.0, Decimal::from_parts(1, 0, 0, false, 4))
+        self.0.saturating_mul(Decimal::from_parts(1, 0, 0, false, 4))
     }
 
     /// The nearest `f64` number of basis points.
     #[inline]
     pub fn to_seen(self) -> f64 {
-        exact::seen(self.0)
+        self.0.to_f64().unwrap_or(f64::NAN)
     }
 }
 
+/// A number that is read and written as a decimal one.
 macro_rules! decimal_unit {
-    ($unit:ident, $name:literal, $wrap:expr, $allowed:literal) => {
+    ($unit:ident, $name:literal, $allowed:literal, $wrap:expr) => {
         impl fmt::Display for $unit {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.normalize().fmt(f)
+                Decimal::from(*self).fmt(f)
+            }
+        }
+        impl fmt::Debug for $unit {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($unit))
             }
         }
         impl FromStr for $unit {
             type Err = UnitError;
             fn from_str(text: &str) -> Result<Self, UnitError> {
-                let value =
-                    Decimal::from_str(text.trim()).map_err(|_| UnitError::new($name, $allowed, text))?;
-                $wrap(value)
+                $wrap(read(text, $name, $allowed)?)
             }
         }
         impl From<$unit> for Decimal {
             fn from(unit: $unit) -> Decimal {
-                unit.0
+                unit.get()
             }
         }
     };
 }
 
+/// Sums and differences; they saturate.
 macro_rules! signed_unit {
     ($unit:ident) => {
         impl $unit {
             /// Nothing.
-            pub const ZERO: Self = Self(Decimal::ZERO);
+            pub const ZERO: Self = Self(0);
 
-            /// Any exact number.
+            /// Without its sign.
             #[inline]
-            pub fn new(value: Decimal) -> Self {
-                Self(value)
-            }
-
-            /// The exact number.
-            #[inline]
-            pub fn get(self) -> Decimal {
-                self.0
-            }
-
-            /// The nearest `f64`, for statistics only.
-            #[inline]
-            pub fn to_seen(self) -> f64 {
-                exact::seen(self.0)
+            #[must_use]
+            pub fn abs(self) -> Self {
+                Self(self.0.abs())
             }
 
             /// True above 0.
             #[inline]
             pub fn is_positive(self) -> bool {
-                self.0.is_sign_positive() && !self.0.is_zero()
+                self.0 > 0
             }
 
             /// True below 0.
             #[inline]
             pub fn is_negative(self) -> bool {
-                self.0.is_sign_negative() && !self.0.is_zero()
+                self.0 < 0
             }
 
             /// True at 0.
             #[inline]
             pub fn is_zero(self) -> bool {
-                self.0.is_zero()
+                self.0 == 0
+            }
+        }
+        impl From<Decimal> for $unit {
+            fn from(value: Decimal) -> Self {
+                Self::new(value)
             }
         }
         impl Add for $unit {
             type Output = Self;
             #[inline]
             fn add(self, other: Self) -> Self {
-                Self(exact::add(self.0, other.0))
+                Self(self.0.saturating_add(other.0).max(-i128::MAX))
             }
         }
         impl Sub for $unit {
             type Output = Self;
             #[inline]
             fn sub(self, other: Self) -> Self {
-                Self(exact::sub(self.0, other.0))
+                Self(self.0.saturating_sub(other.0).max(-i128::MAX))
             }
         }
         impl AddAssign for $unit {
@@ -424,42 +534,13 @@ macro_rules! signed_unit {
     };
 }
 
-macro_rules! ordered_unit {
-    ($($unit:ident),*) => {$(
-        impl PartialEq for $unit {
-            #[inline]
-            fn eq(&self, other: &Self) -> bool {
-                self.cmp(other) == Ordering::Equal
-            }
-        }
-        impl Eq for $unit {}
-        impl PartialOrd for $unit {
-            #[inline]
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-        impl Ord for $unit {
-            #[inline]
-            fn cmp(&self, other: &Self) -> Ordering {
-                exact::cmp(self.0, other.0)
-            }
-        }
-        impl Hash for $unit {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.0.hash(state);
-            }
-        }
-    )*};
-}
-
-ordered_unit!(Price, Quantity, Money);
 signed_unit!(Quantity);
 signed_unit!(Money);
-decimal_unit!(Price, "price", Price::new, "a decimal number above 0");
-decimal_unit!(Quantity, "quantity", |value| Ok(Quantity(value)), "a decimal number");
-decimal_unit!(Money, "money", |value| Ok(Money(value)), "a decimal number");
-decimal_unit!(BasisPoints, "basis points", BasisPoints::new, "a decimal number, 0 or more");
+decimal_unit!(Price, "price", "a decimal number above 0", Price::new);
+decimal_unit!(AveragePrice, "price", "a decimal number above 0", AveragePrice::new);
+decimal_unit!(Quantity, "quantity", "a decimal number", Quantity::exact);
+decimal_unit!(Money, "money", "a decimal number", |value| Ok(Money::new(value)));
+decimal_unit!(BasisPoints, "basis points", "a decimal number, 0 or more", BasisPoints::new);
 
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -483,7 +564,7 @@ macro_rules! checked_from_decimal {
         }
     )*};
 }
-checked_from_decimal!(Price, Weight, BasisPoints);
+checked_from_decimal!(Price, AveragePrice, Weight, BasisPoints);
 
 #[cfg(test)]
 mod tests;

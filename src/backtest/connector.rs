@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 
-use rust_decimal::prelude::FromPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::board::Slot;
@@ -439,24 +438,21 @@ fn levels(
 }
 
 fn quote_sizes(instrument: &Instrument, quote: &Quote) -> (Quantity, Quantity) {
-    let shares = |size: f64| instrument.floor_lot(Quantity::new(Decimal::from_f64(size).unwrap_or_default()));
+    let shares = |size: f64| instrument.floor_lot(Quantity::from_seen(size).unwrap_or_default());
     (shares(quote.bid_size), shares(quote.ask_size))
 }
 
 /// How much of a bar's volume, or of a print's size, an order may fill.
 fn volume(terms: &Terms, instrument: &Instrument, volume: f64) -> (Quantity, Quantity) {
     let size = match terms.volume_share {
-        None => Quantity::new(UNBOUNDED),
+        None => Quantity::MAX,
         Some(share) => {
-            let volume = Quantity::new(Decimal::from_f64(volume).unwrap_or_default());
+            let volume = Quantity::from_seen(volume).unwrap_or_default();
             instrument.floor_lot(volume * share)
         }
     };
     (size, size)
 }
-
-/// More shares than there are.
-const UNBOUNDED: Decimal = Decimal::from_parts(u32::MAX, 1 << 16, 0, false, 0);
 
 fn slipped(terms: &Terms, side: Side, price: Price) -> Option<Price> {
     if terms.slippage.is_zero() {

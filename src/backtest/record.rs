@@ -60,14 +60,14 @@ impl Record {
             hash.update(order.symbol.as_str());
             hash.update([0, u8::from(order.side == Side::Buy)]);
             hash.update(order.at.nanos().to_le_bytes());
-            hash.update(order.quantity.get().normalize().serialize());
-            hash.update(order.limit.map_or([0; 16], |limit| limit.get().normalize().serialize()));
+            hash.update(order.quantity.get().serialize());
+            hash.update(order.limit.map_or([0; 16], |limit| limit.get().serialize()));
         }
         for fill in &self.fills {
             hash.update(fill.transaction.to_le_bytes());
             hash.update(fill.at.nanos().to_le_bytes());
-            hash.update(fill.quantity.get().normalize().serialize());
-            hash.update(fill.price.get().normalize().serialize());
+            hash.update(fill.quantity.get().serialize());
+            hash.update(fill.price.get().serialize());
         }
         HEXLOWER.encode(&hash.finalize())
     }

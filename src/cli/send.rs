@@ -107,10 +107,9 @@ pub(super) fn failure(fault: RedisFault) -> Failure {
 }
 
 fn quantity(text: &str) -> Result<Quantity, String> {
-    let fits = |quantity: &Quantity| quantity.is_positive() && quantity.get().normalize().scale() <= 9;
     text.parse()
         .ok()
-        .filter(fits)
+        .filter(|quantity: &Quantity| quantity.is_positive())
         .ok_or_else(|| format!("qty must be a number of shares above 0, at most 9 decimals, was \"{text}\""))
 }
 

@@ -95,11 +95,11 @@ impl Core {
                 if order.task.awaits_decision() {
                     self.version += 1;
                     let seen = market.board.snapshot(order.signal.symbol);
-                    order.decided = Some((now, seen.and_then(|seen| seen.quote)));
+                    order.decided = Some((now, seen.as_ref().and_then(|seen| seen.quote)));
                     let decision = if order.is_superseded {
                         Err(Refusal::Superseded(order.signal.symbol))
                     } else {
-                        self.desk.decide(&order.signal, &order.client_order_id, market, now)
+                        self.desk.decide(&order.signal, &order.client_order_id, seen.as_ref(), market, now)
                     };
                     order.task.decided(decision, now, &self.timeouts);
                 }

@@ -8,7 +8,7 @@ use crate::market::{Board, Snapshot};
 use crate::order::Side;
 use crate::position::Position;
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// Cash and positions of the whole account.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl AccountBooks {
         self.holdings.get(&symbol).map_or(Quantity::ZERO, |held| held.position.quantity())
     }
 
-    pub(super) fn average_price(&self, symbol: Symbol) -> Option<Price> {
+    pub(super) fn average_price(&self, symbol: Symbol) -> Option<AveragePrice> {
         self.holdings.get(&symbol)?.position.average_price()
     }
 
@@ -204,11 +204,10 @@ impl Held {
     }
 
     fn worth(&self) -> Money {
-        if self.position.quantity().is_zero() {
-            return Money::ZERO;
+        match self.mark {
+            Some(mark) => self.position.value(mark),
+            None => self.position.cost(),
         }
-        let mark = self.mark.or_else(|| self.position.average_price());
-        mark.map_or(Money::ZERO, |mark| self.position.value(mark))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::portfolio::net::Parts;
 use crate::risk::{Approved, Hold};
 use crate::signal::{EntryId, Signal};
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// What orders in flight of one symbol will change.
 #[derive(Debug, Default)]
@@ -255,7 +255,7 @@ impl Desk {
 
     /// What the strategies' books lack of an order, and what it cost; nothing when it is booked already.
     pub(super) fn unbooked(&mut self, report: &OrderReport, now: Timestamp) -> (Quantity, Money) {
-        let price = report.average_price.or_else(|| self.account.mark(report.symbol));
+        let price = report.average_price.or_else(|| self.account.mark(report.symbol).map(AveragePrice::from));
         let money = |filled: Quantity| price.map_or(Money::ZERO, |price| price * filled);
         let Some(booked) = &mut self.booked else { return (report.filled, money(report.filled)) };
         if booked.len() % BOOKED_STEP == BOOKED_STEP - 1 {

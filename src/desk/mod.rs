@@ -15,7 +15,7 @@ use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::instrument::Instruments;
 use crate::margin::{self, Margin};
-use crate::market::{Board, SessionClock};
+use crate::market::{Board, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, Side, TimeInForce};
 use crate::outcome::OutcomeKind;
 use crate::portfolio::{BookChange, Ended, Ending, Portfolio, Sizing};
@@ -199,6 +199,7 @@ impl Desk {
     }
 
     /// Decides over one signal: sizes it, passes it through the risk check and reserves what it needs until [`Desk::end`].
+    /// `seen` is what the market shows of the signal's symbol.
     ///
     /// # Errors
     /// The reason why there is no order. Nothing is reserved then.
@@ -206,6 +207,7 @@ impl Desk {
         &mut self,
         signal: &Signal,
         client_order_id: &ClientOrderId,
+        seen: Option<&Snapshot>,
         market: MarketView<'_>,
         now: Timestamp,
     ) -> Result<Approved, Refusal> {
@@ -217,11 +219,10 @@ impl Desk {
             self.seen_version = market.version;
             self.account.see_others(market.board, signal.symbol);
         }
-        let snapshot = market.board.snapshot(signal.symbol);
-        self.account.see(signal.symbol, snapshot.as_ref());
+        self.account.see(signal.symbol, seen);
         let instrument = self.rules.instruments.of(signal.symbol);
         let session = instrument.session(market.session);
-        let quote = risk::check_market(signal, snapshot.as_ref(), session, &self.rules.limits, now)?;
+        let quote = risk::check_market(signal, seen, session, &self.rules.limits, now)?;
         let committed = self.committed(signal.symbol);
         let place = self.portfolio.place(&signal.strategy);
         let drafted = match place {

@@ -97,7 +97,7 @@ impl Desk {
             return Ok(());
         }
         let entry = self.account.average_price(symbol);
-        if entry.is_some_and(|entry| bid > entry) {
+        if entry.is_some_and(|entry| bid.get() > entry.get()) {
             return Ok(());
         }
         let entry = entry.map_or_else(|| "unknown".to_owned(), |entry| entry.to_string());

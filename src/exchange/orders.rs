@@ -156,7 +156,10 @@ impl Posted {
 
     fn amount(&self) -> Result<Amount, Problem> {
         match (self.qty, self.notional) {
-            (Some(quantity), None) => Ok(Amount::Quantity(Quantity::new(quantity))),
+            (Some(quantity), None) => {
+                let exact = Quantity::exact(quantity).map_err(|_| Refusal::QuantityDecimals)?;
+                Ok(Amount::Quantity(exact))
+            }
             (None, Some(notional)) => Ok(Amount::Notional(Money::new(notional))),
             (None, None) => Err(Problem::invalid("qty or notional is required")),
             (Some(_), Some(_)) => Err(Problem::invalid("only one of qty or notional is accepted")),
@@ -172,8 +175,10 @@ impl Posted {
             Some("limit") => {
                 let limit =
                     self.limit_price.ok_or_else(|| Problem::invalid("limit orders require a limit price"))?;
-                let limit = Price::new(limit).map_err(|_| Problem::invalid("limit_price must be > 0"))?;
-                Ok(OrderType::Limit(limit))
+                if limit <= Decimal::ZERO {
+                    return Err(Problem::invalid("limit_price must be > 0"));
+                }
+                Ok(OrderType::Limit(Price::new(limit).map_err(|_| Refusal::SubPenny(limit))?))
             }
             Some(known @ ("stop" | "stop_limit" | "trailing_stop")) => Err(not_offered("type", known)),
             _ => Err(Problem::invalid("invalid order type")),

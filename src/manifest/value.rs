@@ -109,13 +109,13 @@ where
     }
 }
 
-/// A number of shares above 0, whole or with decimals.
+/// A number of shares above 0, with at most 9 decimals.
 pub(super) fn quantity(value: &Value<'_>) -> Result<Quantity, String> {
     value
         .decimal()
-        .map(Quantity::new)
+        .and_then(|number| Quantity::exact(number).ok())
         .filter(|quantity| quantity.is_positive())
-        .ok_or_else(|| value.breaks("must be a number of shares above 0"))
+        .ok_or_else(|| value.breaks("must be a number of shares above 0 with at most 9 decimals"))
 }
 
 /// Dollars above 0. Only as a string, because a TOML float is not exact.

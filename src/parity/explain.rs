@@ -101,7 +101,7 @@ fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<Field>, reason: Reason
     let (ours, theirs) = (pair.live(live).map(|live| live.order.clone()), pair.replay().cloned());
     let prices = (ours.as_ref().and_then(|order| order.price), theirs.as_ref().and_then(|order| order.price));
     let price_bps = match prices {
-        (Some(one), Some(other)) => Some((one.to_seen() / other.to_seen() - 1.0) * 10_000.0),
+        (Some(one), Some(other)) => Some((one.price().to_seen() / other.price().to_seen() - 1.0) * 10_000.0),
         (None, _) | (_, None) => None,
     };
     let mark = sides.marks.get(&pair.any(live).symbol).and_then(|mark| Price::from_seen(*mark).ok());

@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, OutcomeKind};
 use crate::signal::{Signal, Wanted};
 use crate::strategy::signal_id;
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// One signal and what became of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub struct Order {
     /// Shares filled.
     pub filled: Quantity,
     /// Mean price of them.
-    pub price: Option<Price>,
+    pub price: Option<AveragePrice>,
     /// What one share cost by the quote that was decided on, US dollars.
     pub price_seen: Option<f64>,
 }
@@ -192,8 +192,7 @@ fn id_of(first: &str, step: u32) -> String {
 
 fn of_replay(id: String, strategy: String, transaction: &Transaction) -> Order {
     let filled = transaction.filled;
-    let price =
-        filled.is_positive().then(|| Price::new(transaction.total.get() / filled.get()).ok()).flatten();
+    let price = AveragePrice::of(transaction.total, filled);
     Order {
         id,
         strategy,
@@ -223,9 +222,9 @@ fn own_time(name: &str, id: &str) -> Option<Timestamp> {
 const PRICE_TOLERANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 5);
 
 /// Whether two prices are the same but for a broker's rounding.
-pub(super) fn same_price(one: Option<Price>, other: Option<Price>) -> bool {
+pub(super) fn same_price<P: Into<Decimal>>(one: Option<P>, other: Option<P>) -> bool {
     match (one, other) {
-        (Some(one), Some(other)) => (one.get() - other.get()).abs() <= PRICE_TOLERANCE,
+        (Some(one), Some(other)) => (one.into() - other.into()).abs() <= PRICE_TOLERANCE,
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }

@@ -285,8 +285,8 @@ fn is_sound(live: &Live) -> bool {
     };
     let as_asked = live.asked().is_none_or(|asked| asked == order.quantity);
     let within_limit = match (order.limit, order.price, order.side) {
-        (Some(limit), Some(price), Side::Buy) => price <= limit,
-        (Some(limit), Some(price), Side::Sell) => price >= limit,
+        (Some(limit), Some(price), Side::Buy) => price.get() <= limit.get(),
+        (Some(limit), Some(price), Side::Sell) => price.get() >= limit.get(),
         (None, ..) | (_, None, _) => true,
     };
     fits && as_asked && within_limit

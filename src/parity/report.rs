@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::{Balance, Difference, Order, Parity, Reason};
 use crate::duration;
 use crate::tabular::cells::quoted;
-use crate::units::Price;
 
 /// So many differences are shown; all are in parity.csv.
 const SHOWN_MAX: usize = 50;
@@ -185,15 +184,16 @@ fn story(order: &Order) -> String {
 }
 
 fn cells(order: &Order) -> String {
-    let price = |price: Option<Price>| price.map_or_else(String::new, |price| price.to_string());
+    let limit = order.limit.map_or_else(String::new, |limit| limit.to_string());
+    let price = order.price.map_or_else(String::new, |price| price.to_string());
     format!(
         "{},{},{},{},{},{},{}",
         order.decision(),
         order.outcome.as_str(),
         order.quantity,
-        price(order.limit),
+        limit,
         order.filled,
-        price(order.price),
+        price,
         quoted(&order.reason)
     )
 }

@@ -127,7 +127,7 @@ impl Portfolio {
             let is_last = number == split.len();
             // Within the house `paid` is what one share costs.
             let paid = if is_crossed {
-                Money::new(ending.paid.get().saturating_mul(part.get()))
+                ending.paid.share(*part, Quantity::ONE)
             } else if is_last {
                 paid_left
             } else {

@@ -109,7 +109,7 @@ impl OffTarget {
         OffTargetFigures {
             time: (self.watched > 0.0).then(|| self.off / self.watched),
             mean_shares: (self.off > 0.0).then(|| self.missing / self.off),
-            worst_shares: Quantity::new(self.worst.get().normalize()),
+            worst_shares: self.worst,
         }
     }
 }

@@ -214,7 +214,7 @@ impl<'a> Fields<'a> {
 }
 
 fn shares(text: &str) -> Option<Quantity> {
-    text.parse::<Quantity>().ok().filter(|shares| shares.get().normalize().scale() <= 9)
+    text.parse().ok()
 }
 
 fn bad(field: &'static str, allowed: impl Into<String>, was: &str) -> SignalError {

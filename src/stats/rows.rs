@@ -37,13 +37,13 @@ fn strategy_row(record: &Record, strategy: &StrategyRecord, tally: &Tally, optio
     let profit = final_equity.and_then(|equity| finite(equity - capital));
     StrategyRow {
         name: strategy.name.clone(),
-        capital: normal(strategy.capital),
+        capital: strategy.capital,
         final_equity,
         profit,
         total_return: divide(profit, Some(capital)),
         sharpe: sample.sharpe().and_then(finite),
         max_drawdown: sample.max_drawdown(),
-        fees: normal(tally.fees),
+        fees: tally.fees,
         events: strategy.events,
         signals: strategy.signals,
         idle: strategy.idle,
@@ -69,23 +69,18 @@ pub(crate) fn symbols(record: &Record, trades: &[Trade]) -> Vec<SymbolRow> {
             let tally = tallies.remove(symbol).unwrap_or_default();
             SymbolRow {
                 symbol: *symbol,
-                profit: normal(tally.profit),
-                fees: normal(tally.fees),
+                profit: tally.profit,
+                fees: tally.fees,
                 orders: tally.orders,
                 fills: tally.fills,
                 trades: tally.trades,
                 win_rate: tally.win_rate(),
-                shares: Quantity::new(tally.shares.get().normalize()),
-                volume: normal(tally.volume),
+                shares: tally.shares,
+                volume: tally.volume,
                 position: record.end.positions.get(symbol).copied().unwrap_or_default(),
             }
         })
         .collect()
-}
-
-/// The same money without zeros at its end: equal money is written in equal letters.
-pub(crate) fn normal(money: Money) -> Money {
-    Money::new(money.get().normalize())
 }
 
 #[derive(Clone, Default)]

@@ -112,7 +112,7 @@ impl Fill {
     /// So many shares (negative when sold) for so much money; none where nothing was filled.
     pub fn of(symbol: Symbol, shares: Quantity, paid: Money, at: Timestamp) -> Option<Self> {
         let quantity = shares.abs();
-        let price = Price::new(paid.abs().share(Quantity::ONE, quantity).get().round_dp(9)).ok()?;
+        let price = Price::mean(paid, quantity)?;
         let side = if shares.is_negative() { Side::Sell } else { Side::Buy };
         Some(Self { at, symbol, side, quantity, price })
     }

@@ -26,7 +26,7 @@ fn money_reads_strings_and_numbers_and_writes_strings() {
         serde_json::from_str::<Money>("\"1.50\"").unwrap(),
         serde_json::from_str::<Money>("1.5").unwrap()
     );
-    assert_eq!(serde_json::to_string(&"1.50".parse::<Money>().unwrap()).unwrap(), "\"1.50\"");
+    assert_eq!(serde_json::to_string(&"1.50".parse::<Money>().unwrap()).unwrap(), "\"1.5\"");
 }
 
 #[test]

@@ -206,6 +206,13 @@ async fn a_refusal_has_alpacas_status_code_and_words() {
             "invalid limit_price 90.123. sub-penny increment does not fulfill minimum pricing criteria",
         ),
         (
+            gtc("buy", "1", "90.1234567891"),
+            422,
+            42_210_000,
+            "invalid limit_price 90.1234567891. sub-penny increment does not fulfill minimum pricing criteria",
+        ),
+        (change("qty", json!("0.1234567891")), 422, 40_010_001, "qty must have at most 9 decimal places"),
+        (
             ioc("sell", "11"),
             403,
             40_310_000,

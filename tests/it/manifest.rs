@@ -221,7 +221,7 @@ run.toml:23:72: portfolio.weights."ünï": symbol must be 1 to 15 letters, digit
 run.toml:23:80: portfolio.weights."ünï": must be a weight from 0 to 1, such as 0.6 or "60%", was boolean "true"
 run.toml:24:15: portfolio.cash_buffer: must be 0 to below 1, as a fraction such as 0.02 or "2%", was "100%"
 run.toml:27:9: risk.short: must be true or false, was "no"
-run.toml:28:17: risk.order_qty_max: must be a number of shares above 0, was integer "-1"
+run.toml:28:17: risk.order_qty_max: must be a number of shares above 0 with at most 9 decimals, was integer "-1"
 run.toml:29:22: risk.order_notional_max: must be dollars above 0, written as a string such as "100000", was integer "1000000"
 run.toml:30:25: risk.position_notional_max: must be dollars above 0, written as a string such as "100000", was "-5"
 run.toml:31:25: risk.orders_per_minute_max: must be a whole number from 1 to 1000000, was integer "0"

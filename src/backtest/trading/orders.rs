@@ -141,7 +141,7 @@ impl Trading {
         let Some(task) = self.core.orders().get(open.order).map(|order| &order.task) else { return };
         let Some(request) = task.approved().map(Approved::request) else { return };
         let (filled, average_price) = match met.end {
-            ExecutionEnd::Filled { quantity, price, .. } => (quantity, Some(price)),
+            ExecutionEnd::Filled { quantity, price, .. } => (quantity, Some(price.into())),
             ExecutionEnd::Canceled | ExecutionEnd::Unpaid { .. } => (Quantity::ZERO, None),
         };
         let mut report = OrderReport {
@@ -208,7 +208,7 @@ impl Trading {
         {
             for fill in order.fills().iter() {
                 let (at, quantity, fee) = (fill.at, fill.quantity, order.fees());
-                self.fills.push(FillRecord { transaction: place, at, quantity, price, fee });
+                self.fills.push(FillRecord { transaction: place, at, quantity, price: price.price(), fee });
             }
         }
         // Where wishes are combined the record after the strategies owns their orders.

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::market::SessionClock;
 use crate::order::{OrderId, OrderReport, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Quantity};
 
 /// The body of `POST /v2/orders`.
 #[derive(Debug, Clone, Serialize)]
@@ -31,7 +31,7 @@ impl<'a> From<&'a OrderRequest> for NewOrder<'a> {
     fn from(order: &'a OrderRequest) -> Self {
         let (order_type, limit_price) = match order.order_type {
             OrderType::Market => ("market", None),
-            OrderType::Limit(price) => ("limit", Some(price.get().normalize())),
+            OrderType::Limit(price) => ("limit", Some(price.get())),
         };
         let time_in_force = match order.time_in_force {
             TimeInForce::Day => "day",
@@ -41,7 +41,7 @@ impl<'a> From<&'a OrderRequest> for NewOrder<'a> {
         };
         Self {
             symbol: order.symbol.as_str(),
-            qty: order.quantity.get().normalize(),
+            qty: order.quantity.get(),
             side: order.side.as_str(),
             order_type,
             time_in_force,
@@ -122,7 +122,7 @@ impl Order {
             quantity: Quantity::new(self.qty.unwrap_or(filled)),
             status: OrderStatus::from(self.status.as_str()),
             filled: Quantity::new(filled),
-            average_price: self.filled_avg_price.and_then(|price| Price::new(price).ok()),
+            average_price: self.filled_avg_price.and_then(|price| AveragePrice::new(price).ok()),
             submitted_at: self.submitted_at,
         })
     }
@@ -212,7 +212,7 @@ impl Position {
             symbol: self.symbol()?,
             quantity: Quantity::new(signed(self.qty)),
             available: Quantity::new(signed(self.qty_available.unwrap_or(self.qty))),
-            average_price: self.avg_entry_price.and_then(|price| Price::new(price).ok()),
+            average_price: self.avg_entry_price.and_then(|price| AveragePrice::new(price).ok()),
         })
     }
 

@@ -7,7 +7,7 @@ use super::core::Core;
 use super::listing::Asset;
 use crate::calendar::date_of;
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// Money and what the holdings are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct PositionView {
     /// Shares not held for open orders.
     pub available: Quantity,
     /// Mean entry price.
-    pub average_price: Option<Price>,
+    pub average_price: Option<AveragePrice>,
     /// What the shares cost, negative when short.
     pub cost: Money,
     /// What one share is worth now.

@@ -21,7 +21,6 @@ pub(super) struct Admitted {
 }
 
 const CLIENT_ID_LEN_MAX: usize = 128;
-const QUANTITY_DECIMALS_MAX: u32 = 9;
 
 impl Core {
     pub(super) fn admit(&self, request: &Request) -> Result<Admitted, Refusal> {
@@ -149,9 +148,6 @@ fn quantity(request: &Request, listing: &Listing) -> Result<Quantity, Refusal> {
     if !quantity.is_positive() {
         return Err(Refusal::NoQuantity);
     }
-    if quantity.get().normalize().scale() > QUANTITY_DECIMALS_MAX {
-        return Err(Refusal::QuantityDecimals);
-    }
     if instrument.check_lot(quantity).is_err() {
         return Err(Refusal::NotFractionable(request.symbol));
     }
@@ -175,7 +171,7 @@ fn check_terms(
         OrderType::Limit(limit) => Some(limit),
     };
     if let Some(limit) = limit.filter(|limit| !instrument.is_on_tick(*limit)) {
-        return Err(Refusal::SubPenny(limit));
+        return Err(Refusal::SubPenny(limit.get()));
     }
     let resting = match request.time_in_force {
         TimeInForce::Day | TimeInForce::Gtc => true,

@@ -8,7 +8,7 @@ use super::matching::Working;
 use crate::clock::Timestamp;
 use crate::order::{OrderStatus, OrderType, Phase, Side, TimeInForce};
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{AveragePrice, Money, Price, Quantity};
 
 /// How much is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +95,9 @@ impl PaperOrder {
         self.quantity - self.filled
     }
 
-    /// Mean price of the filled shares, to 12 decimals.
-    pub fn average_price(&self) -> Option<Price> {
-        Price::new(self.paid.get().checked_div(self.filled.get())?.round_dp(12)).ok()
+    /// Mean price of the filled shares.
+    pub fn average_price(&self) -> Option<AveragePrice> {
+        AveragePrice::of(self.paid, self.filled)
     }
 
     /// Whether more may happen.

@@ -1,12 +1,13 @@
 //! Why the simulated broker says no, in Alpaca's words, statuses and codes.
 
+use rust_decimal::Decimal;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::broker::Rejection;
 use crate::order::OrderStatus;
 use crate::symbol::Symbol;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{Money, Quantity};
 
 /// A request that was not accepted and changed nothing; a refused order does not use its client id up.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,7 +56,7 @@ pub enum Refusal {
     CoinTimeInForce,
     /// The limit is finer than the price increment.
     #[error("invalid limit_price {0}. sub-penny increment does not fulfill minimum pricing criteria")]
-    SubPenny(Price),
+    SubPenny(Decimal),
     /// The account cannot pay for it.
     #[error("insufficient buying power")]
     BuyingPower {

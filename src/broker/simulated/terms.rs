@@ -220,7 +220,7 @@ impl Fees {
     pub fn of(self, side: Side, quantity: Quantity, money: Money) -> Money {
         match self {
             Fees::None => Money::ZERO,
-            Fees::Bps(bps) => Money::new(money.get() * bps.fraction()),
+            Fees::Bps(bps) => money * bps,
             Fees::Alpaca => {
                 let shares = quantity.get();
                 let taf = match side {

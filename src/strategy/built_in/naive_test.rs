@@ -1,7 +1,6 @@
 //! A fixed play that tries orders out: a small buy, two orders far from the market, and all of them cancelled.
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
 
 use crate::market::MarketEvent;
 use crate::order::{OrderType, Side, TimeInForce};
@@ -24,8 +23,7 @@ pub(super) fn kind() -> Kind {
         ],
         |params, _| {
             let quantity = params.number("quantity")?;
-            let exact = Decimal::from_f64(quantity).map(|exact| Quantity::new(exact.round_dp(9)));
-            let quantity = exact.ok_or_else(|| {
+            let quantity = Quantity::from_seen(quantity).ok_or_else(|| {
                 ParamFault::new("quantity", format!("must be a number of shares, was \"{quantity}\""))
             })?;
             Ok(Box::new(NaiveTest { quantity, far: params.number("far")?, tick: 0 }))

@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT};
-use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
 
 use super::{looks, views};
 use crate::order::{OrderType, Side, TimeInForce};
@@ -74,8 +72,7 @@ impl Sink {
         time_in_force: TimeInForce,
     ) -> Outcome {
         let quantity = number("quantity", quantity)?;
-        let quantity = Decimal::from_f64(quantity)
-            .map(|exact| Quantity::new(exact.round_dp(9)))
+        let quantity = Quantity::from_seen(quantity)
             .filter(|quantity| quantity.is_positive())
             .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}"))?;
         let order_type = match limit {

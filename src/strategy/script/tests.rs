@@ -136,12 +136,7 @@ fn a_script_keeps_its_state_and_sees_every_field() {
         .collect();
     assert_eq!(
         found,
-        [
-            "buy 4 Market Ioc",
-            "sell 0.5 Limit(Price(10.25)) Day",
-            "buy 1 Limit(Price(10.00)) Ioc",
-            "cancel all"
-        ]
+        ["buy 4 Market Ioc", "sell 0.5 Limit(Price(10.25)) Day", "buy 1 Limit(Price(10)) Ioc", "cancel all"]
     );
 }
 

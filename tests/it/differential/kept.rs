@@ -76,7 +76,7 @@ fn note_outcome(deeds: &mut Deeds, outcome: &Outcome) {
     let filled = outcome.filled.filter(|filled| filled.is_positive());
     if let (Some(filled), Some(price)) = (filled, outcome.average_price) {
         let (at, side) = (outcome.final_at.unwrap(), outcome.side.unwrap());
-        deeds.fill(at, strategy, symbol, side, (filled, price));
+        deeds.fill(at, strategy, symbol, side, (filled, price.price()));
     }
 }
 
