@@ -1,21 +1,28 @@
 # The image of `bot`: one stripped binary and a health check on Debian slim, run by nobody in particular.
 # TLS roots and time zones are compiled in, so neither ca-certificates nor tzdata is needed.
 
+# What names the dependencies, around empty crates: it changes when a Cargo.toml or Cargo.lock does. The benches are named in
+# Cargo.toml and must be there to be left alone.
+FROM rust:1.95-bookworm AS manifests
+WORKDIR /all
+COPY . .
+RUN mkdir /manifests && cp --parents Cargo.toml Cargo.lock crates/*/Cargo.toml /manifests && cd /manifests \
+    && mkdir -p src benches/live && for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \
+    && touch src/lib.rs \
+    && echo 'fn main() {}' | tee src/main.rs benches/backtest.rs benches/data.rs benches/ticks.rs > benches/live/main.rs
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 
-# The dependencies first, around an empty crate: this layer is rebuilt when Cargo.toml or Cargo.lock changes, and a
-# change of our own source compiles one crate. The benches are named in Cargo.toml and must be there to be left alone.
-COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/live \
-    && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs benches/backtest.rs benches/data.rs benches/ticks.rs > benches/live/main.rs \
-    && cargo build --release --locked
+# The dependencies first: this layer is rebuilt when they change, and a change of our own source compiles our own crates.
+COPY --from=manifests /manifests ./
+RUN cargo build --release --locked
 
-# COPY keeps the files' times, which may lie before the empty crate's: touched, they are compiled.
+# COPY keeps the files' times, which may lie before the empty crates': touched, they are compiled.
+COPY crates crates
 COPY src src
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked
+RUN touch src/*.rs crates/*/src/lib.rs && cargo build --release --locked
 
 FROM debian:bookworm-slim
 RUN groupadd --gid 10001 bot \

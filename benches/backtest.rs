@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use bot::backtest::record::Record;
 use bot::backtest::{self, Hears, Setup, StrategySetup};
-use bot::broker::simulated::{FillModel, Terms};
+use bot::broker::simulated::{ExecutionModel, FillModel};
 use bot::clock::Timestamp;
 use bot::data::spec::Walk;
-use bot::data::{Chunk, Loaded, OnBadRow, OnGap, Origin, Row, Shape, Spec, open};
+use bot::data::{Chunk, Loaded, OnBadRow, OnGap, Origin, Row, RowKind, Spec, open};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::market::MarketEvent;
 use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
-use bot::strategy::{self, Every, Runner, Strategy, StrategyError, StrategyRun, Value, View, Wishes};
+use bot::strategy::{self, Every, Intents, Runner, Strategy, StrategyError, StrategyRun, Value, View};
 use bot::symbol::Symbol;
 use bot::units::{Money, Weight};
 
@@ -30,7 +30,7 @@ const SPAN: Duration = Duration::from_mins(1);
 
 fn main() -> Outcome<()> {
     let mut out = std::io::stdout().lock();
-    let bars = load(Shape::Bar { span: SPAN }, BARS)?;
+    let bars = load(RowKind::Bar { span: SPAN }, BARS)?;
     let rows = rows(&bars);
     writeln!(
         out,
@@ -42,7 +42,7 @@ fn main() -> Outcome<()> {
     }
     let (nanos, record) = ours(FillModel::NextOpen, &bars, &hold)?;
     line(&mut out, "next_open", "bot, holds", (nanos, None), &record)?;
-    let ticks = load(Shape::Trade, BARS)?;
+    let ticks = load(RowKind::Trade, BARS)?;
     let (nanos, record) = ours(FillModel::NextOpen, &ticks, &cross)?;
     line(&mut out, "next print", "bot, ticks", (nanos, None), &record)?;
     growth(&mut out, &bars)
@@ -82,7 +82,7 @@ fn compare(out: &mut impl Write, fill: FillModel, bars: &Loaded, rows: &[Row]) -
     )?;
     line(out, fill.name(), "bot", (ours * per_bar, Some(ours / floor)), &record)?;
     let same = hashes.iter().all(|hash| *hash == hashes[0]);
-    let cents = (record.end.equity - record.start_cash).to_seen() - profit;
+    let cents = (record.end.equity - record.start_cash).to_f64() - profit;
     if !same
         || record.fills.len() as u64 != plain.orders
         || cents.abs() >= 0.005
@@ -103,7 +103,7 @@ fn line(
     record: &Record,
 ) -> Outcome<()> {
     let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-    let profit = (record.end.equity - record.start_cash).to_seen();
+    let profit = (record.end.equity - record.start_cash).to_f64();
     let (orders, hash) = (record.fills.len(), record.hash());
     writeln!(
         out,
@@ -116,7 +116,7 @@ fn line(
 
 /// What an order costs at the beginning of a run and after a million of them.
 fn growth(out: &mut impl Write, bars: &Loaded) -> Outcome<()> {
-    let short = load(Shape::Bar { span: SPAN }, 1_000)?;
+    let short = load(RowKind::Bar { span: SPAN }, 1_000)?;
     let flip: &Make = &|_| Ok(Box::new(Flip { long: false }));
     let mut per_order = Vec::new();
     for _ in 0..ROUNDS {
@@ -147,10 +147,10 @@ impl Strategy for Flip {
         &mut self,
         event: &MarketEvent,
         _: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.long = !self.long;
-        wishes.signal(event.symbol(), if self.long { 1.0 } else { -1.0 })
+        intents.signal(event.symbol(), if self.long { 1.0 } else { -1.0 })
     }
 }
 
@@ -196,7 +196,7 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
         name: "bench".to_owned(),
         cash,
         holdings: Vec::new(),
-        terms: Terms { fill, ..Terms::default() },
+        model: ExecutionModel { fill, ..ExecutionModel::default() },
         rules: Rules { limits, cash_buffer: Weight::percent(2), ..Rules::default() },
         weights: vec![(symbol, Weight::ONE)],
         combine: Combine::Separate,
@@ -221,14 +221,14 @@ fn hold(symbol: Symbol) -> Outcome<Box<dyn Strategy>> {
     Ok(strategy::registry().make("buy_and_hold", &strategy::WrittenParams::new(), &[symbol])?)
 }
 
-fn load(shape: Shape, rows: u64) -> Outcome<Loaded> {
+fn load(row_kind: RowKind, rows: u64) -> Outcome<Loaded> {
     let start = Timestamp::parse_rfc3339("2024-01-02T14:30:00Z")?;
     let walk = Walk { seed: 1, rows, start, price: 180.0, volatility: 0.3, drift: 0.0, in_sessions: false };
     let spec = Spec {
         name: "nvda".to_owned(),
         origin: Origin::Generator(walk),
         symbol: "NVDA".parse()?,
-        shape,
+        row_kind,
         from: None,
         to: None,
         on_bad_row: OnBadRow::Error,

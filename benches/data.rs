@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use bot::clock::Timestamp;
 use bot::data::spec::{Columns, Walk};
-use bot::data::{DataError, Digest, Loaded, OnBadRow, OnGap, Origin, Shape, Source, Spec, open, write};
+use bot::data::{DataError, Digest, Loaded, OnBadRow, OnGap, Origin, RowKind, Source, Spec, open, write};
 use chrono_tz::America::New_York;
 
 const ROUNDS: usize = 7;
 const ROWS: u64 = 1_000_000;
-const BARS: Shape = Shape::Bar { span: Duration::from_mins(1) };
+const BARS: RowKind = RowKind::Bar { span: Duration::from_mins(1) };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -125,7 +125,7 @@ fn spec(origin: Origin) -> Outcome<Spec> {
         name: "bench".to_owned(),
         origin,
         symbol: "NVDA".parse()?,
-        shape: BARS,
+        row_kind: BARS,
         from: None,
         to: None,
         on_bad_row: OnBadRow::Error,

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bot::clock::{ManualClock, SystemClock, Timestamp};
 use bot::engine::{TestEngine, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::market::{Bar, MarketEvent, Trade};
-use bot::strategy::{Every, Past, Runner, Strategy, StrategyError, View, Wishes, WrittenParams, registry};
+use bot::strategy::{Every, Intents, Past, Runner, Strategy, StrategyError, View, WrittenParams, registry};
 use bot::symbol::Symbol;
 use bot::ticks::{Limits, Span, Tick, TickStore, Window};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -228,7 +228,7 @@ fn strategies(text: &mut String) -> Outcome {
             &mut self,
             event: &MarketEvent,
             view: &View<'_>,
-            _: &mut Wishes,
+            _: &mut Intents,
         ) -> Result<(), StrategyError> {
             let mean = view.window(event.symbol()).and_then(|span| span.mean());
             self.0 += u64::from(mean.is_some_and(|mean| mean > event.price()));
@@ -243,7 +243,7 @@ fn strategies(text: &mut String) -> Outcome {
     };
     let ema_cross = || registry().make("ema_cross", &WrittenParams::new(), &[symbol]);
     let (mut floor, mut bare, mut run, mut windowed) = (f64::MAX, f64::MAX, f64::MAX, f64::MAX);
-    let (mut strategy, past, mut wishes) = (ema_cross()?, Past::new(None), Wishes::default());
+    let (mut strategy, past, mut intents) = (ema_cross()?, Past::new(None), Intents::default());
     let mut runner = Runner::new("ema_cross", ema_cross()?, &[symbol], Every::Event);
     let mut mean = Runner::new("mean", Box::new(Mean(0)), &[symbol], Every::Event);
     let (mut next, mut calls) = (0, 0);
@@ -256,8 +256,8 @@ fn strategies(text: &mut String) -> Outcome {
         floor = floor.min(nanos_each(begun));
         let begun = Instant::now();
         for number in numbers.clone() {
-            strategy.on_event(black_box(&bar(number)), &past.view(), &mut wishes)?;
-            black_box(wishes.drain().count());
+            strategy.on_event(black_box(&bar(number)), &past.view(), &mut intents)?;
+            black_box(intents.drain().count());
         }
         bare = bare.min(nanos_each(begun));
         let begun = Instant::now();

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use bot::market::MarketEvent;
-use bot::strategy::{self, Kind, Param, Strategy, StrategyError, View, Wishes, usable_price};
+use bot::strategy::{self, Intents, Kind, Param, Strategy, StrategyError, View, usable_price};
 
 /// Long after so many rising prices in a row, flat after the first falling one. Of one symbol.
 struct Momentum {
@@ -21,17 +21,17 @@ impl Strategy for Momentum {
         &mut self,
         event: &MarketEvent,
         _: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let Some(last) = self.last.replace(price) else { return Ok(()) };
         self.rises = if price > last { self.rises + 1 } else { 0 };
         if !self.is_long && self.rises >= self.rises_needed {
             self.is_long = true;
-            wishes.signal(event.symbol(), 1.0)?;
+            intents.signal(event.symbol(), 1.0)?;
         } else if self.is_long && price < last {
             self.is_long = false;
-            wishes.signal(event.symbol(), 0.0)?;
+            intents.signal(event.symbol(), 0.0)?;
         }
         Ok(())
     }

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bot::clock::{SystemClock, Timestamp};
-use bot::engine::{Engine, Outlet, TestEngine, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
-use bot::host::outbox::to_stream;
+use bot::engine::{
+    Engine, OrderForwarder, TestEngine, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup,
+};
 use bot::inbox::redis_stream::RedisUrl;
+use bot::strategy_threads::signal_sender::to_stream;
 use bot::symbol::Symbol;
 use bot::ticks::{Span, Tick};
 
@@ -40,9 +42,9 @@ fn print(order: TradeOrder) {
 }
 
 /// The way into the pool: each order becomes one signal on the stream `nvda`, however often it is sent.
-fn pool() -> Option<Outlet> {
+fn pool() -> Option<OrderForwarder> {
     let url = RedisUrl::new(&std::env::var("REDIS_URL").ok()?);
-    Some(Outlet::new("walnut", None, Arc::new(SystemClock), to_stream(&url, "nvda")))
+    Some(OrderForwarder::new("walnut", None, Arc::new(SystemClock), to_stream(&url, "nvda")))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

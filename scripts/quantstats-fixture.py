@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes src/stats/fixtures/quantstats.json: made return series and what quantstats says of them.
+"""Writes crates/backtest/src/stats/fixtures/quantstats.json: made return series and what quantstats says of them.
 
     pip install quantstats==0.0.86
-    scripts/quantstats-fixture.py > src/stats/fixtures/quantstats.json
+    scripts/quantstats-fixture.py > crates/backtest/src/stats/fixtures/quantstats.json
 
-The tests of src/stats compare every ratio with these numbers to 1e-9. A value that quantstats does not define
+The tests of crates/backtest/src/stats compare every ratio with these numbers to 1e-9. A value that quantstats does not define
 (nan, inf) is null. Where docs/statistics.md names a difference, the value is made by its rule, from quantstats'
 own functions; each such place says so below.
 """

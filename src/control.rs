@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::host::{Host, Status};
 use crate::stop::Stop;
+use crate::strategy_threads::{Status, StrategyThreads};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Control {
     }
 
     /// Answers one request after the other until `stop` is raised; each start and stop that was done is told to `switched`.
-    pub fn serve(&self, host: &Host, stop: &Stop, switched: &dyn Fn(&str, bool)) {
+    pub fn serve(&self, host: &StrategyThreads, stop: &Stop, switched: &dyn Fn(&str, bool)) {
         let glance = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         while !stop.is_requested() {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
@@ -97,7 +97,7 @@ impl Drop for Control {
     }
 }
 
-fn answer(stream: &UnixStream, host: &Host, switched: &dyn Fn(&str, bool)) -> io::Result<()> {
+fn answer(stream: &UnixStream, host: &StrategyThreads, switched: &dyn Fn(&str, bool)) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
@@ -117,7 +117,12 @@ fn answer(stream: &UnixStream, host: &Host, switched: &dyn Fn(&str, bool)) -> io
     writeln!(writer, "{}", serde_json::to_string(&answer)?)
 }
 
-fn switch(host: &Host, name: &str, active: bool, switched: &dyn Fn(&str, bool)) -> Result<(), String> {
+fn switch(
+    host: &StrategyThreads,
+    name: &str,
+    active: bool,
+    switched: &dyn Fn(&str, bool),
+) -> Result<(), String> {
     host.switch(name, active).map_err(|error| error.to_string())?;
     switched(name, active);
     Ok(())
@@ -127,7 +132,7 @@ fn switch(host: &Host, name: &str, active: bool, switched: &dyn Fn(&str, bool)) 
 ///
 /// # Errors
 /// Nobody runs there, it refuses, or it does not answer in time.
-pub fn ask(state: &Path, request: &Request) -> Result<Vec<Status>, ControlError> {
+pub fn request(state: &Path, request: &Request) -> Result<Vec<Status>, ControlError> {
     let mut stream =
         UnixStream::connect(state.join(SOCKET)).map_err(|_| ControlError::NotRunning(state.to_owned()))?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;

@@ -10,12 +10,12 @@ use crate::market::MarketEvent;
 /// The one place that events pass; clones are the same feed.
 #[derive(Debug, Clone, Default)]
 pub struct Feed {
-    hall: Arc<Mutex<Hall>>,
+    subscribers: Arc<Mutex<Subscribers>>,
     activity: Activity,
 }
 
 #[derive(Debug, Default)]
-struct Hall {
+struct Subscribers {
     listeners: Vec<Listener>,
     closed: bool,
 }
@@ -41,7 +41,7 @@ pub struct Heard {
 impl Feed {
     /// An event counts as under way from here to the end of each listener's work.
     pub fn counted(activity: Activity) -> Self {
-        Self { hall: Arc::default(), activity }
+        Self { subscribers: Arc::default(), activity }
     }
 
     /// Where a listener says that it has dealt with an event.
@@ -52,9 +52,10 @@ impl Feed {
     /// Listens from now on with a queue of `queue_len` events; the queue ends when the feed is closed.
     pub fn subscribe(&self, name: &str, queue_len: usize) -> Receiver<MarketEvent> {
         let (sender, receiver) = bounded(queue_len);
-        let mut hall = self.lock();
-        let events = (!hall.closed).then_some(sender);
-        hall.listeners
+        let mut subscribers = self.lock();
+        let events = (!subscribers.closed).then_some(sender);
+        subscribers
+            .listeners
             .push(Listener { events, heard: Heard { name: name.to_owned(), events: 0, dropped: 0 } });
         receiver
     }
@@ -73,9 +74,9 @@ impl Feed {
 
     /// Tells nobody anything any more: listeners read what is left in their queues and come to its end.
     pub fn close(&self) {
-        let mut hall = self.lock();
-        hall.closed = true;
-        for listener in &mut hall.listeners {
+        let mut subscribers = self.lock();
+        subscribers.closed = true;
+        for listener in &mut subscribers.listeners {
             listener.events = None;
         }
     }
@@ -85,8 +86,8 @@ impl Feed {
         self.lock().listeners.iter().map(|listener| listener.heard.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Hall> {
-        self.hall.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Subscribers> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

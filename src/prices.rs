@@ -166,10 +166,10 @@ fn session_is_due(session: SessionClock, due: Timestamp, now: Timestamp) -> bool
 mod tests {
     use super::*;
     use crate::broker::Venue;
-    use crate::broker::simulated::{Config, SimulatedVenue};
     use crate::clock::ManualClock;
     use crate::market::{Quote, Trade};
     use crate::units::Price;
+    use bot_simulated::{Config, SimulatedVenue};
 
     #[test]
     fn a_clock_that_is_set_back_does_not_put_the_prices_off() {

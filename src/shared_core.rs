@@ -2,7 +2,7 @@
 //!
 //! The lock is held for one event, some microseconds; I/O, logging and waking happen outside it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -24,16 +24,16 @@ use crate::symbol::Symbol;
 pub struct SharedCore<'a> {
     state: Mutex<State>,
     clock: &'a dyn Clock,
-    /// None once nothing ends any more.
+    /// Held by whoever hands ends to the settler; none once nothing ends any more.
     settlements: Mutex<Option<Sender<Settlement>>>,
-    /// Held by whoever hands ends to the settler.
-    settling: Mutex<()>,
     /// A token for each free worker that may find an order; closed when there will be none any more.
     pub(crate) ready: Receiver<()>,
-    /// Told when the first deadline moved; closed with `ready`.
+    /// Told when there is a deadline before the one that is waited for; closed with `ready`.
     pub(crate) deadlines: Receiver<()>,
     /// An order ended, or decisions are made again.
     changed: Condition,
+    /// A lane has room for signals that were deferred.
+    room: Condition,
 }
 
 struct State {
@@ -41,11 +41,15 @@ struct State {
     /// Who follows an order and waits for news of it.
     followers: HashMap<OrderKey, Sender<()>>,
     wake: Option<Wake>,
+    /// Workers that found nothing and are sent no token yet.
+    idle: usize,
+    /// The deadline that is waited for.
+    waited_for: Timestamp,
     is_closed: bool,
     /// Entries that stay pending for the next process.
     left: u64,
     /// Ends that are to be settled, in the order in which they came: a book is what the last one says.
-    ended: VecDeque<End>,
+    ended: Vec<End>,
 }
 
 /// How a signal ended.
@@ -73,19 +77,21 @@ impl<'a> SharedCore<'a> {
             core,
             followers: HashMap::new(),
             wake,
+            idle: 0,
+            waited_for: Timestamp::MAX,
             is_closed: false,
             left: 0,
-            ended: VecDeque::new(),
+            ended: Vec::new(),
         };
         let (state, settlements) = (Mutex::new(state), Mutex::new(Some(settlements)));
         Self {
             state,
             clock,
             settlements,
-            settling: Mutex::default(),
             ready,
             deadlines,
             changed: Condition::default(),
+            room: Condition::default(),
         }
     }
 
@@ -95,30 +101,34 @@ impl<'a> SharedCore<'a> {
         next.filter(|_| own.is_some())
     }
 
-    /// Takes the next order that may go; `wake` is told of news of it.
+    /// Takes the next order that may go; `wake` is told of news of it. Whoever finds none waits for a token.
     pub fn take(&self, wake: &Sender<()>) -> Option<OrderKey> {
         let mut state = self.lock();
-        let key = state.core.take()?;
+        let Some(key) = state.core.take() else {
+            state.idle += 1;
+            return None;
+        };
         state.followers.insert(key, wake.clone());
-        state.wake_another(); // There may be more than this one takes.
+        let another = state.another(); // There may be more than this one takes.
+        let has_room = state.core.lanes_mut().is_some_and(|lanes| lanes.has_room_for_deferred());
+        drop(state);
+        give(another);
+        if has_room {
+            self.room.notify_all();
+        }
         Some(key)
     }
 
-    /// Puts a signal into its lane. One that finds no room is returned and its id kept; one that was recalled is always taken.
-    pub fn arrive(&self, arrival: Arrival, is_recalled: bool) -> Option<Arrival> {
-        let mut state = self.lock();
-        let symbol = arrival.signal.symbol;
-        let deliveries = arrival.entry.as_ref().map_or(1, |entry| entry.deliveries);
-        if let (false, Some(lanes), Some(place)) =
-            (is_recalled, state.core.lanes_mut(), arrival.signal.id.place())
-            && !lanes.has_room(symbol)
-        {
-            lanes.defer(symbol, Deferred { place, deliveries });
-            return Some(arrival);
-        }
-        drop(state);
+    /// Puts a signal into its lane.
+    pub fn arrive(&self, arrival: Arrival) {
         self.on(Event::Signal(arrival), None);
-        None
+    }
+
+    /// Keeps the id of a signal that finds no room in its lane; false for one that finds room.
+    pub fn defer(&self, symbol: Symbol, signal: Deferred) -> bool {
+        let mut state = self.lock();
+        let lanes = state.core.lanes_mut().filter(|lanes| !lanes.has_room(symbol));
+        lanes.map(|lanes| lanes.defer(symbol, signal)).is_some()
     }
 
     /// Signals that were deferred and find room now.
@@ -138,11 +148,10 @@ impl<'a> SharedCore<'a> {
         self.lock().core.lanes_mut().map_or((0, false), |lanes| (lanes.deferred(), !lanes.is_full()))
     }
 
-    /// Waits until an order ends, or the clock shows `at`.
-    pub fn wait_for_an_end(&self, at: Timestamp) {
-        let before = self.lock().core.version();
-        let look = || (self.lock().core.version() != before).then_some(());
-        self.changed.wait_until(self.clock, at, look);
+    /// Waits until signals that were deferred find room, or the clock shows `at`.
+    pub fn wait_for_room(&self, at: Timestamp) {
+        let look = || self.lock().core.lanes_mut()?.has_room_for_deferred().then_some(());
+        self.room.wait_until(self.clock, at, look);
     }
 
     /// What parked orders need done now; their answers are given to [`SharedCore::on`].
@@ -160,9 +169,11 @@ impl<'a> SharedCore<'a> {
         self.step(Event::Timer).into_iter().filter(is_request).collect()
     }
 
-    /// When [`SharedCore::ring`] is wanted next.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.lock().core.next_deadline()
+    /// When [`SharedCore::ring`] is wanted next, `at` at the latest; the caller waits for that.
+    pub fn next_deadline(&self, at: Timestamp) -> Timestamp {
+        let mut state = self.lock();
+        state.waited_for = state.core.next_deadline().map_or(at, |next| next.min(at));
+        state.waited_for
     }
 
     /// No more signals come: once all orders are over, all threads that work on them end.
@@ -200,7 +211,7 @@ impl<'a> SharedCore<'a> {
     /// Nothing ends any more: the settler is to record what it has and end too.
     pub fn end_settling(&self) {
         self.settle_ended(); // Whoever brought the last end may not have handed it over yet.
-        *self.settlements.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.settlements() = None;
     }
 
     /// How many entries stay pending for the next process.
@@ -246,12 +257,12 @@ impl<'a> SharedCore<'a> {
     }
 
     /// Takes over `account`, which was read after `since`; false when the books moved meanwhile.
-    pub fn take_over(&self, account: &Account, since: BooksVersion) -> bool {
+    pub fn reset_to(&self, account: &Account, since: BooksVersion) -> bool {
         let mut state = self.lock();
         if state.core.version() != since.0 {
             return false;
         }
-        state.core.desk_mut().take_over(account);
+        state.core.desk_mut().reset_to(account);
         state.core.was_reread();
         true
     }
@@ -269,8 +280,9 @@ impl<'a> SharedCore<'a> {
         let mut out = Vec::with_capacity(2);
         let mut state = self.lock();
         state.step(event, self.clock.now(), &mut out);
-        let ends = state.ended.len();
+        let (ends, another) = (state.ended.len(), state.another());
         drop(state);
+        give(another);
         if ends > 0 {
             self.settle_ended();
         }
@@ -285,24 +297,31 @@ impl<'a> SharedCore<'a> {
     /// Hands ends to the settler in the order in which they came.
     fn settle_ended(&self) {
         self.changed.notify_all();
-        let _in_order = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let first = self.lock().ended.pop_front();
-            match first {
-                Some(End::Outcome(ended)) => self.settle(settlement::of_end(*ended)),
-                Some(End::DeadLetter(settlement)) => self.settle(*settlement),
-                None => return,
-            }
+        let settlements = self.settlements();
+        let ended = std::mem::take(&mut self.lock().ended);
+        for end in ended {
+            let settlement = match end {
+                End::Outcome(ended) => settlement::of_end(*ended),
+                End::DeadLetter(settlement) => *settlement,
+            };
+            self.hand_over(settlement, settlements.as_ref());
         }
     }
 
     /// Hands an end to the settler; it waits while there is no room.
     pub fn settle(&self, settlement: Settlement) {
-        let settlements = self.settlements.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.hand_over(settlement, self.settlements().as_ref());
+    }
+
+    fn hand_over(&self, settlement: Settlement, settlements: Option<&Sender<Settlement>>) {
         if settlements.is_none_or(|settlements| settlements.send(settlement).is_err()) {
             tracing::error!("the settler has gone; the signal stays pending");
             self.lock().left += 1;
         }
+    }
+
+    fn settlements(&self) -> MutexGuard<'_, Option<Sender<Settlement>>> {
+        self.settlements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -313,13 +332,12 @@ impl<'a> SharedCore<'a> {
 
 impl State {
     fn step(&mut self, event: Event<'_>, now: Timestamp, out: &mut Vec<Action>) {
-        let deadline = self.core.next_deadline();
         self.core.on(event, now, out);
         for action in out.extract_if(.., |action| is_end(action)) {
             match action {
                 Action::Ended(ended) => {
                     self.release(ended.record.key);
-                    self.ended.push_back(End::Outcome(ended));
+                    self.ended.push(End::Outcome(ended));
                 }
                 Action::DeadLetter { order, reason } => {
                     let dead = order.entry.map(|entry| Settlement::Dead { entry, reason });
@@ -339,20 +357,19 @@ impl State {
                 self.release(*order);
             }
         }
-        self.wake_another();
         let next = self.core.next_deadline();
-        let is_earlier = next.is_some_and(|next| deadline.is_none_or(|before| next < before));
-        if let (Some(wake), true) = (&self.wake, is_earlier) {
+        if let (Some(wake), Some(next)) = (&self.wake, next.filter(|next| *next < self.waited_for)) {
+            self.waited_for = next;
             let _ = wake.deadlines.try_send(());
         }
         self.end_when_done();
     }
 
-    /// Wakes a worker, where there is something for it.
-    fn wake_another(&self) {
-        if let (Some(wake), true) = (&self.wake, self.core.is_ready()) {
-            let _ = wake.ready.try_send(()); // Full means that each worker looks for one already.
-        }
+    /// Where to send a token for a free worker, where there is something for it and it has none.
+    fn another(&mut self) -> Option<Sender<()>> {
+        let wake = self.wake.as_ref().filter(|_| self.idle > 0 && self.core.is_ready())?;
+        self.idle -= 1;
+        Some(wake.ready.clone())
     }
 
     /// Whoever waited for news of an order looks again, and finds that there is nothing to do.
@@ -386,9 +403,17 @@ impl Drop for Paused<'_, '_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.core.set_state(TradingState::Active);
-        state.wake_another();
+        let another = state.another();
         drop(state);
+        give(another);
         self.0.changed.notify_all();
+    }
+}
+
+/// Wakes a worker; without the lock, which it takes at once.
+fn give(token: Option<Sender<()>>) {
+    if let Some(ready) = token {
+        let _ = ready.try_send(()); // There is room for a token of each worker.
     }
 }
 

@@ -90,7 +90,7 @@ impl<V: Venue> Workers<'_, V> {
                     self.answer(broker, order, &action);
                 }
             }
-            let next = self.core.next_deadline().unwrap_or(Timestamp::MAX).min(self.drain_deadline.at());
+            let next = self.core.next_deadline(self.drain_deadline.at());
             alarm = {
                 let next = self.clock.alarm(next);
                 drop(alarm);
@@ -129,7 +129,7 @@ impl<V: Venue> Workers<'_, V> {
                 Action::Decide { .. } => {
                     let (version, snapshots) = self.prices.latest();
                     let (version, session) = (Some(version), self.prices.session());
-                    let market = MarketView { board: &*snapshots, session, version };
+                    let market = MarketView { latest_prices: &*snapshots, session, version };
                     self.core.on(Event::Turn { order, market }, Some(order))
                 }
                 Action::Wait { until, .. } => {

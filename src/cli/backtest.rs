@@ -13,8 +13,8 @@ use super::Global;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupts;
 use super::progress::ProgressLine;
+use crate::backtest::metered::{MeteredSource, SourceMeter};
 use crate::backtest::record::Record;
-use crate::backtest::watched::{Watch, Watched};
 use crate::backtest::{self, Progress, wiring};
 use crate::calendar::date_of;
 use crate::clock::{Clock, SystemClock};
@@ -57,7 +57,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let start = clock.now();
     let (record, watches) = play(&manifest, &clock, &stop, global)?;
     let whole = clock.now().since(start);
-    let loading: Duration = watches.iter().map(Watch::took).sum();
+    let loading: Duration = watches.iter().map(SourceMeter::took).sum();
     let timing = Timing { loading, running: whole.saturating_sub(loading) };
 
     let statistics = stats::compute(&record, &options(&manifest));
@@ -68,7 +68,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
             .sources
             .iter()
             .map(|(name, _)| name.clone())
-            .zip(watches.iter().map(Watch::digest))
+            .zip(watches.iter().map(SourceMeter::digest))
             .collect(),
         hash: record.hash(),
     };
@@ -96,14 +96,14 @@ fn play(
     clock: &Arc<dyn Clock>,
     stop: &Stop,
     global: &Global,
-) -> Result<(Record, Vec<Watch>), Failure> {
+) -> Result<(Record, Vec<SourceMeter>), Failure> {
     let mut watches = Vec::new();
     let mut bytes = 0;
     let setup = wiring::wire(manifest, &mut |spec| {
-        let watch = Watch::default();
+        let watch = SourceMeter::default();
         watches.push(watch.clone());
         bytes += data::size(spec);
-        Ok(Box::new(Watched::new(data::open(spec)?, Arc::clone(clock), watch)))
+        Ok(Box::new(MeteredSource::new(data::open(spec)?, Arc::clone(clock), watch)))
     })?;
     let start = clock.now();
     let mut line = ProgressLine::new(global);
@@ -135,7 +135,7 @@ fn options(manifest: &Manifest) -> Options {
         periods_per_year: manifest.statistics.periods_per_year().into(),
         bootstrap: manifest.statistics.bootstrap(),
         seed: manifest.statistics.seed(),
-        risk_free: crate::units::Money::new(manifest.statistics.risk_free().get()).to_seen(),
+        risk_free: crate::units::Money::new(manifest.statistics.risk_free().get()).to_f64(),
     }
 }
 
@@ -217,7 +217,7 @@ fn answer(
         .map(|row| json!({ "name": row.name, "off_target": row.off_target }))
         .collect();
     let answer = json!({
-        "orders": record.transactions.iter().filter(|transaction| transaction.is_order).count(),
+        "orders": record.orders.iter().filter(|order_summary| order_summary.is_order).count(),
         "fills": record.fills.len(),
         "final_cash": record.end.cash.to_string(),
         "final_equity": record.end.equity.to_string(),

@@ -20,7 +20,7 @@ use super::exit::{Exit, Failure};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::data::spec::Columns;
 use crate::data::{
-    Account, DataError, Digest, Format, OnBadRow, OnGap, Origin, Shape, Source, Spec, Writer, open,
+    Account, DataError, Digest, Format, OnBadRow, OnGap, Origin, RowKind, Source, Spec, Writer, open,
 };
 use crate::duration;
 use crate::symbol::Symbol;
@@ -116,12 +116,12 @@ enum Missing {
 }
 
 impl Kind {
-    fn shape(&self) -> Shape {
+    fn row_kind(&self) -> RowKind {
         match self.event {
-            Event::Bar => Shape::Bar { span: self.timeframe },
-            Event::Trade => Shape::Trade,
-            Event::Quote => Shape::Quote,
-            Event::Number => Shape::Number,
+            Event::Bar => RowKind::Bar { span: self.timeframe },
+            Event::Trade => RowKind::Trade,
+            Event::Quote => RowKind::Quote,
+            Event::Number => RowKind::Number,
         }
     }
 
@@ -153,7 +153,7 @@ impl Reading {
         } else {
             Origin::Csv { paths, columns, timezone }
         };
-        Ok(Spec::strict(origin, symbol, self.kind.shape()))
+        Ok(Spec::strict(origin, symbol, self.kind.row_kind()))
     }
 }
 
@@ -186,7 +186,7 @@ fn write_out(
     zone: Option<Tz>,
     global: &Global,
 ) -> Result<(), Failure> {
-    let writer = Writer::create(out, spec.shape, zone)?;
+    let writer = Writer::create(out, spec.row_kind, zone)?;
     let done = go_through(source, Some(writer))?;
     done.print(spec, Some(out), global)
 }
@@ -201,12 +201,12 @@ impl Done {
 
     fn as_text(&self, spec: &Spec, out: Option<&Path>) -> String {
         let Account { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
-        let mut lines = vec![format!("rows     {events} {} of {}", plural(spec.shape), spec.symbol)];
+        let mut lines = vec![format!("rows     {events} {} of {}", plural(spec.row_kind), spec.symbol)];
         if let (Some(first), Some(last)) = (first, last) {
             lines.push(format!("time     {first} to {last}"));
         }
         lines.push(format!("skipped  {skipped} bad rows"));
-        if matches!(spec.shape, Shape::Bar { .. }) {
+        if matches!(spec.row_kind, RowKind::Bar { .. }) {
             lines.push(format!("missing  {missing} bars, {filled} filled"));
         }
         lines.push(format!("digest   {}", self.digest));
@@ -228,7 +228,7 @@ impl Done {
         let Account { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         json!({
-            "symbol": spec.symbol, "event": plural(spec.shape), "rows": events, "first": time(first),
+            "symbol": spec.symbol, "event": plural(spec.row_kind), "rows": events, "first": time(first),
             "last": time(last), "skipped": skipped, "missing": missing, "filled": filled, "digest": self.digest,
             "bytes": bytes, "seconds": self.seconds, "megabytes_per_second": self.megabytes_per_second(),
             "out": out.map(|out| out.display().to_string()), "notes": notes,
@@ -242,12 +242,12 @@ impl Done {
     }
 }
 
-fn plural(shape: Shape) -> String {
-    match shape {
-        Shape::Bar { span } => format!("bars of {}", duration::format(span)),
-        Shape::Trade => "trades".to_owned(),
-        Shape::Quote => "quotes".to_owned(),
-        Shape::Number => "numbers".to_owned(),
+fn plural(row_kind: RowKind) -> String {
+    match row_kind {
+        RowKind::Bar { span } => format!("bars of {}", duration::format(span)),
+        RowKind::Trade => "trades".to_owned(),
+        RowKind::Quote => "quotes".to_owned(),
+        RowKind::Number => "numbers".to_owned(),
     }
 }
 

@@ -15,7 +15,6 @@ use super::exit::{Exit, Failure};
 use super::run::{in_range, run_pool};
 use crate::activity::Activity;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaVenue, Credentials, Endpoints};
-use crate::broker::simulated;
 use crate::clock::{Clock, SystemClock};
 use crate::desk::Rules;
 use crate::duration;
@@ -61,9 +60,9 @@ const SYMBOL: &str = "NVDA";
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let symbol: Symbol = SYMBOL.parse()?;
-    let mut market = simulated::Config::new(symbol, Price::whole(180));
+    let mut market = bot_simulated::Config::new(symbol, Price::whole(180));
     market.seed = args.seed;
-    market.hours = simulated::Hours::Always;
+    market.hours = bot_simulated::Hours::Always;
     let exchange = Exchange::start(exchange::Config::new(market), Arc::clone(&clock))?;
     let endpoints =
         Endpoints::from_env(&|name| (name == "APCA_API_BASE_URL").then(|| exchange.url()), false)?;

@@ -19,7 +19,6 @@ use tracing::info;
 use super::Global;
 use super::exit::{Exit, Failure};
 use super::rate_limit::RateLimit;
-use crate::broker::simulated::{self, Hours, Prices};
 use crate::clock::SystemClock;
 use crate::exchange::{Answer, Config, Exchange, RequestLimit};
 use crate::instrument::Instruments;
@@ -27,6 +26,7 @@ use crate::margin::Margin;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
 use crate::{data, duration};
+use bot_simulated::{Hours, Prices};
 
 /// The paper exchange: Alpaca's trading and data API with a simulated market and account behind it
 #[derive(Debug, clap::Args)]
@@ -177,14 +177,14 @@ fn config(args: Args) -> Result<Config, Failure> {
     };
     Ok(Config {
         listen: args.listen,
-        market: simulated::Config {
+        market: bot_simulated::Config {
             symbols,
             prices,
             cash: args.cash,
             seed: args.seed,
             hours,
             margin: Margin::CASH,
-            fees: simulated::Fees::None,
+            fees: bot_simulated::Fees::None,
             shorting: false,
             flips_in_one: false,
             instruments: Instruments::default(),

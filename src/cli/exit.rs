@@ -6,7 +6,7 @@ use crate::backtest::wiring::WiringError;
 use crate::broker::BrokerError;
 use crate::broker::alpaca::AlpacaConfigError;
 use crate::data::DataError;
-use crate::data::alpaca::DownloadError;
+use crate::download::DownloadError;
 use crate::inbox::InboxError;
 use crate::live::{LiveError, StartError};
 use crate::manifest::ManifestError;
@@ -164,8 +164,10 @@ fn of_parity(error: &ParityError) -> Exit {
 fn of_data(error: &DataError) -> Exit {
     match error {
         DataError::NotFound { .. } => Exit::NotFound,
-        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) => Exit::Invalid,
-        DataError::Download(error) => of_download(error),
+        DataError::Io { .. } | DataError::Row { .. } | DataError::History(_) | DataError::NoBroker { .. } => {
+            Exit::Invalid
+        }
+        DataError::Broker(error) => error.downcast_ref().map_or(Exit::Unexpected, of_download),
     }
 }
 

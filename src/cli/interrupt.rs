@@ -12,7 +12,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use crate::live::Stop;
 
-/// Signals that come closer together are one wish.
+/// Signals that come closer together are one request.
 const ONE_WISH: Duration = Duration::from_millis(25);
 
 /// Two threads that listen while this lives.
@@ -34,7 +34,7 @@ impl Interrupts {
         let over = Arc::new(AtomicBool::new(false));
         let mut threads = vec![spawn("signals", {
             let stop = stop.clone();
-            move || heed(signals, &stop)
+            move || obey(signals, &stop)
         })?];
         if io::stdin().is_terminal() {
             let (stop, over) = (stop.clone(), Arc::clone(&over));
@@ -58,13 +58,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-fn heed(mut signals: Signals, stop: &Stop) {
+fn obey(mut signals: Signals, stop: &Stop) {
     if signals.forever().next().is_none() {
         return;
     }
     tracing::info!("stopping: finishing what is in flight; once more to force");
     stop.request();
-    // A wrapper may pass on what the whole process group was sent: one wish, told twice.
+    // A wrapper may pass on what the whole process group was sent: one request, told twice.
     std::thread::sleep(ONE_WISH);
     signals.pending().for_each(drop);
     if let Some(signal) = signals.forever().next() {

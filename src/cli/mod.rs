@@ -104,6 +104,7 @@ pub fn main() -> ExitCode {
         }
     };
     start_logging(&cli.global);
+    crate::data::register_alpaca(crate::download::open);
     let ended = match cli.command {
         Command::Run(args) => run::run(&args, &cli.global),
         Command::Backtest(args) => backtest::run(&args, &cli.global),

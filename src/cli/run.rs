@@ -17,14 +17,12 @@ use super::rate_limit::RateLimit;
 use crate::activity::Activity;
 use crate::broker::Venue;
 use crate::broker::alpaca::{AlpacaConfig, AlpacaConfigError, AlpacaVenue};
-use crate::broker::simulated::{self, SimulatedVenue};
 use crate::clock::{Clock, SystemClock};
 use crate::desk::{Pricing, Rules};
 use crate::duration;
 use crate::execution::Timeouts;
 use crate::feed::Feed;
 use crate::history::{RecordFormat, session};
-use crate::host::outbox::to_stream;
 use crate::inbox::redis_stream::{self, From, RedisConfig, RedisUrl};
 use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, StrategyPlan, Summary};
@@ -36,9 +34,11 @@ use crate::signal::EntryId;
 use crate::sizing::{SellRule, SizeRule};
 use crate::spec::StrategySpec;
 use crate::state_dir::StateDir;
-use crate::strategy::script::FILE_SUFFIX;
+use crate::strategy_threads::signal_sender::to_stream;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
+use bot_script::FILE_SUFFIX;
+use bot_simulated::SimulatedVenue;
 
 /// Turns signals into orders until it is stopped
 ///
@@ -253,7 +253,7 @@ fn strategies(
         data: manifest.data.clone(),
         combine: manifest.portfolio.combine(),
         weights: manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS),
-        outbox: Arc::new(move || to_stream(&url, &stream)),
+        sender: Arc::new(move || to_stream(&url, &stream)),
         numbers: Some(redis.url.clone()),
         state: Some(state.to_owned()),
         clock: Arc::clone(clock),
@@ -364,15 +364,15 @@ fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(S
 }
 
 /// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.
-fn simulation(run: &Config, cash: Money) -> simulated::Config {
-    simulated::Config {
+fn simulation(run: &Config, cash: Money) -> bot_simulated::Config {
+    bot_simulated::Config {
         symbols: run.symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
-        prices: simulated::Prices::Walk,
+        prices: bot_simulated::Prices::Walk,
         cash,
         seed: run.seed,
-        hours: simulated::Hours::Always,
+        hours: bot_simulated::Hours::Always,
         margin: run.rules.margin,
-        fees: simulated::Fees::None,
+        fees: bot_simulated::Fees::None,
         shorting: run.rules.limits.short,
         flips_in_one: run.rules.limits.flip_in_one,
         instruments: run.rules.instruments.clone(),

@@ -14,9 +14,9 @@ use clap::Subcommand;
 use super::Global;
 use super::exit::{Exit, Failure};
 use crate::manifest::strategy::read_script;
-use crate::strategy::script::{FILE_SUFFIX, ScriptFault};
-use crate::strategy::{MakeError, Registry, Script, Strategy, WrittenParams};
+use crate::strategy::{MakeError, Registry, ScriptFault, Strategy, WrittenParams};
 use crate::symbol::Symbol;
+use bot_script::{FILE_SUFFIX, Script};
 
 /// Strategies: lists them, starts a new one, checks and tries them
 #[derive(Debug, clap::Args)]

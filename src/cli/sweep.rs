@@ -209,7 +209,7 @@ struct Shown {
 }
 
 /// A line that is written more often is not read more often.
-const GLANCE: Duration = Duration::from_millis(100);
+const REDRAW_AFTER: Duration = Duration::from_millis(100);
 
 impl<'a> Watch<'a> {
     fn new(global: &Global, clock: &'a SystemClock) -> Self {
@@ -239,7 +239,7 @@ impl<'a> Watch<'a> {
         // Whoever finds the line taken goes on working.
         let Ok(mut shown) = self.line.try_lock() else { return };
         let now = self.clock.now();
-        if now.since(shown.last) >= GLANCE {
+        if now.since(shown.last) >= REDRAW_AFTER {
             shown.last = now;
             let expected = self.expected.load(Ordering::Relaxed).max(done);
             let left = now.since(shown.start).mul_f64(share(expected - done, done));

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::outlet::OutletError;
+use super::order_forwarder::OrderForwardError;
 use super::trader::Trader;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
-use crate::strategy::{Strategy, StrategyError, View, Wishes};
+use crate::strategy::{Intents, Strategy, StrategyError, View};
 use crate::symbol::Symbol;
 
 /// One trader per symbol as one strategy, to be registered as a [`Kind`](crate::strategy::Kind).
@@ -45,7 +45,7 @@ impl TraderStrategy {
         &mut self,
         now: Timestamp,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.asked_at = Some(now);
         for (symbol, trader) in &mut self.traders {
@@ -54,13 +54,13 @@ impl TraderStrategy {
             let Some(order) = trader.evaluate(now, window).map_err(StrategyError::failed)? else { continue };
             order.check(*symbol, now, last.price).map_err(StrategyError::failed)?;
             if let Some(stop) = order.stop_loss {
-                return Err(StrategyError::failed(OutletError::StopLoss(stop)));
+                return Err(StrategyError::failed(OrderForwardError::StopLoss(stop)));
             }
             if let Some(end) = order.invalid_at {
                 let rule = "order of a strategy must be without invalid_at, which its signals cannot keep";
                 return Err(StrategyError::failed(format_args!("{rule}, was {end}")));
             }
-            wishes.signal(*symbol, order.direction.strength())?;
+            intents.signal(*symbol, order.direction.strength())?;
         }
         Ok(())
     }
@@ -75,24 +75,24 @@ impl Strategy for TraderStrategy {
         &mut self,
         event: &MarketEvent,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         let new_trader = &self.new_trader;
         self.traders.entry(event.symbol()).or_insert_with_key(|symbol| new_trader(*symbol));
         if self.is_timed || self.asked_at == Some(view.now()) {
             return Ok(());
         }
-        self.evaluate(view.now(), view, wishes)
+        self.evaluate(view.now(), view, intents)
     }
 
     fn on_timer(
         &mut self,
         now: Timestamp,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.is_timed = true;
-        self.evaluate(now, view, wishes)
+        self.evaluate(now, view, intents)
     }
 }
 
@@ -144,8 +144,8 @@ mod tests {
     fn events_evaluate_all_that_have_ticks_once_per_instant() {
         let (mut runner, evaluated) = runner(Every::Event, Ok);
         for event in [trade("F", 1), trade("F", 2), trade("GE", 2), trade("GE", 3)] {
-            runner.see(&event);
-            runner.ask(&event).unwrap().count();
+            runner.observe(&event);
+            runner.evaluate(&event).unwrap().count();
         }
         assert_eq!(*evaluated.lock().unwrap(), ["F 1 1", "F 2 2", "F 3 2", "GE 3 2"]);
     }
@@ -155,12 +155,12 @@ mod tests {
         let (mut runner, evaluated) = runner(Every::span(Duration::from_secs(5)).unwrap(), Ok);
         runner.on_timer(Timestamp::from_secs(1)).unwrap().count();
         for event in [trade("F", 1), trade("GE", 3)] {
-            runner.see(&event);
-            runner.ask(&event).unwrap().count();
+            runner.observe(&event);
+            runner.evaluate(&event).unwrap().count();
         }
         assert_eq!(runner.on_timer(Timestamp::from_secs(6)).unwrap().count(), 2);
-        runner.see(&trade("F", 7));
-        assert_eq!(runner.ask(&trade("F", 7)).unwrap().count(), 0);
+        runner.observe(&trade("F", 7));
+        assert_eq!(runner.evaluate(&trade("F", 7)).unwrap().count(), 0);
         assert_eq!(runner.on_timer(Timestamp::from_secs(11)).unwrap().count(), 2);
         assert_eq!(*evaluated.lock().unwrap(), ["F 1 1", "F 6 1", "GE 6 1", "F 11 2", "GE 11 1"]);
     }
@@ -168,8 +168,8 @@ mod tests {
     #[track_caller]
     fn check_refused(answer: fn(TradeOrder) -> Result<TradeOrder, TraderError>, reason: &str) {
         let (mut runner, _) = runner(Every::Event, answer);
-        runner.see(&trade("F", 1));
-        let failure = runner.ask(&trade("F", 1)).err().unwrap();
+        runner.observe(&trade("F", 1));
+        let failure = runner.evaluate(&trade("F", 1)).err().unwrap();
         assert_eq!(failure.error.to_string(), reason);
     }
 

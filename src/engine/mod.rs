@@ -6,9 +6,9 @@
 
 mod as_strategy;
 mod order;
-mod outlet;
+mod order_forwarder;
 mod running;
-mod seat;
+mod trader_runner;
 mod trader;
 mod travel;
 
@@ -21,13 +21,13 @@ use thiserror::Error;
 
 pub use as_strategy::TraderStrategy;
 pub use order::{OrderFault, TradeDirection, TradeOrder};
-pub use outlet::{Outlet, OutletError};
+pub use order_forwarder::{OrderForwardError, OrderForwarder};
 use running::{Grace, Running};
-pub use seat::Reporter;
-use seat::{NewTrader, Seat, announce};
 pub use trader::{
     News, OnFailure, Trader, TraderError, TraderReport, TraderSetup, TraderState, TraderStatus,
 };
+pub use trader_runner::Reporter;
+use trader_runner::{NewTrader, TraderRunner, announce};
 pub use travel::TestEngine;
 
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -109,10 +109,10 @@ impl Engine {
     pub fn start(&self, symbol: Symbol) -> Result<(), EngineError> {
         refuse_second(&self.running(), symbol)?;
         // Not under the lock: this runs foreign code.
-        let seat = Seat::new(symbol, &self.new_trader, &self.reporter)?;
+        let runner = TraderRunner::new(symbol, &self.new_trader, &self.reporter)?;
         let mut running = self.running();
         refuse_second(&running, symbol)?;
-        let started = Running::start(symbol, seat, self.store.series(symbol), Arc::clone(&self.clock))?;
+        let started = Running::start(symbol, runner, self.store.series(symbol), Arc::clone(&self.clock))?;
         running.insert(symbol, started);
         Ok(())
     }

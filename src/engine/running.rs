@@ -9,8 +9,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, select};
 
 use super::EngineError;
-use super::seat::{Seat, SharedStatus, next_due};
 use super::trader::{News, TraderState, TraderStatus};
+use super::trader_runner::{SharedStatus, TraderRunner, next_due};
 use crate::clock::{Alarm, Clock, Timestamp, recv_until};
 use crate::strategy::runner::catch;
 use crate::symbol::Symbol;
@@ -31,15 +31,15 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(
         symbol: Symbol,
-        seat: Seat,
+        runner: TraderRunner,
         series: Arc<Series>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
         let (wake, stop) = bounded(1);
         let (working, done) = bounded(1);
         let stopped = Arc::new(AtomicBool::new(false));
-        let (status, name) = (seat.status(), seat.name().map(str::to_owned));
-        let life = Life { seat, series, clock, stop, stopped: Arc::clone(&stopped) };
+        let (status, name) = (runner.status(), runner.name().map(str::to_owned));
+        let life = Life { runner, series, clock, stop, stopped: Arc::clone(&stopped) };
         let thread_name = name.clone().unwrap_or_else(|| format!("trader-{symbol}")).replace('\0', "");
         let thread = std::thread::Builder::new()
             .name(thread_name)
@@ -95,7 +95,7 @@ impl Grace {
 
 /// What the thread holds.
 struct Life {
-    seat: Seat,
+    runner: TraderRunner,
     series: Arc<Series>,
     clock: Arc<dyn Clock>,
     stop: Receiver<Infallible>,
@@ -106,8 +106,8 @@ impl Life {
     fn live(mut self) {
         if let Err(text) = catch(|| self.work()) {
             self.status_ended();
-            self.seat.report(self.clock.now(), News::Panicked(text));
-            self.seat.report(self.clock.now(), News::Ended);
+            self.runner.report(self.clock.now(), News::Panicked(text));
+            self.runner.report(self.clock.now(), News::Ended);
         }
         // A trader may panic even while it is dropped.
         let _ = catch(move || drop(self));
@@ -122,10 +122,10 @@ impl Life {
             let now = self.clock.now();
             let window = self.series.snapshot(now);
             let stopped = &self.stopped;
-            if self.seat.evaluate(now, window.all(), || !stopped.load(Ordering::SeqCst)).ended {
+            if self.runner.evaluate(now, window.all(), || !stopped.load(Ordering::SeqCst)).ended {
                 return;
             }
-            due = next_due(due, self.seat.eval_interval(), self.clock.now());
+            due = next_due(due, self.runner.eval_interval(), self.clock.now());
         }
     }
 
@@ -145,7 +145,7 @@ impl Life {
                 return false;
             }
             let now = self.clock.now();
-            let interval = self.seat.eval_interval();
+            let interval = self.runner.eval_interval();
             // A clock that was set back by more than an interval must not silence the trader.
             if now >= due || due > now + interval {
                 return true;
@@ -159,6 +159,6 @@ impl Life {
     }
 
     fn status_ended(&self) {
-        self.seat.status().lock().state = TraderState::Ended;
+        self.runner.status().lock().state = TraderState::Ended;
     }
 }

@@ -31,7 +31,7 @@ impl TraderError {
     }
 }
 
-/// A trader and how it is run; made anew for every start and restart.
+/// A trader and how it is run; made again for every start and restart.
 pub struct TraderSetup {
     pub(super) trader: Box<dyn Trader>,
     pub(super) eval_interval: Duration,
@@ -161,6 +161,6 @@ pub enum TraderState {
     Resting,
     /// It has been judging a window since then; for long, when it does not come back.
     Evaluating(Timestamp),
-    /// It has ended after a failure; `start` begins anew.
+    /// It has ended after a failure; `start` begins again.
     Ended,
 }

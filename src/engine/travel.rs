@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::EngineError;
 use super::order::TradeOrder;
-use super::seat::{NewTrader, Reporter, Seat, next_due};
 use super::trader::{TraderReport, TraderSetup, TraderStatus};
+use super::trader_runner::{NewTrader, Reporter, TraderRunner, next_due};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::symbol::Symbol;
 use crate::ticks::{Limits, Series, Tick, TickError, TickStore, Window};
@@ -30,13 +30,13 @@ pub struct TestEngine {
     new_trader: NewTrader,
     reporter: Reporter,
     reports: Arc<Mutex<Vec<TraderReport>>>,
-    seats: BTreeMap<Symbol, Seated>,
+    runners: BTreeMap<Symbol, Seated>,
     /// The next evaluation of every trader that is past its first tick.
     agenda: BTreeSet<(Timestamp, Symbol)>,
 }
 
 struct Seated {
-    seat: Seat,
+    runner: TraderRunner,
     series: Arc<Series>,
     due: Option<Timestamp>,
     ended: bool,
@@ -71,7 +71,7 @@ impl TestEngine {
             new_trader: Arc::new(new_trader),
             reporter: Arc::new(reporter),
             reports,
-            seats: BTreeMap::new(),
+            runners: BTreeMap::new(),
             agenda: BTreeSet::new(),
         }
     }
@@ -87,12 +87,12 @@ impl TestEngine {
     /// # Errors
     /// One runs already, it wants an interval of 0, or `new_trader` panics: nothing is started.
     pub fn start(&mut self, symbol: Symbol) -> Result<Vec<TradeOrder>, EngineError> {
-        if self.seats.get(&symbol).is_some_and(|seated| !seated.ended) {
+        if self.runners.get(&symbol).is_some_and(|seated| !seated.ended) {
             return Err(EngineError::Running(symbol));
         }
-        let seat = Seat::new(symbol, &self.new_trader, &self.reporter)?;
+        let runner = TraderRunner::new(symbol, &self.new_trader, &self.reporter)?;
         let series = self.store.series(symbol);
-        self.seats.insert(symbol, Seated { seat, series, due: None, ended: false });
+        self.runners.insert(symbol, Seated { runner, series, due: None, ended: false });
         let mut orders = Vec::new();
         self.begin(symbol, &mut orders);
         Ok(orders)
@@ -103,7 +103,7 @@ impl TestEngine {
     /// # Errors
     /// None was started.
     pub fn stop(&mut self, symbol: Symbol) -> Result<(), EngineError> {
-        let seated = self.seats.remove(&symbol).ok_or(EngineError::NotRunning(symbol))?;
+        let seated = self.runners.remove(&symbol).ok_or(EngineError::NotRunning(symbol))?;
         if let Some(due) = seated.due {
             self.agenda.remove(&(due, symbol));
         }
@@ -144,7 +144,7 @@ impl TestEngine {
         let mut orders = Vec::new();
         let taken = self.count(ticks, eval_every, skip, &mut orders);
         // Who has not had its turn is evaluated by time from here on.
-        for (symbol, seated) in &mut self.seats {
+        for (symbol, seated) in &mut self.runners {
             seated.schedule(*symbol, self.clock.now(), &mut self.agenda);
         }
         taken.map(|()| orders)
@@ -175,7 +175,7 @@ impl TestEngine {
 
     /// What the trader of `symbol` is doing, from its start to its stop.
     pub fn status(&self, symbol: Symbol) -> Option<TraderStatus> {
-        self.seats.get(&symbol).map(|seated| seated.seat.status().lock().clone())
+        self.runners.get(&symbol).map(|seated| seated.runner.status().lock().clone())
     }
 
     /// All news of the traders so far.
@@ -204,7 +204,7 @@ impl TestEngine {
             if left == 0 {
                 left = eval_every;
                 let now = self.now();
-                for (symbol, seated) in &mut self.seats {
+                for (symbol, seated) in &mut self.runners {
                     seated.evaluate(*symbol, now, &mut self.agenda, orders);
                 }
             }
@@ -232,7 +232,7 @@ impl TestEngine {
     /// Evaluates the trader of `symbol` at once when it waits for a tick and there is one.
     fn begin(&mut self, symbol: Symbol, orders: &mut Vec<TradeOrder>) {
         let now = self.now();
-        if let Some(seated) = self.seats.get_mut(&symbol)
+        if let Some(seated) = self.runners.get_mut(&symbol)
             && seated.due.is_none()
         {
             seated.evaluate(symbol, now, &mut self.agenda, orders);
@@ -246,7 +246,7 @@ impl TestEngine {
             && (due < end || (inclusive && due == end))
         {
             self.agenda.pop_first();
-            let Some(seated) = self.seats.get_mut(&symbol) else { continue };
+            let Some(seated) = self.runners.get_mut(&symbol) else { continue };
             let evaluated = due >= begun && {
                 self.clock.set(due);
                 seated.evaluate(symbol, due, &mut self.agenda, orders)
@@ -254,7 +254,7 @@ impl TestEngine {
             if seated.ended {
                 continue;
             }
-            let interval = seated.seat.eval_interval();
+            let interval = seated.runner.eval_interval();
             let next = if evaluated {
                 next_due(due, interval, due)
             } else if due < begun {
@@ -284,10 +284,10 @@ impl Seated {
         if self.ended {
             return false;
         }
-        let seat = &mut self.seat;
+        let runner = &mut self.runner;
         let Some(turn) = self
             .series
-            .read(now, |window| (!window.is_empty()).then(|| seat.evaluate(now, window.all(), || true)))
+            .read(now, |window| (!window.is_empty()).then(|| runner.evaluate(now, window.all(), || true)))
         else {
             return false;
         };
@@ -303,7 +303,7 @@ impl Seated {
     /// Puts a trader that is past its first tick on the agenda.
     fn schedule(&mut self, symbol: Symbol, now: Timestamp, agenda: &mut BTreeSet<(Timestamp, Symbol)>) {
         if self.due.is_none() && !self.ended && !self.series.read(now, Window::is_empty) {
-            let due = next_due(now, self.seat.eval_interval(), now);
+            let due = next_due(now, self.runner.eval_interval(), now);
             self.due = Some(due);
             agenda.insert((due, symbol));
         }
@@ -312,7 +312,7 @@ impl Seated {
 
 impl fmt::Debug for TestEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let traders: Vec<_> = self.seats.keys().collect();
+        let traders: Vec<_> = self.runners.keys().collect();
         f.debug_struct("TestEngine")
             .field("now", &self.now())
             .field("traders", &traders)

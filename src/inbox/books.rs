@@ -18,10 +18,10 @@ const BOOKED_FOR: Duration = Duration::from_hours(24);
 
 /// How this process stands with the strategies; shared by the reading and the settling half.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Holding(Arc<Mutex<Standing>>);
+pub(super) struct Holding(Arc<Mutex<Ownership>>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Ownership {
     /// It did not take them.
     #[default]
     Without,
@@ -32,12 +32,12 @@ pub(super) enum Standing {
 }
 
 impl Holding {
-    pub(super) fn get(&self) -> Standing {
+    pub(super) fn get(&self) -> Ownership {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, standing: Standing) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    fn set(&self, ownership: Ownership) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ownership;
     }
 }
 
@@ -75,11 +75,11 @@ impl Books {
     }
 
     pub(super) fn holds(&self) -> bool {
-        self.holding.get() == Standing::Holds
+        self.holding.get() == Ownership::Holds
     }
 
     pub(super) fn are_lost(&self) -> bool {
-        self.holding.get() == Standing::Lost
+        self.holding.get() == Ownership::Lost
     }
 
     /// The holder as it must be found.
@@ -129,7 +129,7 @@ impl Books {
         self.booked.clear();
         self.note_kept(kept);
         self.has_told = false;
-        self.holding.set(Standing::Holds);
+        self.holding.set(Ownership::Holds);
     }
 
     /// Forgets booked orders that are too old to come back, and names them.
@@ -149,6 +149,6 @@ impl Books {
             serde_json::from_str(to).map_or_else(|_| to.to_owned(), |holder: Holder| holder.instance);
         tracing::error!(instance, "another process took the strategies; this one writes their books no more");
         self.has_told = true;
-        self.holding.set(Standing::Lost);
+        self.holding.set(Ownership::Lost);
     }
 }

@@ -188,7 +188,7 @@ pub trait Settler: Send {
 /// The next step of a call.
 enum Step<A, T> {
     /// This is to be asked first, and the answer given.
-    Ask(A),
+    Command(A),
     /// It is done, and returns this.
     Done(T),
 }

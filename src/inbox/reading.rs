@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use super::books::{Holding, Standing};
+use super::books::{Holding, Ownership};
 use super::held::{Held, Hold};
 use super::{Delivery, InboxError, Step};
 use crate::clock::Timestamp;
@@ -37,9 +37,9 @@ pub(super) struct Pending {
 
 /// What the stream is asked; each is answered by the [`Answer`] named.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Connect, and make epoch and group where they are not there; `anew` when there was a group before: `Connected`.
-    Connect { anew: bool },
+pub(super) enum Command {
+    /// Connect, and make epoch and group where they are not there; `reconnects` when there was a group before: `Connected`.
+    Connect { reconnects: bool },
     /// Record entries that were trimmed unread: `Checked`.
     LossCheck,
     /// How far the stream's clock is from this machine's: `Offset`.
@@ -171,46 +171,51 @@ impl Reading {
     }
 
     /// Connects, unless that is done.
-    pub(super) fn connect(&self) -> Step<Ask, ()> {
+    pub(super) fn connect(&self) -> Step<Command, ()> {
         match &self.session {
-            None => Step::Ask(Ask::Connect { anew: self.connected_before }),
+            None => Step::Command(Command::Connect { reconnects: self.connected_before }),
             // Once it is known where the group stood.
-            Some(Session { checked_at: None, .. }) => Step::Ask(Ask::LossCheck),
+            Some(Session { checked_at: None, .. }) => Step::Command(Command::LossCheck),
             Some(_) => Step::Done(()),
         }
     }
 
     /// The next step of [`super::Inbox::read`]; `room` is above 0.
-    pub(super) fn read(&mut self, room: usize, until: Timestamp, now: Timestamp) -> Step<Ask, Vec<Delivery>> {
-        if let Step::Ask(ask) = self.connect() {
-            return Step::Ask(ask);
+    pub(super) fn read(
+        &mut self,
+        room: usize,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Step<Command, Vec<Delivery>> {
+        if let Step::Command(command) = self.connect() {
+            return Step::Command(command);
         }
-        if let Some(ask) = self.look_at_arrived() {
-            return Step::Ask(ask);
+        if let Some(command) = self.look_at_arrived() {
+            return Step::Command(command);
         }
-        self.ask_for_more(room, until, now).map_or_else(|| Step::Done(self.give(room)), Step::Ask)
+        self.ask_for_more(room, until, now).map_or_else(|| Step::Done(self.give(room)), Step::Command)
     }
 
     /// The next step of [`super::Inbox::reread`].
-    pub(super) fn reread(&mut self, places: &[StreamPlace]) -> Step<Ask, Vec<Delivery>> {
-        if let Step::Ask(ask) = self.connect() {
-            return Step::Ask(ask);
+    pub(super) fn reread(&mut self, places: &[StreamPlace]) -> Step<Command, Vec<Delivery>> {
+        if let Step::Command(command) = self.connect() {
+            return Step::Command(command);
         }
         let ids = places.iter().map(|place| EntryId::at(*place));
         let Some(Answer::Reread(found)) = self.answered.take() else {
-            return Step::Ask(Ask::Reread(ids.collect()));
+            return Step::Command(Command::Reread(ids.collect()));
         };
         let fields = |found: Option<RawEntry>| found.and_then(|(_, fields)| fields);
         Step::Done(ids.zip(found).map(|(id, found)| self.delivery(id, fields(found), 1)).collect())
     }
 
     /// The next step of [`super::Inbox::is_drained`].
-    pub(super) fn is_drained(&mut self) -> Step<Ask, bool> {
-        if let Step::Ask(ask) = self.connect() {
-            return Step::Ask(ask);
+    pub(super) fn is_drained(&mut self) -> Step<Command, bool> {
+        if let Step::Command(command) = self.connect() {
+            return Step::Command(command);
         }
         let Some(Answer::Group { lost, pending, delivered, newest }) = self.answered.take() else {
-            return Step::Ask(Ask::Group);
+            return Step::Command(Command::Group);
         };
         self.note_lost(lost);
         let place = |id: &String| EntryId::new(id).place();
@@ -287,9 +292,9 @@ impl Reading {
         (self.stage, self.answered) = (Stage::Own, None);
     }
 
-    fn ask_for_more(&mut self, room: usize, until: Timestamp, now: Timestamp) -> Option<Ask> {
+    fn ask_for_more(&mut self, room: usize, until: Timestamp, now: Timestamp) -> Option<Command> {
         let interval = (self.lease / 3).max(Duration::from_millis(1));
-        let holds = self.holding.get() == Standing::Holds;
+        let holds = self.holding.get() == Ownership::Holds;
         let session = self.session.as_mut()?;
         if !self.ready.is_empty() {
             return None;
@@ -301,15 +306,15 @@ impl Reading {
                 session.own_walked_at = now;
             }
             if let Some(walk) = &mut session.own_walk {
-                return Some(walk.ask(room));
+                return Some(walk.command(room));
             }
             if is_due(session.kept_house_at, interval, now) {
-                return Some(Ask::CompareClocks);
+                return Some(Command::CompareClocks);
             }
             self.stage = Stage::New;
         }
         match &mut self.stage {
-            Stage::LeftBehind(walk, _) => Some(walk.ask(room)),
+            Stage::LeftBehind(walk, _) => Some(walk.command(room)),
             Stage::New => {
                 // Housekeeping must come round even when nothing arrives for long.
                 let wait = until.since(now).min(interval);
@@ -319,7 +324,7 @@ impl Reading {
                 if with_loss_check {
                     session.checked_at = Some(now);
                 }
-                Some(Ask::ReadNew { count: room, wait, with_loss_check })
+                Some(Command::ReadNew { count: room, wait, with_loss_check })
             }
             Stage::Own | Stage::Over => None,
         }
@@ -374,7 +379,7 @@ impl Reading {
     }
 
     /// Delivers what arrived, up to an entry that may be another process's.
-    fn look_at_arrived(&mut self) -> Option<Ask> {
+    fn look_at_arrived(&mut self) -> Option<Command> {
         while let Some(((id, fields), deliveries)) = self.arrived.pop_front() {
             let (id, text) = (EntryId::new(&id), id);
             if self.held.get(&id).is_some() {
@@ -382,9 +387,9 @@ impl Reading {
                 continue;
             }
             let is_own = fields.as_ref().is_some_and(|fields| fields.iter().any(is_own_field));
-            if is_own && self.holding.get() != Standing::Holds {
+            if is_own && self.holding.get() != Ownership::Holds {
                 self.arrived.push_front(((text, fields), deliveries));
-                return Some(Ask::HandOver { id, deliveries });
+                return Some(Command::HandOver { id, deliveries });
             }
             self.deliver(id, fields, deliveries);
         }
@@ -432,13 +437,13 @@ impl Walk {
         Self { whose, after: None, last: None, wanted: VecDeque::new(), asked: Vec::new() }
     }
 
-    fn ask(&mut self, room: usize) -> Ask {
+    fn command(&mut self, room: usize) -> Command {
         let whose = self.whose;
         if self.wanted.is_empty() {
-            return Ask::ListPending { whose, after: self.after.clone() };
+            return Command::ListPending { whose, after: self.after.clone() };
         }
         self.asked = self.wanted.drain(..self.wanted.len().min(room)).collect();
-        Ask::Take { whose, ids: self.asked.iter().map(|pending| pending.id.clone()).collect() }
+        Command::Take { whose, ids: self.asked.iter().map(|pending| pending.id.clone()).collect() }
     }
 
     fn listed(&mut self, last: String, wanted: VecDeque<Pending>) {

@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use super::InboxError;
 use super::link::{Link, RedisFault, accepted};
-use super::reading::{Answer, Ask, Loss, Whose};
+use super::reading::{Answer, Command, Loss, Whose};
 use super::redis_stream::{From, RedisConfig};
 use super::reply::{self, expect};
 use crate::clock::{Clock, Timestamp};
@@ -29,12 +29,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects, and makes epoch and group where they are not there; `anew` when there was a group before. Also returns the
+    /// Connects, and makes epoch and group where they are not there; `reconnects` when there was a group before. Also returns the
     /// epoch, and what is added to the server's time to get this machine's.
     pub(super) fn start(
         config: &RedisConfig,
         clock: &dyn Clock,
-        anew: bool,
+        reconnects: bool,
     ) -> Result<(Self, String, i64), RedisFault> {
         let mut link = Link::open(&config.url)?;
         let offset_nanos = clock_offset(&mut link, clock)?;
@@ -55,7 +55,7 @@ impl Session {
         // Not everyone may ask: then no two sessions are taken for the same run.
         let server_run = next().ok().and_then(reply::run_id).map_or_else(random_hex, Ok)?;
         check_outputs(&mut link, config)?;
-        make_group(&mut link, config, anew)?;
+        make_group(&mut link, config, reconnects)?;
         let session = Self { link, lost_script, take_script, hand_over_script, server_run };
         Ok((session, epoch, offset_nanos))
     }
@@ -63,18 +63,18 @@ impl Session {
     /// Asks Redis.
     pub(super) fn answer(
         &mut self,
-        ask: Ask,
+        command: Command,
         config: &RedisConfig,
         clock: &dyn Clock,
     ) -> Result<Answer, RedisFault> {
-        match ask {
-            Ask::Connect { .. } => Err(RedisFault::Unavailable("already connected".to_owned())),
-            Ask::LossCheck => {
+        match command {
+            Command::Connect { .. } => Err(RedisFault::Unavailable("already connected".to_owned())),
+            Command::LossCheck => {
                 let check = self.loss_check(config, clock);
                 loss(self.link.call(&check, Duration::ZERO)).map(Answer::Checked)
             }
-            Ask::CompareClocks => clock_offset(&mut self.link, clock).map(Answer::Offset),
-            Ask::ListPending { whose, after } => {
+            Command::CompareClocks => clock_offset(&mut self.link, clock).map(Answer::Offset),
+            Command::ListPending { whose, after } => {
                 let (idle_ms, consumer) = match whose {
                     Whose::Own => (0, Some(&config.consumer)),
                     Whose::LeftBehind => (millis(config.lease), None),
@@ -86,7 +86,7 @@ impl Session {
                 let answer = self.link.call(&list, Duration::ZERO)?;
                 expect(reply::pending(answer), "XPENDING").map(Answer::Listed)
             }
-            Ask::Take { whose, ids } => {
+            Command::Take { whose, ids } => {
                 let idle_ms = match whose {
                     Whose::Own => 0,
                     Whose::LeftBehind => millis(config.lease),
@@ -97,14 +97,14 @@ impl Session {
                 let answer = self.link.call(&take, Duration::ZERO)?;
                 expect(reply::taken(answer), "take.lua").map(Answer::Taken)
             }
-            Ask::HandOver { id, deliveries } => {
+            Command::HandOver { id, deliveries } => {
                 let mut hand_over = redis::cmd("EVALSHA");
                 hand_over.arg(&self.hand_over_script).arg(2).arg(&config.stream);
                 hand_over.arg(config.group_key("strategies")).arg(&config.group).arg(&config.consumer);
                 let answer = self.link.call(hand_over.arg(id.as_str()).arg(deliveries), Duration::ZERO)?;
                 Ok(Answer::HandedOver(expect(reply::int(&answer), "hand_over.lua")? > 0))
             }
-            Ask::ReadNew { count, wait, with_loss_check } => {
+            Command::ReadNew { count, wait, with_loss_check } => {
                 let mut commands = redis::pipe();
                 if with_loss_check {
                     commands.add_command(self.loss_check(config, clock));
@@ -120,8 +120,8 @@ impl Session {
                 });
                 Ok(Answer::New { lost, entries: entries.map_err(InboxError::from) })
             }
-            Ask::Group => self.group(config, clock),
-            Ask::Reread(ids) => {
+            Command::Group => self.group(config, clock),
+            Command::Reread(ids) => {
                 let mut commands = redis::pipe();
                 for id in &ids {
                     commands.cmd("XRANGE").arg(&config.stream).arg(id.as_str()).arg(id.as_str());
@@ -203,10 +203,10 @@ fn check_outputs(link: &mut Link, config: &RedisConfig) -> Result<(), RedisFault
     Ok(())
 }
 
-fn make_group(link: &mut Link, config: &RedisConfig, anew: bool) -> Result<(), RedisFault> {
+fn make_group(link: &mut Link, config: &RedisConfig, reconnects: bool) -> Result<(), RedisFault> {
     let from = match &config.from {
         // A group that went away under a running bot did so with its stream: all that came since is new.
-        _ if anew => "0",
+        _ if reconnects => "0",
         From::Start => "0",
         From::New => "$",
         From::Id(id) => id.as_str(),

@@ -13,7 +13,7 @@ use super::link::{Link, RedisFault, accepted};
 use super::redis_session::random_hex;
 use super::redis_stream::RedisConfig;
 use super::reply::{self, expect};
-use super::settling::{Answer, Ask, End, HoldStep, Settling, Which};
+use super::settling::{Answer, Command, End, HoldStep, Settling, Which};
 use super::{InboxError, Keeper, KeptBooks, Settlement, Settler, Step};
 use crate::clock::{Clock, Timestamp};
 use crate::signal::EntryId;
@@ -93,14 +93,14 @@ impl RedisSettler {
     /// Asks Redis what the steps of one call ask for, until it is done.
     fn carry_out<'a, T>(
         &mut self,
-        next: impl Fn(&mut Settling, Timestamp) -> Step<Ask<'a>, T>,
+        next: impl Fn(&mut Settling, Timestamp) -> Step<Command<'a>, T>,
     ) -> Result<T, InboxError> {
         loop {
-            let ask = match next(&mut self.settling, self.clock.now()) {
+            let command = match next(&mut self.settling, self.clock.now()) {
                 Step::Done(value) => return Ok(value),
-                Step::Ask(ask) => ask,
+                Step::Command(command) => command,
             };
-            let answer = self.answer(ask).map_err(InboxError::from);
+            let answer = self.answer(command).map_err(InboxError::from);
             if let Err(error) = answer.and_then(|answer| self.settling.on(answer)) {
                 self.session = None;
                 self.settling.disconnected();
@@ -109,12 +109,12 @@ impl RedisSettler {
         }
     }
 
-    fn answer(&mut self, ask: Ask<'_>) -> Result<Answer, RedisFault> {
+    fn answer(&mut self, command: Command<'_>) -> Result<Answer, RedisFault> {
         let session = match &mut self.session {
             Some(session) => session,
             none => none.insert(Session::start(&self.config)?),
         };
-        session.answer(ask, &self.config)
+        session.answer(command, &self.config)
     }
 }
 
@@ -134,31 +134,33 @@ impl Session {
         self.link.call(command, Duration::ZERO)
     }
 
-    fn answer(&mut self, ask: Ask<'_>, config: &RedisConfig) -> Result<Answer, RedisFault> {
+    fn answer(&mut self, command: Command<'_>, config: &RedisConfig) -> Result<Answer, RedisFault> {
         let [holder_key, books_key, booked_key] = strategy_keys(config);
-        match ask {
-            Ask::Settle { ends, which, holder, at } => {
+        match command {
+            Command::Settle { ends, which, holder, at } => {
                 self.settle(&ends, which, holder.as_deref(), at, config)
             }
-            Ask::LookBack { signals, since_ms } => self.look_back(&signals, since_ms, config),
-            Ask::Hold { step, own, kept } => {
+            Command::LookBack { signals, since_ms } => self.look_back(&signals, since_ms, config),
+            Command::Hold { step, own, kept } => {
                 let hold = hold_command(&self.hold_script, config, &step, &own, &kept);
                 let in_the_way = Some(self.call(&hold)?).filter(|answer| *answer != Value::Nil);
                 let text = in_the_way.map(|other| expect(reply::text(other), "hold.lua"));
                 text.transpose().map(Answer::Held)
             }
-            Ask::Renew(ids) => self.renew(&ids, config),
-            Ask::FindHolder => {
+            Command::Renew(ids) => self.renew(&ids, config),
+            Command::FindHolder => {
                 let found = reply::text(self.call(redis::cmd("GET").arg(&holder_key))?);
                 let found = found.filter(|found| !found.is_empty());
                 found.map(|found| read_holder(found, &holder_key)).transpose().map(Answer::Holder)
             }
-            Ask::ReadBooks => {
+            Command::ReadBooks => {
                 let books = self.call(redis::cmd("HGETALL").arg(&books_key))?;
                 let booked = self.call(redis::cmd("HGETALL").arg(&booked_key))?;
                 read_books(books, booked).map(Answer::Books)
             }
-            Ask::Forget(ids) => self.call(redis::cmd("HDEL").arg(&booked_key).arg(ids)).map(|_| Answer::Done),
+            Command::Forget(ids) => {
+                self.call(redis::cmd("HDEL").arg(&booked_key).arg(ids)).map(|_| Answer::Done)
+            }
         }
     }
 
@@ -230,10 +232,12 @@ impl Session {
 
     fn renew(&mut self, ids: &[EntryId], config: &RedisConfig) -> Result<Answer, RedisFault> {
         let mut calls = redis::pipe();
+        let mut ids: Vec<&EntryId> = ids.iter().collect();
+        ids.sort_unstable_by_key(|id| id.place());
         for chunk in ids.chunks(RENEWED_PER_CALL) {
             let mut renew = redis::cmd("EVALSHA");
             renew.arg(&self.renew_script).arg(1).arg(&config.stream).arg(&config.group).arg(&config.consumer);
-            renew.arg(chunk.iter().map(EntryId::as_str).collect::<Vec<_>>());
+            renew.arg(chunk.iter().map(|id| id.as_str()).collect::<Vec<_>>());
             calls.add_command(renew);
         }
         for answer in self.link.call_all(&calls, Duration::ZERO)? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::books::Holding;
 use super::held::Held;
 pub use super::link::{RedisFault, RedisUrl};
-use super::reading::{Answer, Ask, Reading};
+use super::reading::{Answer, Command, Reading};
 use super::redis_session::Session;
 pub use super::redis_settler::RedisSettler;
 use super::{Delivery, Inbox, InboxError, Step};
@@ -131,14 +131,14 @@ impl RedisInbox {
     /// Asks Redis what the steps of one call ask for, until it is done.
     fn carry_out<T>(
         &mut self,
-        next: impl Fn(&mut Reading, Timestamp) -> Step<Ask, T>,
+        next: impl Fn(&mut Reading, Timestamp) -> Step<Command, T>,
     ) -> Result<T, InboxError> {
         loop {
-            let ask = match next(&mut self.reading, self.clock.now()) {
+            let command = match next(&mut self.reading, self.clock.now()) {
                 Step::Done(found) => return Ok(found),
-                Step::Ask(ask) => ask,
+                Step::Command(command) => command,
             };
-            let answer = self.answer(ask).map_err(InboxError::from);
+            let answer = self.answer(command).map_err(InboxError::from);
             if let Err(error) = answer.and_then(|answer| self.reading.on(answer, self.clock.now())) {
                 self.session = None;
                 self.reading.disconnected();
@@ -147,12 +147,12 @@ impl RedisInbox {
         }
     }
 
-    fn answer(&mut self, ask: Ask) -> Result<Answer, RedisFault> {
+    fn answer(&mut self, command: Command) -> Result<Answer, RedisFault> {
         if let Some(session) = &mut self.session {
-            return session.answer(ask, &self.config, &*self.clock);
+            return session.answer(command, &self.config, &*self.clock);
         }
-        let anew = ask == Ask::Connect { anew: true };
-        let (session, epoch, offset_nanos) = Session::start(&self.config, &*self.clock, anew)?;
+        let reconnects = command == Command::Connect { reconnects: true };
+        let (session, epoch, offset_nanos) = Session::start(&self.config, &*self.clock, reconnects)?;
         self.epoch.set(&epoch);
         self.session = Some(session);
         Ok(Answer::Connected { epoch, offset_nanos })

@@ -12,7 +12,7 @@ use crate::signal::EntryId;
 
 /// What the stream is asked; each is answered by the [`Answer`] named.
 #[derive(Debug)]
-pub(super) enum Ask<'a> {
+pub(super) enum Command<'a> {
     /// All of these ends in one transaction, if the strategies' holder is this one where one is named; what is booked is
     /// booked at that instant: `Settled`.
     Settle { ends: Vec<End<'a>>, which: Which, holder: Option<Arc<str>>, at: Timestamp },
@@ -115,22 +115,22 @@ impl Settling {
     /// The next step of [`super::Settler::settle`]. What is pending is settled; what is not was settled before (the answer
     /// was lost, or a peer took over), or its stream was emptied: only then it is recorded without an acknowledgement,
     /// and all books are written back.
-    pub(super) fn settle<'a>(&mut self, batch: &'a [Settlement], now: Timestamp) -> Step<Ask<'a>, ()> {
-        if let Some(ask) = self.hold_first() {
-            return Step::Ask(ask);
+    pub(super) fn settle<'a>(&mut self, batch: &'a [Settlement], now: Timestamp) -> Step<Command<'a>, ()> {
+        if let Some(command) = self.hold_first() {
+            return Step::Command(command);
         }
         match &self.stage {
             Stage::Missing(missing) => {
                 let is_missing = |settlement: &&Settlement| missing.contains(settlement.entry().as_str());
                 let ends = batch.iter().filter(is_missing).collect();
-                return Step::Ask(self.settle_ask(ends, Which::Emptied, now));
+                return Step::Command(self.settle_ask(ends, Which::Emptied, now));
             }
             Stage::Settled(absent) => {
                 let absent = absent.clone();
                 batch.iter().filter_map(Settlement::after).for_each(|after| self.books.note(after, now));
                 if !absent.is_empty() {
                     let since_ms = earliest(&absent, now);
-                    return Step::Ask(Ask::LookBack { signals: absent, since_ms });
+                    return Step::Command(Command::LookBack { signals: absent, since_ms });
                 }
             }
             Stage::Over => {}
@@ -140,7 +140,7 @@ impl Settling {
                     |settlement: &&Settlement| self.held.get(settlement.entry()) != Some(Hold::Recorded);
                 let ends: Vec<_> = batch.iter().filter(is_open).collect();
                 if !ends.is_empty() {
-                    return Step::Ask(self.settle_ask(ends, Which::Pending, now));
+                    return Step::Command(self.settle_ask(ends, Which::Pending, now));
                 }
             }
         }
@@ -151,14 +151,14 @@ impl Settling {
     }
 
     /// The next step of [`super::Settler::renew`].
-    pub(super) fn renew(&mut self, now: Timestamp) -> Step<Ask<'static>, ()> {
-        if let Some(ask) = self.hold_first() {
-            return Step::Ask(ask);
+    pub(super) fn renew(&mut self, now: Timestamp) -> Step<Command<'static>, ()> {
+        if let Some(command) = self.hold_first() {
+            return Step::Command(command);
         }
         if let Stage::Begin = self.stage {
-            return Step::Ask(Ask::Renew(self.held.pending()));
+            return Step::Command(Command::Renew(self.held.pending()));
         }
-        self.forget(now).map_or_else(|| self.end(()), Step::Ask)
+        self.forget(now).map_or_else(|| self.end(()), Step::Command)
     }
 
     /// The next step of [`super::Settler::take_books`]; `token` is random.
@@ -167,7 +167,7 @@ impl Settling {
         names: &[String],
         token: &str,
         now: Timestamp,
-    ) -> Step<Ask<'static>, Keeper> {
+    ) -> Step<Command<'static>, Keeper> {
         if let Stage::Found(found) = &mut self.stage {
             let former = match found.take() {
                 Some((_, instance)) if instance != self.instance => return self.end(Keeper::Other(instance)),
@@ -179,20 +179,20 @@ impl Settling {
             self.hold = Some(HoldStep::Take(former));
             self.stage = Stage::Taken;
         }
-        if let Some(ask) = self.hold_first() {
-            return Step::Ask(ask);
+        if let Some(command) = self.hold_first() {
+            return Step::Command(command);
         }
         if let Stage::Taken = self.stage {
-            return Step::Ask(Ask::ReadBooks);
+            return Step::Command(Command::ReadBooks);
         }
         if let Stage::Begin = self.stage {
-            return Step::Ask(Ask::FindHolder);
+            return Step::Command(Command::FindHolder);
         }
-        self.forget(now).map_or_else(|| self.end(Keeper::Us(self.books.kept())), Step::Ask)
+        self.forget(now).map_or_else(|| self.end(Keeper::Us(self.books.kept())), Step::Command)
     }
 
     /// The next step of [`super::Settler::write_books`].
-    pub(super) fn write_books(&mut self, kept: &KeptBooks) -> Step<Ask<'static>, ()> {
+    pub(super) fn write_books(&mut self, kept: &KeptBooks) -> Step<Command<'static>, ()> {
         if let Stage::Begin = self.stage {
             self.keep(HoldStep::Keep);
             self.stage = Stage::Kept;
@@ -202,11 +202,11 @@ impl Settling {
             self.keep(HoldStep::KeepWithBooks);
             self.stage = Stage::Over;
         }
-        self.hold_first().map_or_else(|| self.end(()), Step::Ask)
+        self.hold_first().map_or_else(|| self.end(()), Step::Command)
     }
 
     /// Ends the hold, where there is one, and needs no answer.
-    pub(super) fn leave(&self) -> Option<Ask<'static>> {
+    pub(super) fn leave(&self) -> Option<Command<'static>> {
         self.books.holds().then(|| self.hold_ask(HoldStep::Leave))
     }
 
@@ -280,19 +280,19 @@ impl Settling {
         self.hold = self.books.holds().then_some(step);
     }
 
-    fn hold_first(&self) -> Option<Ask<'static>> {
+    fn hold_first(&self) -> Option<Command<'static>> {
         self.hold.clone().map(|step| self.hold_ask(step))
     }
 
-    fn hold_ask(&self, step: HoldStep) -> Ask<'static> {
+    fn hold_ask(&self, step: HoldStep) -> Command<'static> {
         let kept = match step {
             HoldStep::KeepWithBooks | HoldStep::Again => self.books.kept(),
             HoldStep::Take(_) | HoldStep::Keep | HoldStep::Leave => KeptBooks::default(),
         };
-        Ask::Hold { step, own: self.books.own(), kept }
+        Command::Hold { step, own: self.books.own(), kept }
     }
 
-    fn settle_ask<'a>(&mut self, batch: Vec<&'a Settlement>, which: Which, at: Timestamp) -> Ask<'a> {
+    fn settle_ask<'a>(&mut self, batch: Vec<&'a Settlement>, which: Which, at: Timestamp) -> Command<'a> {
         let end = |settlement: &'a Settlement| {
             let beside = settlement.after().map(|after| self.books.beside(after)).unwrap_or_default();
             let beside = match which {
@@ -304,11 +304,11 @@ impl Settling {
         };
         let ends: Vec<_> = batch.into_iter().map(end).collect();
         let needs_holder = self.books.holds() && ends.iter().any(|end| end.settlement.after().is_some());
-        Ask::Settle { ends, which, holder: needs_holder.then(|| self.books.own()), at }
+        Command::Settle { ends, which, holder: needs_holder.then(|| self.books.own()), at }
     }
 
-    fn forget(&mut self, now: Timestamp) -> Option<Ask<'static>> {
-        Some(self.books.drop_old(now)).filter(|old| !old.is_empty()).map(Ask::Forget)
+    fn forget(&mut self, now: Timestamp) -> Option<Command<'static>> {
+        Some(self.books.drop_old(now)).filter(|old| !old.is_empty()).map(Command::Forget)
     }
 
     fn end<A, T>(&mut self, value: T) -> Step<A, T> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::kept::KeptEntries;
 use crate::activity::Activity;
 use crate::clock::{self, Alarm, Clock, Timestamp};
 use crate::core::Arrival;
@@ -14,7 +15,7 @@ use crate::inbox::{Delivery, Inbox, InboxError, Settlement};
 use crate::order::ClientOrderId;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::shared_core::SharedCore;
-use crate::signal::{Entry, IdSpace, Signal, StreamPlace, Wanted};
+use crate::signal::{Entry, IdSpace, Signal, Wanted};
 use crate::stop::Stop;
 use crate::symbol::Symbol;
 use crate::workers::DrainDeadline;
@@ -42,7 +43,7 @@ pub(super) struct Intake<'a> {
     /// Signals that are not due yet, the earliest last.
     pub(super) later: Vec<Later>,
     /// Deferred entries that need not be read again.
-    pub(super) kept: HashMap<StreamPlace, Entry>,
+    pub(super) kept: KeptEntries,
     /// Where a signal that waits until it is due does not count as under way.
     pub(super) activity: &'a Activity,
     pub(super) seed: u64,
@@ -66,14 +67,12 @@ pub(super) enum IntakeEnd {
     Failed(InboxError),
 }
 
-/// The longest a read blocks, so that a wish to stop is noticed.
+/// The longest a read blocks, so that a request to stop is noticed.
 const BLOCK: Duration = Duration::from_millis(250);
 /// So many entries are read at once.
 const READ_MAX: usize = 512;
-/// So many deferred entries are kept, some MB, beside the ids of all: a burst is not read twice.
-const KEPT_MAX: usize = 8_192;
-/// How soon it is looked whether deferred signals find room, where no order ended before.
-const RECALL_AFTER: Duration = Duration::from_millis(5);
+/// How soon the stream is read again while signals are deferred and none of them finds room.
+const RECALL_AFTER: Duration = Duration::from_millis(10);
 /// So many signals may wait until they are due; one that comes beyond is taken at once.
 const LATER_MAX: usize = 10_000;
 /// How far ahead of our clock a signal's time may lie.
@@ -124,7 +123,7 @@ impl Intake<'_> {
             if self.recall(inbox).is_err() {
                 clock::sleep(self.clock, BLOCK);
             }
-            self.core.wait_for_an_end(self.clock.now() + RECALL_AFTER);
+            self.core.wait_for_room(self.clock.now() + RECALL_AFTER);
         }
     }
 
@@ -150,10 +149,10 @@ impl Intake<'_> {
         let found = !deliveries.is_empty();
         for delivery in deliveries {
             *taken += 1;
-            self.pass_on(delivery, &space, false);
+            self.pass_on(delivery, &space, None);
         }
         if deferred > 0 && !found {
-            self.core.wait_for_an_end(now + RECALL_AFTER);
+            self.core.wait_for_room(now + RECALL_AFTER);
         }
         Ok(found || deferred > 0)
     }
@@ -161,9 +160,8 @@ impl Intake<'_> {
     /// Reads signals again that were deferred and find room now.
     fn recall(&mut self, inbox: &mut impl Inbox) -> Result<(), InboxError> {
         while let Some((symbol, signals)) = self.core.recall() {
-            let is_kept = |signal: &&Deferred| self.kept.contains_key(&signal.place);
-            let places: Vec<_> =
-                signals.iter().filter(|signal| !is_kept(signal)).map(|signal| signal.place).collect();
+            let places = signals.iter().map(|signal| signal.place);
+            let places: Vec<_> = places.filter(|place| !self.kept.has(*place)).collect();
             let reread = if places.is_empty() { Ok(Vec::new()) } else { inbox.reread(&places) };
             let mut reread = match reread {
                 Ok(deliveries) => deliveries.into_iter(),
@@ -174,7 +172,7 @@ impl Intake<'_> {
             };
             let space = self.space(inbox);
             for signal in &signals {
-                let kept = self.kept.remove(&signal.place).map(Delivery::Entry);
+                let kept = self.kept.take(signal.place, signal.deliveries).map(Delivery::Entry);
                 let delivery = match kept.or_else(|| reread.next()) {
                     Some(Delivery::Entry(entry)) => {
                         Delivery::Entry(Entry { deliveries: signal.deliveries, ..entry })
@@ -182,7 +180,7 @@ impl Intake<'_> {
                     Some(lost @ Delivery::Lost { .. }) => lost,
                     None => continue, // Each place has its delivery.
                 };
-                self.pass_on(delivery, &space, true);
+                self.pass_on(delivery, &space, Some(signal.received_at));
             }
         }
         Ok(())
@@ -196,11 +194,12 @@ impl Intake<'_> {
         }
     }
 
-    fn pass_on(&mut self, delivery: Delivery, space: &IdSpace, is_recalled: bool) {
+    /// `recalled` is when a signal was read first that was deferred then.
+    fn pass_on(&mut self, delivery: Delivery, space: &IdSpace, recalled: Option<Timestamp>) {
         let now = self.clock.now();
         let settlement = match delivery {
             Delivery::Entry(entry) => match self.parse(&entry, now) {
-                Ok(signal) => return self.queue(entry, signal, space, (now, is_recalled)),
+                Ok(signal) => return self.queue(entry, signal, space, (now, recalled)),
                 Err(reason) => {
                     tracing::warn!(signal.id = %entry.id, reason, "entry is no signal; it goes to the dead letters");
                     Settlement::Dead { entry, reason }
@@ -232,10 +231,10 @@ impl Intake<'_> {
         entry: Entry,
         signal: Signal,
         space: &IdSpace,
-        (now, is_recalled): (Timestamp, bool),
+        (now, recalled): (Timestamp, Option<Timestamp>),
     ) {
-        let client_order_id = signal.client_order_id(space);
         if signal.step.is_some() && signal.sent_at > now && self.later.len() < LATER_MAX {
+            let client_order_id = signal.client_order_id(space);
             let place = self.later.partition_point(|other| other.signal.sent_at > signal.sent_at);
             let due = self.clock.alarm(signal.sent_at);
             // However often it was read: nobody has sent it before it was due.
@@ -244,7 +243,21 @@ impl Intake<'_> {
             self.activity.end();
             return;
         }
-        self.line_up(entry, signal, client_order_id, (now, is_recalled));
+        if recalled.is_some() || !self.defer(&entry, &signal, now) {
+            let client_order_id = signal.client_order_id(space);
+            self.line_up(entry, signal, client_order_id, recalled.unwrap_or(now));
+        }
+    }
+
+    /// Keeps the id of a signal that finds no room in its lane, and where it can the entry; false for one that finds room.
+    fn defer(&mut self, entry: &Entry, signal: &Signal, received_at: Timestamp) -> bool {
+        let Some(place) = entry.id.place() else { return false };
+        let is_deferred =
+            self.core.defer(signal.symbol, Deferred { place, deliveries: entry.deliveries, received_at });
+        if is_deferred {
+            self.kept.keep(place, entry);
+        }
+        is_deferred
     }
 
     fn pass_on_due(&mut self) {
@@ -253,18 +266,14 @@ impl Intake<'_> {
             self.later.pop_if(|later| later.signal.sent_at <= now)
         {
             self.activity.begin();
-            self.line_up(entry, signal, client_order_id, (now, false));
+            if !self.defer(&entry, &signal, now) {
+                self.line_up(entry, signal, client_order_id, now);
+            }
         }
     }
 
     /// Puts a signal into its lane.
-    fn line_up(
-        &mut self,
-        entry: Entry,
-        signal: Signal,
-        client_order_id: ClientOrderId,
-        (received_at, is_recalled): (Timestamp, bool),
-    ) {
+    fn line_up(&self, entry: Entry, signal: Signal, client_order_id: ClientOrderId, received_at: Timestamp) {
         let target_of = self.strategies.get_key_value(&signal.strategy).and_then(|(name, is_target)| {
             let is_target = match signal.wanted {
                 Wanted::Order { .. } => false,
@@ -281,10 +290,7 @@ impl Intake<'_> {
         };
         let claim = Claim { side, target_of, is_step: signal.step.is_some() };
         let arrival = Arrival { entry: Some(entry), signal, client_order_id, claim, received_at };
-        let Some(Arrival { entry: Some(entry), .. }) = self.core.arrive(arrival, is_recalled) else { return };
-        if let Some(place) = entry.id.place().filter(|_| self.kept.len() < KEPT_MAX) {
-            self.kept.insert(place, entry);
-        }
+        self.core.arrive(arrival);
     }
 
     fn pause(&self, span: Duration) {

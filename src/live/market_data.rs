@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::session_log::{OutcomeTap, SessionLog};
 use super::start_up::StartError;
-use super::{House, LiveError, numbers, start, strategies, until_done};
+use super::threads::{start, until_done};
+use super::{House, LiveError, numbers, strategies};
 use crate::activity::Activity;
 use crate::broker::{MarketNews, MarketWatch, Venue};
 use crate::clock::{Clock, recv_until};

@@ -4,6 +4,7 @@ mod backoff;
 mod bars;
 mod books;
 mod intake;
+mod kept;
 mod market_data;
 pub mod numbers;
 mod reconcile;
@@ -12,20 +13,20 @@ mod settling;
 mod start_up;
 mod strategies;
 mod summary;
+mod threads;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::activity::Activity;
 use crate::broker::{AccountReader, Venue};
-use crate::clock::{self, Clock, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::control::Control;
 use crate::core::Core;
 use crate::desk::Rules;
@@ -33,24 +34,26 @@ use crate::execution::{LanesConfig, Timeouts};
 use crate::feed::Feed;
 use crate::history::session::{SessionEnd, Switch};
 use crate::history::{self, RecordFormat};
-use crate::host::{Host, Status};
 use crate::inbox::{Inbox, Settlement, Settler};
 use crate::portfolio::{Member, OffTarget};
 use crate::prices::{self, PriceCache};
 use crate::shared_core::SharedCore;
 use crate::sizing::WeightRule;
 use crate::strategy::OrderEnd;
+use crate::strategy_threads::{Status, StrategyThreads};
 use crate::symbol::Symbol;
 use crate::workers::{DrainDeadline, Workers};
 
 use bars::BarGaps;
 use books::BookKeeper;
 use intake::{Intake, IntakeEnd};
+use kept::KeptEntries;
 use market_data::{Closing, LoggedRecording, Recording};
 use session_log::{OutcomeTap, SessionLog};
 use settling::Settling;
 use start_up::Waiting;
 use strategies::Recordings;
+use threads::{start, until_done};
 
 pub use crate::stop::Stop;
 pub use market_data::{FeedSource, Recorded};
@@ -111,10 +114,6 @@ pub struct Config {
 const DEFERRED_MAX: usize = 1_000_000;
 /// How many ends may wait to be recorded.
 const SETTLEMENT_QUEUE_LEN: usize = 1_024;
-/// So that a thread that panics at once does not fill the log.
-const RESTART_PAUSE: Duration = Duration::from_millis(100);
-/// A worker waits for signals, a decision or an answer: its stack holds one request.
-const STACK_BYTES: usize = 1 << 20;
 
 /// Runs until it is asked to stop, drained, or failed; `started` is shown the start-up table.
 ///
@@ -136,11 +135,11 @@ pub fn run<V: Venue>(
     let waiting = Waiting { clock, stop, no_wait: config.no_wait, seed: config.seed };
     start_up::open_inbox(&mut inbox, &waiting)?;
     let mut broker = venue.connect().map_err(StartError::from)?;
-    let survey = start_up::survey(&mut broker, &config.symbols, &config.weights, &waiting)?;
+    let broker_snapshot = start_up::broker_snapshot(&mut broker, &config.symbols, &config.weights, &waiting)?;
     let (mut desk, weights) =
-        start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &survey)?;
-    config.prices.begin(survey.snapshots.clone(), survey.session);
-    started(&start_up::table(venue.environment(), &survey, &weights, clock.now()));
+        start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &broker_snapshot)?;
+    config.prices.begin(broker_snapshot.snapshots.clone(), broker_snapshot.session);
+    started(&start_up::table(venue.environment(), &broker_snapshot, &weights, clock.now()));
     let restored = config.strategies.as_ref().map(|plan| strategies::take(plan, &mut settler, &waiting));
     let restored = restored.transpose()?.flatten();
     let started_at = clock.now();
@@ -148,7 +147,7 @@ pub fn run<V: Venue>(
     let mut plan = None;
     if let (Some(own), Some(restored)) = (&config.strategies, restored) {
         desk = desk
-            .with_portfolio(strategies::portfolio(own, &restored, &survey)?)
+            .with_portfolio(strategies::portfolio(own, &restored, &broker_snapshot)?)
             .remembering(restored.booked.clone());
         strategies::find_lost_orders(own, &restored, &mut desk, &mut broker, &waiting)?;
         let recordings = config
@@ -160,7 +159,8 @@ pub fn run<V: Venue>(
         plan = Some(own);
     }
     let books = strategies::session_books(desk.portfolio());
-    let session = session_log::session(config, venue.environment(), &survey, &weights, books, started_at);
+    let session =
+        session_log::session(config, venue.environment(), &broker_snapshot, &weights, books, started_at);
     let (tap, recording) =
         recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
 
@@ -171,8 +171,8 @@ pub fn run<V: Venue>(
     let watched = strategies::watched(&config.symbols, &listeners);
     let bars = BarGaps::new(strategies::bar_symbols(&listeners), started_at);
     let host = match plan {
-        Some(plan) => Host::start(listeners, &config.feed, &plan.clock, &*plan.outbox),
-        None => Ok(Host::default()),
+        Some(plan) => StrategyThreads::start(listeners, &config.feed, &plan.clock, &*plan.sender),
+        None => Ok(StrategyThreads::default()),
     };
     let host = host.map_err(|error| LiveError::Thread(format!("strategy ({error})")))?;
     let lanes =
@@ -254,7 +254,7 @@ impl<V: Venue> House<'_, V> {
         inbox: &mut impl Inbox,
         settler: &mut impl Settler,
         settlements: &Receiver<Settlement>,
-        host: &Host,
+        host: &StrategyThreads,
         recording: Option<LoggedRecording>,
     ) -> Result<Worked, LiveError> {
         let mut connections = Vec::with_capacity(self.config.workers);
@@ -365,7 +365,7 @@ impl<V: Venue> House<'_, V> {
             core: &self.core,
             strategies: &self.targets,
             later: Vec::new(),
-            kept: HashMap::new(),
+            kept: KeptEntries::default(),
             activity: &self.config.activity,
             seed: self.config.seed,
         }
@@ -448,7 +448,7 @@ impl<V: Venue> House<'_, V> {
     fn start_control<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        host: &'scope Host,
+        host: &'scope StrategyThreads,
     ) -> Result<(), LiveError> {
         let Some(state) = self.plan.and_then(|plan| plan.state.as_deref()) else { return Ok(()) };
         let control =
@@ -476,25 +476,5 @@ impl<V: Venue> House<'_, V> {
             cash: statement.cash,
             positions: positions.collect(),
         }
-    }
-}
-
-fn start<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    run: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, LiveError> {
-    let thread = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
-    thread.spawn_scoped(scope, run).map_err(|error| LiveError::Thread(format!("{name} ({error})")))
-}
-
-/// Runs `work` until it returns; a panic is logged and the work taken up again, so no thread is ever alive but deaf.
-fn until_done<T>(name: &str, clock: &dyn Clock, mut work: impl FnMut() -> T) -> T {
-    loop {
-        if let Ok(done) = catch_unwind(AssertUnwindSafe(&mut work)) {
-            return done;
-        }
-        tracing::error!(thread = name, "a thread panicked; it starts over");
-        clock::sleep(clock, RESTART_PAUSE);
     }
 }

@@ -14,7 +14,7 @@ use crate::inbox::tail::{Tail, TailEntry};
 use crate::market::{MarketEvent, Number};
 use crate::symbol::Symbol;
 
-/// How long one read waits: so soon a wish to stop is heard.
+/// How long one read waits: so soon a request to stop is heard.
 const READ_WAIT: Duration = Duration::from_millis(200);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);

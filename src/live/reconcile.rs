@@ -42,7 +42,7 @@ pub(super) fn reread(broker: &mut impl AccountReader, core: &SharedCore<'_>, clo
     let Some(_paused) = core.pause(clock.now() + PAUSE_MAX) else { return false };
     let Some(version) = core.books_at_rest() else { return false };
     match broker.account() {
-        Ok(account) => core.take_over(&account, version),
+        Ok(account) => core.reset_to(&account, version),
         Err(error) => {
             tracing::debug!(%error, "the account cannot be read");
             false
@@ -65,7 +65,7 @@ fn compare(
         seen.clear();
         return now + COMPARE_EVERY;
     }
-    if *seen == differences && core.take_over(&account, version) {
+    if *seen == differences && core.reset_to(&account, version) {
         tracing::warn!(
             differences = differences.join("; "),
             "books and broker differed; the broker's view is taken over"

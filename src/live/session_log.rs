@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Config;
-use crate::broker::Survey;
+use crate::broker::BrokerSnapshot;
 use crate::clock::Timestamp;
 use crate::history::HistoryError;
 use crate::history::session::{Session, SessionBook, SessionEnd, SessionRecorder, Switch};
@@ -133,12 +133,12 @@ impl SessionLog {
 pub(super) fn session(
     config: &Config,
     environment: &str,
-    survey: &Survey,
+    broker_snapshot: &BrokerSnapshot,
     weights: &[(Symbol, Weight)],
     books: Vec<SessionBook>,
     now: Timestamp,
 ) -> Session {
-    let quotes = survey.snapshots.iter().filter_map(|seen| Some((seen.symbol, seen.quote?)));
+    let quotes = broker_snapshot.snapshots.iter().filter_map(|seen| Some((seen.symbol, seen.quote?)));
     Session {
         version: concat!("bot ", env!("CARGO_PKG_VERSION")).to_owned(),
         started_at: now,
@@ -146,8 +146,8 @@ pub(super) fn session(
         symbols: config.symbols.clone(),
         rules: config.rules.clone(),
         weights: weights.to_vec(),
-        cash: survey.account.cash,
-        holdings: survey.account.holdings.clone(),
+        cash: broker_snapshot.account.cash,
+        holdings: broker_snapshot.account.holdings.clone(),
         quotes: quotes.collect(),
         books,
     }

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use thiserror::Error;
 
 use super::backoff::Backoff;
-use crate::broker::{Broker, BrokerError, Survey};
+use crate::broker::{Broker, BrokerError, BrokerSnapshot};
 use crate::clock::{self, Clock, Timestamp};
 use crate::data::DataError;
 use crate::desk::{Desk, Rules};
@@ -137,19 +137,19 @@ pub(super) fn open_inbox(inbox: &mut impl Inbox, waiting: &Waiting<'_>) -> Resul
 }
 
 /// Reads account, positions, open orders, session, prices and daily bars.
-pub(super) fn survey(
+pub(super) fn broker_snapshot(
     broker: &mut impl Broker,
     symbols: &[Symbol],
     weights: &WeightRule,
     waiting: &Waiting<'_>,
-) -> Result<Survey, StartError> {
+) -> Result<BrokerSnapshot, StartError> {
     let days = if *weights == WeightRule::InverseVolatility { VOLATILITY_DAYS } else { 0 };
-    let survey = waiting.until_ready("the broker", || Ok(broker.survey(symbols, days)?))?;
-    match &survey.account.blocked {
+    let broker_snapshot = waiting.until_ready("the broker", || Ok(broker.broker_snapshot(symbols, days)?))?;
+    match &broker_snapshot.account.blocked {
         Some(reason) => {
-            Err(StartError::Blocked { account: survey.account.id.clone(), reason: reason.clone() })
+            Err(StartError::Blocked { account: broker_snapshot.account.id.clone(), reason: reason.clone() })
         }
-        None => Ok(survey),
+        None => Ok(broker_snapshot),
     }
 }
 
@@ -158,35 +158,35 @@ pub(super) fn open_desk(
     rules: Rules,
     rule: &WeightRule,
     symbols: &[Symbol],
-    survey: &Survey,
+    broker_snapshot: &BrokerSnapshot,
 ) -> Result<(Desk, Vec<(Symbol, Weight)>), StartError> {
-    let bars_of = |symbol: &Symbol| survey.daily_bars.iter().find(|(other, _)| other == symbol);
+    let bars_of = |symbol: &Symbol| broker_snapshot.daily_bars.iter().find(|(other, _)| other == symbol);
     let daily_bars: Vec<_> = symbols
         .iter()
         .map(|symbol| (*symbol, bars_of(symbol).map_or_else(Vec::new, |(_, bars)| bars.clone())))
         .collect();
     let weights = sizing::target_weights(rule, &daily_bars)?;
     let snapshots: HashMap<_, _> =
-        survey.snapshots.iter().map(|snapshot| (snapshot.symbol, *snapshot)).collect();
-    Ok((Desk::new(rules, weights.iter().copied(), &survey.account, &snapshots), weights))
+        broker_snapshot.snapshots.iter().map(|snapshot| (snapshot.symbol, *snapshot)).collect();
+    Ok((Desk::new(rules, weights.iter().copied(), &broker_snapshot.account, &snapshots), weights))
 }
 
 /// What was found, for people.
 pub(super) fn table(
     environment: &str,
-    survey: &Survey,
+    broker_snapshot: &BrokerSnapshot,
     weights: &[(Symbol, Weight)],
     now: Timestamp,
 ) -> String {
-    let account = &survey.account;
-    let (ours, others): (Vec<_>, Vec<_>) = survey
+    let account = &broker_snapshot.account;
+    let (ours, others): (Vec<_>, Vec<_>) = broker_snapshot
         .open_orders
         .iter()
         .partition(|order| order.client_order_id.as_str().starts_with(CLIENT_ORDER_ID_PREFIX));
-    let session = if survey.session.is_open_at(now) {
-        format!("open until {}", new_york(survey.session.next_close))
+    let session = if broker_snapshot.session.is_open_at(now) {
+        format!("open until {}", new_york(broker_snapshot.session.next_close))
     } else {
-        format!("closed until {}", new_york(survey.session.next_open))
+        format!("closed until {}", new_york(broker_snapshot.session.next_open))
     };
     let mut facts = Table::new();
     facts.load_preset(presets::NOTHING);
@@ -200,8 +200,11 @@ pub(super) fn table(
     prices.load_preset(presets::NOTHING).set_header(["symbol", "weight", "position", "entry", "bid", "ask"]);
     for (symbol, weight) in weights {
         let holding = account.holdings.iter().find(|holding| holding.symbol == *symbol);
-        let quote =
-            survey.snapshots.iter().find(|snapshot| snapshot.symbol == *symbol).and_then(|found| found.quote);
+        let quote = broker_snapshot
+            .snapshots
+            .iter()
+            .find(|snapshot| snapshot.symbol == *symbol)
+            .and_then(|found| found.quote);
         let seen =
             |price: Option<f64>| price.map_or_else(|| "none".to_owned(), |price| format!("{price:.2}"));
         prices.add_row([

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use super::books::{BookKeeper, Restored};
 use super::start_up::{StartError, Waiting};
-use crate::broker::{Broker, BrokerError, Survey};
+use crate::broker::{Broker, BrokerError, BrokerSnapshot};
 use crate::clock::{Clock, Timestamp};
 use crate::data::queue::Queue;
 use crate::data::spec::Origin;
-use crate::data::{self, Chunk, DataError, Shape, Source, Spec};
+use crate::data::{self, Chunk, DataError, RowKind, Source, Spec};
 use crate::desk::Desk;
 use crate::history::session::{SessionBook, warm_up_folder};
 use crate::history::{self, OnFault, RecordFormat, Recorder};
-use crate::host::Outbox;
 use crate::inbox::redis_stream::RedisUrl;
 use crate::inbox::tail::Tail;
 use crate::inbox::{Keeper, KeptBooks, Settler};
@@ -29,6 +28,7 @@ use crate::signal::{CLIENT_ORDER_ID_PREFIX, tag};
 use crate::sizing::WeightRule;
 use crate::spec::{self, SpecError, StrategySpec};
 use crate::strategy::Listener;
+use crate::strategy_threads::SignalSender;
 use crate::symbol::Symbol;
 
 /// The strategies that a run is to have, all decided.
@@ -38,12 +38,12 @@ pub struct StrategyPlan {
     pub specs: Vec<StrategySpec>,
     /// The manifest's data sections, which the specs name by place.
     pub data: Vec<DataSection>,
-    /// How their wishes come together.
+    /// How their intents come together.
     pub combine: Combine,
     /// How the equity of each is spread over its symbols.
     pub weights: WeightRule,
     /// Gives each its way onto the signal stream.
-    pub outbox: Arc<dyn Fn() -> Outbox + Send + Sync>,
+    pub sender: Arc<dyn Fn() -> SignalSender + Send + Sync>,
     /// Where streams of numbers are.
     pub numbers: Option<RedisUrl>,
     /// The state directory: a second copy of their books, and the socket that starts and stops them by name.
@@ -108,12 +108,12 @@ pub(super) fn take(
 pub(super) fn portfolio(
     plan: &StrategyPlan,
     restored: &Restored,
-    survey: &Survey,
+    broker_snapshot: &BrokerSnapshot,
 ) -> Result<Portfolio, StartError> {
-    let capitals = spec::capitals(&plan.specs, survey.account.equity);
+    let capitals = spec::capitals(&plan.specs, broker_snapshot.account.equity);
     let mut members = Vec::with_capacity(plan.specs.len());
     for (spec, capital) in plan.specs.iter().zip(capitals) {
-        let mut member = spec.member(capital, &plan.weights, &survey.daily_bars)?;
+        let mut member = spec.member(capital, &plan.weights, &broker_snapshot.daily_bars)?;
         if let Some(book) = restored.book(spec.name()) {
             member.book = book.clone();
             if let Some(capital) = spec.written_capital().filter(|capital| *capital != book.capital()) {
@@ -270,8 +270,8 @@ fn past_of_files(
     let mut queue = Queue::new(sources)?;
     while let Some(stretch) = queue.pop()? {
         match &*stretch.chunk {
-            Chunk::Rows { symbol, shape, rows } => {
-                events.extend(rows[stretch.range].iter().map(|row| row.event(*symbol, *shape)));
+            Chunk::Rows { symbol, row_kind, rows } => {
+                events.extend(rows[stretch.range].iter().map(|row| row.event(*symbol, *row_kind)));
             }
             Chunk::Mixed(mixed) => events.extend_from_slice(&mixed[stretch.range]),
         }
@@ -292,7 +292,7 @@ pub(super) fn number_tails(plan: &StrategyPlan) -> Vec<(Symbol, Tail)> {
     let Some(url) = &plan.numbers else { return Vec::new() };
     let mut streams: Vec<(Symbol, &str)> = Vec::new();
     for section in plan.specs.iter().flat_map(StrategySpec::sources).map(|place| &plan.data[*place]) {
-        let Some(stream) = section.stream.as_deref().filter(|_| section.shape == Shape::Number) else {
+        let Some(stream) = section.stream.as_deref().filter(|_| section.row_kind == RowKind::Number) else {
             continue;
         };
         let own = section.symbols.iter().map(|symbol| (*symbol, stream));

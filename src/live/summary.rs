@@ -11,11 +11,11 @@ use super::market_data::Recorded;
 use crate::clock::Timestamp;
 use crate::core::Overload;
 use crate::desk::Statement;
-use crate::host::Status;
 use crate::inbox::{InboxError, Settlement};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::portfolio::OffTarget;
 use crate::prices::Health;
+use crate::strategy_threads::Status;
 
 /// Counts of recorded ends.
 #[derive(Debug)]

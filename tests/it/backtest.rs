@@ -23,15 +23,15 @@ use std::time::Duration;
 
 use bot::backtest::record::Record;
 use bot::backtest::{self, Hears, Setup, StrategySetup};
-use bot::broker::simulated::{FillModel, Terms};
+use bot::broker::simulated::{ExecutionModel, FillModel};
 use bot::clock::Timestamp;
-use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
+use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::market::MarketEvent;
 use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
-use bot::strategy::{self, Every, Fill, Runner, StrategyError, StrategyRun, View, Wishes};
+use bot::strategy::{self, Every, Fill, Intents, Runner, StrategyError, StrategyRun, View};
 use bot::symbol::Symbol;
 use bot::units::{Money, Weight};
 use tempfile::TempDir;
@@ -62,10 +62,12 @@ impl Source for Chunks {
 }
 
 /// Rows of one shape, `size` in a chunk.
-fn source(name: &str, shape: Shape, rows: &[Row], size: usize) -> (String, Box<dyn Source>) {
+fn source(name: &str, row_kind: RowKind, rows: &[Row], size: usize) -> (String, Box<dyn Source>) {
     let symbol = symbol(name);
-    let chunks: Vec<_> =
-        rows.chunks(size).map(|rows| Arc::new(Chunk::Rows { symbol, shape, rows: rows.to_vec() })).collect();
+    let chunks: Vec<_> = rows
+        .chunks(size)
+        .map(|rows| Arc::new(Chunk::Rows { symbol, row_kind, rows: rows.to_vec() }))
+        .collect();
     (name.to_lowercase(), Box::new(Chunks(chunks.into_iter())))
 }
 
@@ -83,19 +85,19 @@ fn bars_at(name: &str, rows: &[(i64, f64, f64)]) -> (String, Box<dyn Source>) {
         values: [*open, open.max(*close), open.min(*close), *close, 1e6],
     };
     let rows: Vec<Row> = rows.iter().map(row).collect();
-    source(name, Shape::Bar { span: MINUTE }, &rows, 2)
+    source(name, RowKind::Bar { span: MINUTE }, &rows, 2)
 }
 
 /// Numbers at these seconds.
 fn numbers(name: &str, numbers: &[(i64, f64)]) -> (String, Box<dyn Source>) {
     let row = |(at, value): &(i64, f64)| Row { at: second(*at), values: [*value, 0.0, 0.0, 0.0, 0.0] };
     let rows: Vec<Row> = numbers.iter().map(row).collect();
-    source(name, Shape::Number, &rows, 2)
+    source(name, RowKind::Number, &rows, 2)
 }
 
-type OnEvent = Box<dyn FnMut(&MarketEvent, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send>;
-type OnTimer = Box<dyn FnMut(Timestamp, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send>;
-type OnFill = Box<dyn FnMut(&Fill, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send>;
+type OnEvent = Box<dyn FnMut(&MarketEvent, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send>;
+type OnTimer = Box<dyn FnMut(Timestamp, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send>;
+type OnFill = Box<dyn FnMut(&Fill, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send>;
 
 /// A strategy made of closures.
 struct Acts {
@@ -107,7 +109,7 @@ struct Acts {
 
 impl Acts {
     fn on_event(
-        act: impl FnMut(&MarketEvent, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send + 'static,
+        act: impl FnMut(&MarketEvent, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send + 'static,
     ) -> Self {
         Self {
             on_event: Box::new(act),
@@ -121,22 +123,22 @@ impl Acts {
     fn says(name: &str, strengths: &[f64]) -> Self {
         let symbol = symbol(name);
         let mut strengths: VecDeque<f64> = strengths.iter().copied().collect();
-        Self::on_event(move |_, _, wishes| match strengths.pop_front() {
-            Some(strength) if !strength.is_nan() => wishes.signal(symbol, strength),
+        Self::on_event(move |_, _, intents| match strengths.pop_front() {
+            Some(strength) if !strength.is_nan() => intents.signal(symbol, strength),
             Some(_) | None => Ok(()),
         })
     }
 
     fn on_timer(
         self,
-        act: impl FnMut(Timestamp, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send + 'static,
+        act: impl FnMut(Timestamp, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send + 'static,
     ) -> Self {
         Self { on_timer: Box::new(act), ..self }
     }
 
     fn on_fill(
         self,
-        act: impl FnMut(&Fill, &View<'_>, &mut Wishes) -> Result<(), StrategyError> + Send + 'static,
+        act: impl FnMut(&Fill, &View<'_>, &mut Intents) -> Result<(), StrategyError> + Send + 'static,
     ) -> Self {
         Self { on_fill: Box::new(act), ..self }
     }
@@ -151,22 +153,22 @@ impl strategy::Strategy for Acts {
         &mut self,
         event: &MarketEvent,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        (self.on_event)(event, view, wishes)
+        (self.on_event)(event, view, intents)
     }
 
     fn on_timer(
         &mut self,
         now: Timestamp,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        (self.on_timer)(now, view, wishes)
+        (self.on_timer)(now, view, intents)
     }
 
-    fn on_fill(&mut self, fill: &Fill, view: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
-        (self.on_fill)(fill, view, wishes)
+    fn on_fill(&mut self, fill: &Fill, view: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
+        (self.on_fill)(fill, view, intents)
     }
 }
 
@@ -218,7 +220,7 @@ fn setup(sources: Vec<(String, Box<dyn Source>)>, strategies: Vec<StrategySetup>
         name: "by hand".to_owned(),
         cash: Money::whole(10_000),
         holdings: Vec::new(),
-        terms: Terms { fill: FillModel::NextOpen, ..Terms::default() },
+        model: ExecutionModel { fill: FillModel::NextOpen, ..ExecutionModel::default() },
         rules: Rules { limits, cash_buffer: Weight::ZERO, ..Rules::default() },
         weights: Vec::new(),
         combine: Combine::Separate,
@@ -238,7 +240,7 @@ fn run(setup: Setup) -> Record {
 
 /// What became of each order, in short: `+10 X at 60 filled 10 for 1020`.
 fn told(record: &Record) -> Vec<String> {
-    let line = |order: &bot::backtest::record::Transaction| {
+    let line = |order: &bot::backtest::record::OrderSummary| {
         let code = order.reason.split(':').next().unwrap_or_default();
         let (at, filled) = (order.at.millis() / 1_000, order.filled);
         let text = format!(
@@ -251,7 +253,7 @@ fn told(record: &Record) -> Vec<String> {
         );
         text.trim_end().to_owned()
     };
-    record.transactions.iter().map(line).collect()
+    record.orders.iter().map(line).collect()
 }
 
 /// The books must agree with the broker's, and with themselves.
@@ -262,10 +264,10 @@ fn balances(record: &Record) {
         .strategies
         .iter()
         .filter(|strategy| strategy.name != "net")
-        .map(|strategy| strategy.equity.last().copied().unwrap_or(0.0) - strategy.capital.to_seen())
+        .map(|strategy| strategy.equity.last().copied().unwrap_or(0.0) - strategy.capital.to_f64())
         .sum();
     let is_net = record.strategies.iter().any(|strategy| strategy.name == "net");
-    let earned = (record.end.equity - record.start_cash).to_seen();
+    let earned = (record.end.equity - record.start_cash).to_f64();
     if !is_net && !record.marks.is_empty() {
         assert!((books - earned).abs() < 1e-6, "books earned {books}, the account {earned}");
     }

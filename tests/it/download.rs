@@ -12,8 +12,8 @@ use std::time::Duration;
 use bot::broker::simulated::{self, Prices};
 use bot::calendar;
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
-use bot::data::alpaca::{self, Access, DownloadError, Fetched, Series};
-use bot::data::{Chunk, DataError, OnBadRow, OnGap, Origin, Shape, Spec};
+use bot::data::{Chunk, DataError, OnBadRow, OnGap, Origin, RowKind, Spec};
+use bot::download::{self, Access, DownloadError, Fetched, Series};
 use bot::exchange::{Config, Exchange, RequestLimit, Running};
 use bot::market::Bar;
 use bot::units::Price;
@@ -313,11 +313,11 @@ fn the_brokers_request_limit_is_waited_for() {
 fn fetch(
     stage: &Stage,
     clock: &Arc<ManualClock>,
-    shape: Shape,
+    row_kind: RowKind,
     symbol: &str,
     days: (&str, &str),
 ) -> (Series, Result<Fetched, DownloadError>) {
-    let series = Series::new(&stage.path("cache"), symbol.parse().unwrap(), shape, "iex", "raw").unwrap();
+    let series = Series::new(&stage.path("cache"), symbol.parse().unwrap(), row_kind, "iex", "raw").unwrap();
     let env = |name: &str| match name {
         "APCA_API_DATA_URL" => Some(stage.address.clone()),
         "APCA_API_KEY_ID" | "APCA_API_SECRET_KEY" => Some("word".to_owned()),
@@ -325,7 +325,7 @@ fn fetch(
     };
     let mut access = Access::new(&env, None, Arc::clone(clock) as Arc<dyn Clock>);
     let days = (days.0.parse().unwrap(), days.1.parse().unwrap());
-    let fetched = alpaca::fetch(&series, days, &mut access, &|| false, &mut |_| ());
+    let fetched = download::fetch(&series, days, &mut access, &|| false, &mut |_| ());
     (series, fetched)
 }
 
@@ -334,7 +334,7 @@ fn a_day_that_is_not_over_is_never_complete() {
     let time = |text| Timestamp::parse_rfc3339(text).unwrap();
     let clock = Arc::new(ManualClock::new(time("2026-11-20T15:30:30Z")));
     let stage = Stage::with(&all_bars(), Arc::clone(&clock) as Arc<dyn Clock>, |_| ());
-    let bars = Shape::Bar { span: MINUTE };
+    let bars = RowKind::Bar { span: MINUTE };
     let days = ("2026-11-18", "2026-11-21");
     let (series, fetched) = fetch(&stage, &clock, bars, "SPY", days);
     assert_eq!(fetched.unwrap().written, 3);
@@ -345,7 +345,7 @@ fn a_day_that_is_not_over_is_never_complete() {
         String::from_utf8(files(series.directory())[Path::new("2026-11-20.unfinished.csv")].clone()).unwrap();
     assert!(text.lines().last().unwrap().starts_with("2026-11-20T15:29:00Z"), "the growing bar is left out");
     let (first, to) = (days.0.parse().unwrap(), days.1.parse().unwrap());
-    let report = alpaca::report(&series, first, to, clock.now()).unwrap();
+    let report = download::report(&series, first, to, clock.now()).unwrap();
     assert_eq!((report.complete, report.unfinished, report.expected, report.missing), (2, 1, 840, 0));
     clock.set(time("2026-11-21T05:10:00Z"));
     assert_eq!(fetch(&stage, &clock, bars, "SPY", days).1.unwrap().written, 1);
@@ -360,12 +360,12 @@ fn a_day_that_is_not_over_is_never_complete() {
 fn daily_bars_are_kept_by_month_and_counted_by_day() {
     let clock = Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-11-20T15:30:30Z").unwrap()));
     let stage = Stage::with(&all_bars(), Arc::clone(&clock) as Arc<dyn Clock>, |_| ());
-    let daily = Shape::Bar { span: Duration::from_hours(24) };
+    let daily = RowKind::Bar { span: Duration::from_hours(24) };
     let days = ("2026-01-15", "2026-02-03");
     let (series, fetched) = fetch(&stage, &clock, daily, "NVDA", days);
     assert_eq!(fetched.unwrap().written, 2);
     let report =
-        alpaca::report(&series, days.0.parse().unwrap(), days.1.parse().unwrap(), clock.now()).unwrap();
+        download::report(&series, days.0.parse().unwrap(), days.1.parse().unwrap(), clock.now()).unwrap();
     assert_eq!((report.rows, report.sessions, report.missing), (12, 12, 0));
     assert_eq!(report.first.unwrap().to_string(), "2026-01-15T05:00:00Z");
 }
@@ -385,7 +385,7 @@ fn two_downloads_into_one_directory_take_turns() {
 /// The rows that a manifest's source gives, by their times.
 fn stream(spec: &Spec, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Timestamp>, DataError> {
     let mut access = Access::new(env, None, Arc::new(SystemClock));
-    let mut source = alpaca::open_with(spec, &mut access, &|| false)?;
+    let mut source = download::open_with(spec, &mut access, &|| false)?;
     let mut times = Vec::new();
     while let Some(chunk) = source.next_chunk()? {
         let Chunk::Rows { rows, .. } = &*chunk else { panic!("one symbol, one shape") };
@@ -404,7 +404,7 @@ fn a_source_downloads_what_is_missing_and_then_needs_neither_keys_nor_network() 
         name: "nvda".to_owned(),
         origin: Origin::Alpaca { cache, feed, adjustment },
         symbol: "NVDA".parse().unwrap(),
-        shape: Shape::Bar { span: MINUTE },
+        row_kind: RowKind::Bar { span: MINUTE },
         from: Some(time(from)),
         to: Some(time(to)),
         on_bad_row: OnBadRow::Error,
@@ -424,8 +424,8 @@ fn a_source_downloads_what_is_missing_and_then_needs_neither_keys_nor_network() 
     let (first, last) = (rows[0].to_string(), rows[779].to_string());
     assert_eq!((first.as_str(), last.as_str()), ("2026-01-05T14:40:00Z", "2026-01-08T14:39:00Z"));
     assert_eq!(stream(&spec, &nothing).unwrap(), rows);
-    for (shape, count) in [(Shape::Trade, 3_120), (Shape::Quote, 3_120)] {
-        spec.shape = shape;
+    for (row_kind, count) in [(RowKind::Trade, 3_120), (RowKind::Quote, 3_120)] {
+        spec.row_kind = row_kind;
         assert_eq!(stream(&spec, &env).unwrap().len(), count);
         assert_eq!(stream(&spec, &nothing).unwrap().len(), count);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bot::backtest::{self, wiring};
 use bot::clock::{Clock, SystemClock, Timestamp};
-use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
+use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
 use bot::engine::{
     Engine, EngineOptions, News, OnFailure, TestEngine, TradeDirection, TradeOrder, Trader, TraderError,
     TraderReport, TraderSetup, TraderState, TraderStrategy,
@@ -78,12 +78,12 @@ fn live(
         reporter: Arc::new(move |report| kept.lock().unwrap().push(report.clone())),
         ..EngineOptions::new(HOUR)
     };
-    let (outbox, orders) = unbounded();
+    let (sender, orders) = unbounded();
     let judge = Arc::new(judge);
     let engine = Engine::with_options(options, move |symbol| {
-        let (judge, outbox) = (Arc::clone(&judge), outbox.clone());
+        let (judge, sender) = (Arc::clone(&judge), sender.clone());
         let trader = By(move |now, window: Span<'_>| judge(symbol, now, window));
-        TraderSetup::new(trader, interval, move |order| outbox.send(order).unwrap())
+        TraderSetup::new(trader, interval, move |order| sender.send(order).unwrap())
             .name("watcher")
             .on_failure(on_failure)
     });

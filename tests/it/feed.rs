@@ -325,7 +325,7 @@ async fn frame(socket: &mut Socket) -> Option<Value> {
     }
 }
 
-async fn ask(socket: &mut Socket, words: Value) -> Value {
+async fn request(socket: &mut Socket, words: Value) -> Value {
     socket.send(Message::text(words.to_string())).await.unwrap();
     frame(socket).await.unwrap()
 }
@@ -344,20 +344,20 @@ async fn the_exchange_wants_keys_before_subscriptions_and_says_what_is_wrong() {
     let exchange = exchange_with(&real_time(), |config| config.key = Some("right".to_owned()));
     let mut socket = connect(&exchange, None).await;
     let subscribe = json!({"action": "subscribe", "trades": ["NVDA"]});
-    assert_eq!(ask(&mut socket, subscribe.clone()).await, error(401, "not authenticated"));
-    assert_eq!(ask(&mut socket, json!("hello")).await, error(400, "invalid syntax"));
+    assert_eq!(request(&mut socket, subscribe.clone()).await, error(401, "not authenticated"));
+    assert_eq!(request(&mut socket, json!("hello")).await, error(400, "invalid syntax"));
     let auth = |key: &str| json!({"action": "auth", "key": key, "secret": "any"});
-    assert_eq!(ask(&mut socket, auth("right")).await, json!([{"T": "success", "msg": "authenticated"}]));
-    assert_eq!(ask(&mut socket, auth("right")).await, error(403, "already authenticated"));
-    assert_eq!(ask(&mut socket, json!({"action": "sing"})).await, error(400, "invalid syntax"));
+    assert_eq!(request(&mut socket, auth("right")).await, json!([{"T": "success", "msg": "authenticated"}]));
+    assert_eq!(request(&mut socket, auth("right")).await, error(403, "already authenticated"));
+    assert_eq!(request(&mut socket, json!({"action": "sing"})).await, error(400, "invalid syntax"));
 
     let mut socket = connect(&exchange, None).await;
-    assert_eq!(ask(&mut socket, auth("wrong")).await, error(402, "auth failed"));
+    assert_eq!(request(&mut socket, auth("wrong")).await, error(402, "auth failed"));
     assert_eq!(frame(&mut socket).await, None);
 
     let mut socket = connect(&exchange, Some(("right", "any"))).await;
     assert_eq!(frame(&mut socket).await, Some(json!([{"T": "success", "msg": "authenticated"}])));
-    assert_eq!(ask(&mut socket, subscribe).await, subscribed(&["NVDA"], &[], &[]));
+    assert_eq!(request(&mut socket, subscribe).await, subscribed(&["NVDA"], &[], &[]));
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn the_exchange_sends_what_is_subscribed_to_and_nothing_else() {
     let mut socket = connect(&exchange, Some(("K", "S"))).await;
     frame(&mut socket).await;
     let subscribe = json!({"action": "subscribe", "quotes": ["*"], "trades": ["SPY", "F"]});
-    assert_eq!(ask(&mut socket, subscribe).await, subscribed(&["F", "SPY"], &["*"], &[]));
+    assert_eq!(request(&mut socket, subscribe).await, subscribed(&["F", "SPY"], &["*"], &[]));
     let items = frame(&mut socket).await.unwrap();
     let kinds: Vec<String> =
         items.as_array().unwrap().iter().map(|item| format!("{}{}", item["T"], item["S"])).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bot::broker::simulated::PaperOrder;
 use bot::clock::{Clock, SystemClock};
+use bot::control::{self, Request};
 use bot::market::Quote;
 use bot::order::Side;
 use bot::units::Quantity;
@@ -52,7 +53,7 @@ fn house() -> House {
     })
 }
 
-/// Shows the quote anew: what was taken of it is there again.
+/// Shows the quote again: what was taken of it is there again.
 fn show_quote(house: &House) {
     let quote =
         Quote { at: SystemClock.now(), bid: 180.0, bid_size: DISPLAYED, ask: 180.01, ask_size: DISPLAYED };
@@ -157,6 +158,9 @@ fn twenty_kills_leave_the_position_where_the_strategy_wants_it() {
         held = target;
     }
     assert!(in_flight >= 10 && between >= 5, "{in_flight} in flight, {between} between two steps");
+    // It may have been started a moment ago: it hears signals once it answers.
+    let answers = || control::request(&house.state("state"), &Request::Strategies).ok();
+    assert!(wait_until(LONG, answers).is_some());
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);

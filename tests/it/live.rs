@@ -92,7 +92,7 @@ fn a_second_signal_forces_the_end_and_nothing_is_lost() {
     let bot = Bot::start(house.command("state", &patient(&["-w", "1", "--quote-age-max", "1h"])));
     wait_until(Duration::from_mins(1), || (house.exchange().counts().posts > 0).then_some(())).unwrap();
     bot.signal("INT");
-    // Signals that come close together are one wish; this one is another.
+    // Signals that come close together are one intent; this one is another.
     std::thread::sleep(Duration::from_millis(200));
     bot.signal("INT");
     exits(&bot.end(), 130);

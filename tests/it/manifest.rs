@@ -109,13 +109,13 @@ fn every_key_that_is_written_is_understood() {
     assert_eq!(manifest.risk.position_notional_max, Some("5000000".parse().unwrap()));
     assert_eq!(manifest.risk.orders_per_minute_max, Some(600));
     assert_eq!(manifest.risk.spread_bps_max, Some("12.5".parse().unwrap()));
-    let terms = manifest.broker.terms();
-    assert_eq!((terms.fill, terms.fees), (FillModel::SameClose, Fees::Bps("0.5".parse().unwrap())));
-    assert_eq!((terms.slippage, terms.latency), (BasisPoints::whole(1), Duration::from_millis(20)));
-    assert_eq!(terms.volume_share, Some(Weight::percent(10)));
+    let model = manifest.broker.model();
+    assert_eq!((model.fill, model.fees), (FillModel::SameClose, Fees::Bps("0.5".parse().unwrap())));
+    assert_eq!((model.slippage, model.latency), (BasisPoints::whole(1), Duration::from_millis(20)));
+    assert_eq!(model.volume_share, Some(Weight::percent(10)));
     let (initial, maintenance) = (Weight::percent(50), Weight::percent(30));
-    assert_eq!(terms.margin, Margin::Required { initial, maintenance });
-    assert_eq!((terms.on_short_cash, terms.size_at), (OnShortCash::Reject, SizeAt::Fill));
+    assert_eq!(model.margin, Margin::Required { initial, maintenance });
+    assert_eq!((model.on_short_cash, model.size_at), (OnShortCash::Reject, SizeAt::Fill));
     assert_eq!(manifest.portfolio.combine, Some(Combine::Net));
     assert_eq!(manifest.statistics.benchmark.as_deref(), Some("nvda"));
     assert_eq!(manifest.statistics.period(), Period::Span(Duration::from_hours(1)));
@@ -129,7 +129,7 @@ fn every_key_that_is_written_is_understood() {
 #[test]
 fn margin_is_none_or_what_positions_require() {
     let broker = |margin: &str| format!("[broker]\nkind = \"simulated\"\nmargin = {margin}");
-    let margin = |text: &str| Manifest::parse("run.toml", &broker(text)).unwrap().broker.terms().margin;
+    let margin = |text: &str| Manifest::parse("run.toml", &broker(text)).unwrap().broker.model().margin;
     let required = |initial, maintenance| Margin::Required {
         initial: Weight::percent(initial),
         maintenance: Weight::percent(maintenance),

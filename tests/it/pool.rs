@@ -7,7 +7,9 @@ use std::time::Duration;
 use bot::account::Account;
 use bot::activity::Activity;
 use bot::broker::simulated::{self, SimulatedBroker, SimulatedVenue};
-use bot::broker::{AccountReader, Broker, BrokerError, MarketData, OrderEntry, OrderNews, Survey, Venue};
+use bot::broker::{
+    AccountReader, Broker, BrokerError, BrokerSnapshot, MarketData, OrderEntry, OrderNews, Venue,
+};
 use bot::clock::{Alarm, Clock, SystemClock, Timestamp};
 use bot::core::InFlight;
 use bot::desk::Rules;
@@ -164,8 +166,12 @@ impl MarketData for StagedBroker<'_> {
 }
 
 impl Broker for StagedBroker<'_> {
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
-        self.inner.survey(symbols, daily_bars)
+    fn broker_snapshot(
+        &mut self,
+        symbols: &[Symbol],
+        daily_bars: usize,
+    ) -> Result<BrokerSnapshot, BrokerError> {
+        self.inner.broker_snapshot(symbols, daily_bars)
     }
 }
 
@@ -271,8 +277,8 @@ fn every_worker_has_an_order_in_flight_at_the_same_time() {
 #[test]
 fn opposite_sides_of_a_symbol_never_meet_at_the_broker_and_keep_the_streams_order() {
     let stage = Stage::new();
-    let wishes = "bbsbssbbbsbsbbss".repeat(6);
-    stage.send(&wishes);
+    let intents = "bbsbssbbbsbsbbss".repeat(6);
+    stage.send(&intents);
     let at_broker: Mutex<(Vec<Side>, Vec<Side>)> = Mutex::default();
     let summary = stage.run(&config(16), &|order, send| {
         {
@@ -286,12 +292,12 @@ fn opposite_sides_of_a_symbol_never_meet_at_the_broker_and_keep_the_streams_orde
         reply
     });
     agrees(&summary);
-    assert_eq!(summary.tally.recorded(), wishes.len() as u64);
+    assert_eq!(summary.tally.recorded(), intents.len() as u64);
     assert_eq!(summary.tally.count(OutcomeKind::Refused), 0);
     // A skipped sell (nothing held) sends nothing; all others come in runs that the stream's order allows.
     let sent = at_broker.lock().unwrap().1.clone();
     let outcomes = stage.kinds();
-    let expected: Vec<Side> = wishes
+    let expected: Vec<Side> = intents
         .chars()
         .zip(outcomes)
         .filter(|(_, kind)| *kind != "skipped")
@@ -353,8 +359,8 @@ fn one_symbols_flood_is_bounded_keeps_its_order_and_holds_up_no_other_symbol() {
 #[test]
 fn a_flood_is_worked_off_in_the_streams_order_whatever_was_deferred() {
     let stage = Stage::new();
-    let wishes: Vec<String> = (1..=200).map(|number| format!("{}", number % 7 + 1)).collect();
-    for quantity in &wishes {
+    let intents: Vec<String> = (1..=200).map(|number| format!("{}", number % 7 + 1)).collect();
+    for quantity in &intents {
         stage.stream.send(&[("ticker", "NVDA"), ("direction", "b"), ("qty", quantity)]).unwrap();
     }
     let sent: Mutex<Vec<String>> = Mutex::default();
@@ -366,7 +372,7 @@ fn a_flood_is_worked_off_in_the_streams_order_whatever_was_deferred() {
         sent.lock().unwrap().push(order.quantity.to_string());
         send()
     });
-    assert_eq!(*sent.lock().unwrap(), wishes, "one worker, one symbol: the stream's order");
+    assert_eq!(*sent.lock().unwrap(), intents, "one worker, one symbol: the stream's order");
 }
 
 #[test]
@@ -590,9 +596,9 @@ fn nothing_is_traded_on_prices_that_cannot_be_read_and_trading_goes_on_when_they
     let stop = Stop::default();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| stage.run_staged(&patient, &staged, &stop));
-        let outcome_after = |wish: &str| {
+        let outcome_after = |intent: &str| {
             let before = stage.kinds().len();
-            stage.send(wish);
+            stage.send(intent);
             wait_for(|| stage.kinds().get(before).copied())
         };
         // What start-up read is fresh for a moment.

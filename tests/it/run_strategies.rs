@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bot::clock::{SystemClock, Timestamp};
-use bot::engine::{Engine, Outlet, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
+use bot::engine::{Engine, OrderForwarder, TradeDirection, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::history;
-use bot::host::outbox::to_stream;
 use bot::series::{Series, SeriesFeed};
 use bot::signal::Wanted;
-use bot::strategy::{Every, Intent, Listener, Runner, StrategyRun, WrittenParams};
+use bot::strategy::{Every, Listener, Runner, StrategyRun, StrategySignal, WrittenParams};
+use bot::strategy_threads::signal_sender::to_stream;
 use bot::symbol::Symbol;
 use bot::ticks::{Span, Tick};
 use bot::units::Price;
@@ -229,15 +229,15 @@ fn replay(tape: &Path, script: &Path) -> Vec<String> {
         .unwrap();
     let run = StrategyRun::new(Runner::new("same", strategy, &symbols, Every::Event), true, true);
     let mut listener = Listener::new(run, SeriesFeed::new(vec![Series::Trades(symbols[0])], Vec::new()));
-    let mut intents = Vec::new();
+    let mut strategy_signals = Vec::new();
     for event in history::read(tape, history::OnFault::Error).unwrap() {
-        listener.hear(&[event.unwrap()], &mut intents).unwrap();
+        listener.hear(&[event.unwrap()], &mut strategy_signals).unwrap();
     }
-    let named = |intent: &Intent| {
-        let Wanted::Strength(strength) = intent.wanted else { panic!("{intent:?}") };
-        format!("{} {}", intent.id("same"), strength.get())
+    let named = |strategy_signal: &StrategySignal| {
+        let Wanted::Strength(strength) = strategy_signal.wanted else { panic!("{strategy_signal:?}") };
+        format!("{} {}", strategy_signal.id("same"), strength.get())
     };
-    intents.iter().map(named).collect()
+    strategy_signals.iter().map(named).collect()
 }
 
 /// Goes long at its first evaluation, closes at its second, and has nothing more to say.
@@ -259,8 +259,8 @@ impl Trader for InAndOut {
 fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
     let house = House::new();
     let bot = Bot::start(house.command("state", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
-    let outbox = to_stream(&house.redis.url().parse().unwrap(), "nvda");
-    let outlet = Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), outbox);
+    let sender = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+    let outlet = OrderForwarder::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), sender);
     let issued = Arc::new(Mutex::new(Vec::new()));
     let (note, sender) = (Arc::clone(&issued), outlet.clone());
     let engine = Engine::new(LONG, move |_| {
@@ -281,7 +281,7 @@ fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
     outlet.send(&first).unwrap();
     let another_process = || {
         let elsewhere = to_stream(&house.redis.url().parse().unwrap(), "nvda");
-        Outlet::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere)
+        OrderForwarder::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere)
     };
     another_process().send(&first).unwrap();
     wait_for_outcomes(&house, "walnut", 4);

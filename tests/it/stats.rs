@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bot::backtest::record::Record;
 use bot::backtest::{self, Hears, Setup, StrategySetup};
-use bot::broker::simulated::{Fees, FillModel, Terms};
+use bot::broker::simulated::{ExecutionModel, Fees, FillModel};
 use bot::clock::Timestamp;
-use bot::data::{Account, Chunk, DataError, Row, Shape, Source};
+use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
@@ -39,8 +39,8 @@ fn bars() -> Chunk {
             values: [open_price, open_price.max(close), open_price.min(close), close, 10_000.0],
         }
     });
-    let shape = Shape::Bar { span: Duration::from_mins(1) };
-    Chunk::Rows { symbol: "NVDA".parse().unwrap(), shape, rows: rows.collect() }
+    let row_kind = RowKind::Bar { span: Duration::from_mins(1) };
+    Chunk::Rows { symbol: "NVDA".parse().unwrap(), row_kind, rows: rows.collect() }
 }
 
 fn record() -> Record {
@@ -63,18 +63,18 @@ fn record() -> Record {
             hears: Hears::Sources { main: 0, also: Vec::new() },
         }
     });
-    let terms = Terms {
+    let model = ExecutionModel {
         fill: FillModel::NextOpen,
         fees: Fees::Alpaca,
         slippage: BasisPoints::whole(2),
-        ..Terms::default()
+        ..ExecutionModel::default()
     };
     let limits = Limits { short: true, flip_in_one: true, ..Limits::default() };
     let setup = Setup {
         name: "waves".to_owned(),
         cash: Money::whole(100_000),
         holdings: Vec::new(),
-        terms,
+        model,
         rules: Rules { limits, ..Rules::default() },
         weights: vec![(symbol, Weight::ONE)],
         combine: Combine::Separate,
@@ -108,12 +108,12 @@ fn the_statistics_of_a_real_run_add_up() {
     assert_eq!(found.returns.len(), 60);
     let by_symbol: Money = found.symbols.iter().map(|row| row.profit).sum();
     assert!(
-        (by_symbol - found.headline.profit).abs().to_seen() < 0.01,
+        (by_symbol - found.headline.profit).abs().to_f64() < 0.01,
         "the round trips earned {by_symbol}, the account {}",
         found.headline.profit
     );
     let by_strategy: f64 = found.strategies.iter().filter_map(|row| row.profit).sum();
-    assert!((by_strategy - found.headline.profit.to_seen()).abs() < 0.01, "{by_strategy}");
+    assert!((by_strategy - found.headline.profit.to_f64()).abs() < 0.01, "{by_strategy}");
     let fees: Money = found.trades.iter().map(|trade| trade.fees).sum();
     assert_eq!(fees, found.headline.fees);
     let total = found.ratio("total_return").and_then(|ratio| ratio.value).unwrap();

@@ -1,4 +1,4 @@
-//! Strategies: the same events give the same wishes, and what the command says of them.
+//! Strategies: the same events give the same intents, and what the command says of them.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,8 +8,9 @@ use bot::clock::Timestamp;
 use bot::manifest::{Manifest, SizeMode, StrategySource};
 use bot::market::{Bar, MarketEvent, Quote, Trade};
 use bot::portfolio::Retry;
+use bot::script::Script;
 use bot::signal::{Entry, EntryId, IdSpace, Signal};
-use bot::strategy::{Every, Past, Registry, Script, Strategy, Value, Wish, Wishes, WrittenParams, registry};
+use bot::strategy::{Every, Intent, Intents, Past, Registry, Strategy, Value, WrittenParams, registry};
 use bot::symbol::Symbol;
 use insta::assert_snapshot;
 use rand::{RngExt, SeedableRng};
@@ -50,14 +51,14 @@ fn events(count: u32) -> Vec<MarketEvent> {
         .collect()
 }
 
-fn wishes(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Wish)> {
-    let mut wishes = Wishes::default();
+fn intents(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Intent)> {
+    let mut intents = Intents::default();
     let mut all = Vec::new();
     let mut past = Past::new(strategy.horizon());
     for (index, event) in events.iter().enumerate() {
-        past.see(event);
-        strategy.on_event(event, &past.view(), &mut wishes).unwrap();
-        all.extend(wishes.drain().map(|wish| (index, wish)));
+        past.observe(event);
+        strategy.on_event(event, &past.view(), &mut intents).unwrap();
+        all.extend(intents.drain().map(|intent| (index, intent)));
     }
     all
 }
@@ -74,14 +75,14 @@ fn cross_script(params: &WrittenParams) -> Box<dyn Strategy> {
 fn the_same_events_give_the_same_wishes() {
     let events = events(3_000);
     for kind in Registry::built_in().kinds() {
-        let twice = [0, 1].map(|_| wishes(kind.make(&WrittenParams::new(), &[]).unwrap(), &events));
+        let twice = [0, 1].map(|_| intents(kind.make(&WrittenParams::new(), &[]).unwrap(), &events));
         assert_eq!(twice[0], twice[1], "{kind:?}");
         assert!(!twice[0].is_empty(), "{kind:?} wished for nothing");
     }
     let none = WrittenParams::new();
     let usable: Vec<_> =
         events.into_iter().filter(|event| bot::strategy::usable_price(event).is_some()).collect();
-    let twice = [0, 1].map(|_| wishes(cross_script(&none), &usable));
+    let twice = [0, 1].map(|_| intents(cross_script(&none), &usable));
     assert_eq!(twice[0], twice[1]);
 }
 
@@ -91,31 +92,31 @@ fn the_shipped_script_wishes_for_what_the_built_in_kind_wishes_for() {
         events(3_000).into_iter().filter(|event| bot::strategy::usable_price(event).is_some()).collect();
     for written in [&[][..], &[("fast", "3"), ("slow", "9"), ("warmup", "500")][..]] {
         let params = params(written);
-        let built_in = wishes(registry().make("ema_cross", &params, &[]).unwrap(), &usable);
+        let built_in = intents(registry().make("ema_cross", &params, &[]).unwrap(), &usable);
         assert!(built_in.len() > 10);
-        assert_eq!(built_in, wishes(cross_script(&params), &usable));
+        assert_eq!(built_in, intents(cross_script(&params), &usable));
     }
 }
 
 #[test]
 fn another_seed_gives_other_wishes() {
     let events = events(1_000);
-    let of = |seed| wishes(registry().make("random", &params(&[("seed", seed)]), &[]).unwrap(), &events);
+    let of = |seed| intents(registry().make("random", &params(&[("seed", seed)]), &[]).unwrap(), &events);
     assert_ne!(of("1"), of("2"));
 }
 
-/// The strengths that `kind` wishes for on trades at these prices, by the number of the trade from 1.
+/// The strengths that `kind` intents for on trades at these prices, by the number of the trade from 1.
 fn signals(kind: &str, written: &[(&str, &str)], prices: &[f64]) -> Vec<(usize, f64)> {
     let trade = |(second, price): (i64, &f64)| MarketEvent::Trade {
         symbol: symbol("NVDA"),
         trade: Trade { at: Timestamp::from_secs(second), price: *price, size: 1.0 },
     };
     let events: Vec<_> = (0..).zip(prices).map(trade).collect();
-    wishes(registry().make(kind, &params(written), &[]).unwrap(), &events)
+    intents(registry().make(kind, &params(written), &[]).unwrap(), &events)
         .into_iter()
-        .map(|(index, wish)| match wish {
-            Wish::Signal { strength, .. } => (index + 1, strength.get()),
-            Wish::Order { .. } | Wish::CancelAll => panic!("no signal"),
+        .map(|(index, intent)| match intent {
+            Intent::Signal { strength, .. } => (index + 1, strength.get()),
+            Intent::Order { .. } | Intent::CancelAll => panic!("no signal"),
         })
         .collect()
 }

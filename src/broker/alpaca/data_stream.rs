@@ -74,36 +74,36 @@ async fn follow_one(
     tell: &mut dyn FnMut(MarketNews),
 ) {
     let mut pauses = Pauses::new();
-    let mut standing = Standing::Unknown;
+    let mut connection = ConnectionState::Unknown;
     loop {
         let begun = clock.now();
         let lost = match connect(config, tls, address, watch.symbols).await {
             Ok(mut socket) => {
                 info!(%address, "market data stream is connected");
-                standing = Standing::Connected;
+                connection = ConnectionState::Connected;
                 tell(MarketNews::Connected);
                 read(&mut socket, config, watch, tell).await
             }
             Err(lost) => lost,
         };
         tell(MarketNews::Lost);
-        standing = standing.lost(&lost);
+        connection = connection.lost(&lost);
         pauses.pause(begun, &lost, clock).await;
     }
 }
 
 /// What the log said last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ConnectionState {
     Unknown,
     Connected,
     Broken,
     Refused,
 }
 
-impl Standing {
+impl ConnectionState {
     fn lost(self, Lost { reason, refused }: &Lost) -> Self {
-        let new = if *refused { Standing::Refused } else { Standing::Broken };
+        let new = if *refused { ConnectionState::Refused } else { ConnectionState::Broken };
         if new == self {
             debug!(%reason, "market data stream is still not connected");
         } else if *refused {

@@ -27,8 +27,8 @@ const FIRST_TRIES_MAX: u32 = 3;
 const REFUSALS_MAX: u32 = 12;
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(16);
-/// How soon a wish to stop is noticed.
-const GLANCE: Duration = Duration::from_millis(25);
+/// How soon a request to stop is noticed.
+const STOP_NOTICED_AFTER: Duration = Duration::from_millis(25);
 
 /// Rows of one page, oldest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,7 @@ impl History {
 
 async fn asked_to(stop: &dyn Fn() -> bool) {
     while !stop() {
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(STOP_NOTICED_AFTER).await;
     }
 }
 

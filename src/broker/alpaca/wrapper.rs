@@ -17,7 +17,8 @@ use super::wire::{NewOrder, OddOrder, Order};
 use super::wire_market;
 use crate::broker::budget::{Budget, Purpose};
 use crate::broker::{
-    Account, AccountReader, Broker, BrokerError, MINUTE, MarketData, OrderEntry, Reply, Survey, too_many_bars,
+    Account, AccountReader, Broker, BrokerError, BrokerSnapshot, MINUTE, MarketData, OrderEntry, Reply,
+    too_many_bars,
 };
 use crate::clock::Timestamp;
 use crate::market::{Bar, SessionClock, Snapshot};
@@ -138,7 +139,11 @@ impl MarketData for AlpacaWrapper {
 
 impl Broker for AlpacaWrapper {
     /// All at once.
-    fn survey(&mut self, symbols: &[Symbol], daily_bars: usize) -> Result<Survey, BrokerError> {
+    fn broker_snapshot(
+        &mut self,
+        symbols: &[Symbol],
+        daily_bars: usize,
+    ) -> Result<BrokerSnapshot, BrokerError> {
         let reader = self.reader(self.shared.config.request_timeout);
         self.runtime.block_on(async {
             let (account, open_orders, session, snapshots, daily_bars) = tokio::try_join!(
@@ -148,7 +153,7 @@ impl Broker for AlpacaWrapper {
                 reader.snapshots(symbols),
                 reader.daily_bars(symbols, daily_bars),
             )?;
-            Ok(Survey { account, open_orders, session, snapshots, daily_bars })
+            Ok(BrokerSnapshot { account, open_orders, session, snapshots, daily_bars })
         })
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let (spec, mut source): (Spec, Box<dyn Source>) = if args.from.is_dir() {
         let only = kind.symbol.into_iter().collect();
         let origin = Origin::Recorded { path: args.from.clone(), only };
-        let spec = Spec::strict(origin, kind.symbol(&args.from)?, kind.shape());
+        let spec = Spec::strict(origin, kind.symbol(&args.from)?, kind.row_kind());
         let source = open(&spec)?;
         (spec, Box::new(Picked { source, event: kind.event, account: Account::default() }))
     } else {

@@ -18,8 +18,8 @@ use super::super::interrupt::Interrupts;
 use super::super::rate_limit::RateLimit;
 use crate::calendar::date_of;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::data::Shape;
-use crate::data::alpaca::{self, Access, DownloadError, Fetched, Gap, GapReport, Progress, Series};
+use crate::data::RowKind;
+use crate::download::{self, Access, DownloadError, Fetched, Gap, GapReport, Progress, Series};
 use crate::duration;
 use crate::live::Stop;
 use crate::manifest::defaults;
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let mut told = Vec::new();
     for series in &series {
         let mut line = ProgressLine::new(series.symbol(), global);
-        let fetched = alpaca::fetch(series, days, &mut access, &|| stop.is_requested(), &mut |progress| {
+        let fetched = download::fetch(series, days, &mut access, &|| stop.is_requested(), &mut |progress| {
             line.show(progress);
         });
         line.clear();
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
             Err(error) => return Err(failure(error, series)),
         };
         let report =
-            alpaca::report(series, days.0, days.1, clock.now()).map_err(|error| failure(error, series))?;
+            download::report(series, days.0, days.1, clock.now()).map_err(|error| failure(error, series))?;
         if report.rows == 0 && report.complete > 0 {
             warn!(symbol = %series.symbol(), "no rows at all: does the feed have this symbol?");
         }
@@ -127,17 +127,17 @@ fn days(args: &Args, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), Failure
 }
 
 fn series(args: &Args) -> Result<Vec<Series>, Failure> {
-    let shape = match args.event {
-        EventArg::Bar => Shape::Bar { span: args.timeframe },
-        EventArg::Trade => Shape::Trade,
-        EventArg::Quote => Shape::Quote,
+    let row_kind = match args.event {
+        EventArg::Bar => RowKind::Bar { span: args.timeframe },
+        EventArg::Trade => RowKind::Trade,
+        EventArg::Quote => RowKind::Quote,
     };
     let mut symbols = args.symbol.clone();
     symbols.sort_unstable();
     symbols.dedup();
     symbols
         .into_iter()
-        .map(|symbol| Series::new(&args.out, symbol, shape, &args.feed, &args.adjustment))
+        .map(|symbol| Series::new(&args.out, symbol, row_kind, &args.feed, &args.adjustment))
         .collect::<Result<_, _>>()
         .map_err(|fault| Failure::message(Exit::Usage, fault))
 }

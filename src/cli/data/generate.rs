@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         drift: args.drift,
         in_sessions: args.sessions == Sessions::Regular,
     };
-    let spec = Spec::strict(Origin::Generator(walk), args.kind.symbol(&args.out)?, args.kind.shape());
+    let spec = Spec::strict(Origin::Generator(walk), args.kind.symbol(&args.out)?, args.kind.row_kind());
     write_out(&mut *open(&spec)?, &spec, &args.out, None, global)
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::control::{self, ControlError, Request};
-use crate::host::Status;
+use crate::strategy_threads::Status;
 
 /// Starts or stops a strategy of a running bot by its name in the manifest
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(super) fn status(args: &StatusArgs, global: &Global) -> Result<(), Failure> 
 }
 
 fn show(place: &StatusArgs, request: &Request, global: &Global) -> Result<(), Failure> {
-    let strategies = control::ask(&place.state, request).map_err(|error| {
+    let strategies = control::request(&place.state, request).map_err(|error| {
         let exit = match error {
             ControlError::NotRunning(_) | ControlError::Refused(_) => Exit::NotFound,
             ControlError::Io(_) => Exit::Unexpected,

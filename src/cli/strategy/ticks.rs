@@ -9,7 +9,7 @@ use super::trial::Args;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
 use crate::data::spec::Columns;
-use crate::data::{self, Format, Origin, Shape, Spec};
+use crate::data::{self, Format, Origin, RowKind, Spec};
 use crate::manifest::defaults;
 use crate::market::{MarketEvent, Trade};
 use crate::symbol::Symbol;
@@ -33,23 +33,23 @@ pub(super) fn spec(path: &Path, args: &Args) -> Result<Spec, Failure> {
     let (paths, timezone) = (vec![path.to_owned()], args.timezone.unwrap_or(defaults::TIMEZONE));
     let columns = Columns { has_header: true, named: Vec::new() };
     let span = args.timeframe.unwrap_or(defaults::TIMEFRAME);
-    let mut shape = Shape::Bar { span };
+    let mut row_kind = RowKind::Bar { span };
     let origin = if path.is_dir() {
         Origin::Recorded { path: path.to_owned(), only: Vec::new() }
     } else if matches!(Format::of(path), Ok(Format::Parquet)) {
         Origin::Parquet { paths, columns, timezone }
     } else {
-        shape = data::shape_of(path, span)?;
+        row_kind = data::row_kind_of(path, span)?;
         Origin::Csv { paths, columns, timezone }
     };
     let is_recorded = matches!(origin, Origin::Recorded { .. });
     let refuse =
         |rule: &str| Err(Failure::message(Exit::Usage, format!("{rule}, was \"{}\"", path.display())));
-    if args.timeframe.is_some() && (is_recorded || shape == Shape::Trade) {
+    if args.timeframe.is_some() && (is_recorded || row_kind == RowKind::Trade) {
         return refuse("--timeframe must stand with a file of bars");
     }
     if args.timezone.is_some() && is_recorded {
         return refuse("--timezone must stand with a file");
     }
-    Ok(Spec::strict(origin, args.symbol, shape))
+    Ok(Spec::strict(origin, args.symbol, row_kind))
 }

@@ -1,4 +1,4 @@
-//! `bot strategy test`: runs a strategy over events and prints what it wishes for, the same each time.
+//! `bot strategy test`: runs a strategy over events and prints what it wants, the same each time.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::order::OrderType;
-use crate::strategy::{Every, Runner, Value, Wish, WrittenParams};
+use crate::strategy::{Every, Intent, Runner, Value, WrittenParams};
 use crate::symbol::Symbol;
 use crate::{data, duration};
 
-/// Runs a strategy over ticks and prints its wishes with their times
+/// Runs a strategy over ticks and prints its intents with their times
 ///
 /// Nothing is traded. The same strategy, parameters and ticks print the same lines.
 #[derive(Debug, clap::Args)]
@@ -66,13 +66,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         out: std::io::BufWriter::new(std::io::stdout().lock()),
         json: global.json,
         events: 0,
-        wishes: 0,
+        intents: 0,
     };
     let shown = trial.show_all(args);
-    // What it wished for until then is still shown, then the first failure ends the trial.
+    // What it wanted until then is still shown, then the first failure ends the trial.
     written(trial.out.flush())?;
     if shown? {
-        eprintln!("{} events, {} wishes", trial.events, trial.wishes);
+        eprintln!("{} events, {} wishes", trial.events, trial.intents);
     }
     Ok(())
 }
@@ -83,11 +83,11 @@ struct Trial<'a> {
     out: std::io::BufWriter<std::io::StdoutLock<'a>>,
     json: bool,
     events: u64,
-    wishes: u64,
+    intents: u64,
 }
 
 impl Trial<'_> {
-    /// Shows all events; false when nobody reads what it wishes for any more.
+    /// Shows all events; false when nobody reads what it wants any more.
     fn show_all(&mut self, args: &Args) -> Result<bool, Failure> {
         let Some(path) = &args.ticks else {
             return self.show(ticks::walk(args.seed, args.count, args.symbol));
@@ -110,9 +110,9 @@ impl Trial<'_> {
             self.events += 1;
             let at = event.known_at();
             let failed = |failure| Failure::message(Exit::Invalid, format!("at {at}: {failure}"));
-            for wish in self.runner.on_event(&event).map_err(failed)? {
-                self.wishes += 1;
-                let line = if self.json { as_json(at, &wish).to_string() } else { as_text(at, &wish) };
+            for intent in self.runner.on_event(&event).map_err(failed)? {
+                self.intents += 1;
+                let line = if self.json { as_json(at, &intent).to_string() } else { as_text(at, &intent) };
                 if written(writeln!(self.out, "{line}"))?.is_none() {
                     return Ok(false);
                 }
@@ -122,31 +122,31 @@ impl Trial<'_> {
     }
 }
 
-fn as_text(at: Timestamp, wish: &Wish) -> String {
+fn as_text(at: Timestamp, intent: &Intent) -> String {
     let time = at.to_new_york().to_rfc3339();
-    match wish {
-        Wish::Signal { symbol, strength } => format!("{time} {symbol} signal {:+}", strength.get()),
-        Wish::Order { symbol, side, quantity, order_type, .. } => match order_type {
+    match intent {
+        Intent::Signal { symbol, strength } => format!("{time} {symbol} signal {:+}", strength.get()),
+        Intent::Order { symbol, side, quantity, order_type, .. } => match order_type {
             OrderType::Market => format!("{time} {symbol} {side} {quantity} market"),
             OrderType::Limit(limit) => format!("{time} {symbol} {side} {quantity} limit {limit}"),
         },
-        Wish::CancelAll => format!("{time} cancel all"),
+        Intent::CancelAll => format!("{time} cancel all"),
     }
 }
 
-fn as_json(at: Timestamp, wish: &Wish) -> Json {
-    match wish {
-        Wish::Signal { symbol, strength } => {
+fn as_json(at: Timestamp, intent: &Intent) -> Json {
+    match intent {
+        Intent::Signal { symbol, strength } => {
             json!({ "time": at, "wish": "signal", "symbol": symbol, "strength": strength.get() })
         }
-        Wish::Order { symbol, side, quantity, order_type, .. } => {
+        Intent::Order { symbol, side, quantity, order_type, .. } => {
             let limit = match order_type {
                 OrderType::Market => None,
                 OrderType::Limit(limit) => Some(limit.to_string()),
             };
             json!({ "time": at, "wish": "order", "symbol": symbol, "side": side.as_str(), "qty": quantity.to_string(), "limit": limit })
         }
-        Wish::CancelAll => json!({ "time": at, "wish": "cancel_all" }),
+        Intent::CancelAll => json!({ "time": at, "wish": "cancel_all" }),
     }
 }
 

@@ -108,8 +108,8 @@ impl Process {
             return false;
         }
         match self.reading.read(room, server.now, server.now) {
-            Step::Ask(ask) => {
-                match server.read(ask, &self.name) {
+            Step::Command(command) => {
+                match server.read(command, &self.name) {
                     Ok(answer) => self.read_answer = Some(answer),
                     Err(_) => self.reading.disconnected(),
                 }
@@ -163,12 +163,12 @@ impl Process {
             Some(Call::Settle(batch, _)) => self.settling.settle(batch, now),
             Some(Call::Renew) => self.settling.renew(now),
             Some(Call::Take) => match self.settling.take(&[], &token, now) {
-                Step::Ask(ask) => Step::Ask(ask),
+                Step::Command(command) => Step::Command(command),
                 Step::Done(Keeper::Us(_) | Keeper::Other(_)) => Step::Done(()),
             },
         };
         match step {
-            Step::Ask(ask) => self.settle_answer = Some(server.settle(ask, &self.name)),
+            Step::Command(command) => self.settle_answer = Some(server.settle(command, &self.name)),
             Step::Done(()) => {
                 if let Some(Call::Settle(batch, life)) = self.call.take() {
                     for settlement in batch {
@@ -271,8 +271,8 @@ proptest! {
         for process in &mut processes {
             let is_drained = loop {
                 match process.reading.is_drained() {
-                    Step::Ask(ask) => {
-                        let answer = server.read(ask, &process.name).unwrap();
+                    Step::Command(command) => {
+                        let answer = server.read(command, &process.name).unwrap();
                         process.reading.on(answer, server.now).unwrap();
                     }
                     Step::Done(is_drained) => break is_drained,

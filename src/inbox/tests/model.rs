@@ -74,27 +74,33 @@ impl Server {
         own.filter(|id| self.entries.get(id) == Some(&false))
     }
 
-    pub(super) fn read(&mut self, ask: reading::Ask, consumer: &str) -> Result<reading::Answer, InboxError> {
-        use reading::{Answer, Ask};
-        if let Ask::Connect { .. } = ask {
+    pub(super) fn read(
+        &mut self,
+        command: reading::Command,
+        consumer: &str,
+    ) -> Result<reading::Answer, InboxError> {
+        use reading::{Answer, Command};
+        if let Command::Connect { .. } = command {
             self.group.get_or_insert_default();
             let epoch = self.epoch.get_or_insert(self.life).to_string();
             return Ok(Answer::Connected { epoch, offset_nanos: 0 });
         }
-        let with_loss_check =
-            matches!(ask, Ask::LossCheck | Ask::Group | Ask::ReadNew { with_loss_check: true, .. });
+        let with_loss_check = matches!(
+            command,
+            Command::LossCheck | Command::Group | Command::ReadNew { with_loss_check: true, .. }
+        );
         let lost = if with_loss_check { self.check_losses() } else { None };
         let (now, holder) = (self.now, self.holder.clone().map(|(_, consumer)| consumer));
         let Some(group) = &mut self.group else {
             let gone = InboxError::Unavailable("NOGROUP".to_owned());
-            let is_read = matches!(ask, Ask::ReadNew { .. });
+            let is_read = matches!(command, Command::ReadNew { .. });
             return if is_read { Ok(Answer::New { lost, entries: Err(gone) }) } else { Err(gone) };
         };
         let body = |id: &u64| body(&self.entries, *id);
-        Ok(match ask {
-            Ask::Connect { .. } | Ask::LossCheck => Answer::Checked(lost),
-            Ask::CompareClocks => Answer::Offset(0),
-            Ask::ListPending { whose, after } => {
+        Ok(match command {
+            Command::Connect { .. } | Command::LossCheck => Answer::Checked(lost),
+            Command::CompareClocks => Answer::Offset(0),
+            Command::ListPending { whose, after } => {
                 let after = after.map_or(0, |after| number(&after));
                 let is_listed = |given: &Given| match whose {
                     Whose::Own => given.consumer == consumer,
@@ -108,7 +114,7 @@ impl Server {
                 };
                 Answer::Listed(listed.take(PAGE_LEN).map(pending).collect())
             }
-            Ask::Take { whose, ids } => {
+            Command::Take { whose, ids } => {
                 let mut taken = Vec::new();
                 for id in ids.iter().map(|id| number(id)) {
                     let Some(given) = group.pending.get_mut(&id) else { continue };
@@ -124,7 +130,7 @@ impl Server {
                 }
                 Answer::Taken(taken)
             }
-            Ask::HandOver { id, deliveries } => {
+            Command::HandOver { id, deliveries } => {
                 let id = number(id.as_str());
                 let given = group.pending.get_mut(&id).filter(|given| given.consumer == consumer);
                 let to = holder.filter(|holder| holder != consumer && self.entries.contains_key(&id));
@@ -137,7 +143,7 @@ impl Server {
                     _ => false,
                 })
             }
-            Ask::ReadNew { count, .. } => {
+            Command::ReadNew { count, .. } => {
                 let new = self.entries.range(group.delivered + 1..).map(|(id, _)| *id).take(count);
                 let new: Vec<u64> = new.collect();
                 for id in &new {
@@ -148,22 +154,22 @@ impl Server {
                 let epoch = self.epoch.map(|epoch| epoch.to_string());
                 Answer::New { lost, entries: Ok((new.iter().map(body).collect(), epoch)) }
             }
-            Ask::Group => {
+            Command::Group => {
                 let pending = i64::try_from(group.pending.len()).unwrap();
                 let newest = self.entries.keys().last().map(|id| format!("{id}-0"));
                 Answer::Group { lost, pending, delivered: format!("{}-0", group.delivered), newest }
             }
-            Ask::Reread(ids) => {
+            Command::Reread(ids) => {
                 let found = |id: &EntryId| Some(body(&number(id.as_str()))).filter(|entry| entry.1.is_some());
                 Answer::Reread(ids.iter().map(found).collect())
             }
         })
     }
 
-    pub(super) fn settle(&mut self, ask: settling::Ask<'_>, consumer: &str) -> settling::Answer {
-        use settling::{Answer, Ask};
-        match ask {
-            Ask::Settle { ends, which, holder, .. } => {
+    pub(super) fn settle(&mut self, command: settling::Command<'_>, consumer: &str) -> settling::Answer {
+        use settling::{Answer, Command};
+        match command {
+            Command::Settle { ends, which, holder, .. } => {
                 let held_by = self.holder.as_ref().map(|(value, _)| &**value);
                 if holder.as_deref().is_some_and(|holder| held_by != Some(holder)) {
                     return Answer::Settled(None);
@@ -171,12 +177,12 @@ impl Server {
                 let absent = ends.iter().filter(|end| !self.settle_one(end, which));
                 Answer::Settled(Some(absent.map(|end| end.settlement.entry().to_string()).collect()))
             }
-            Ask::LookBack { signals, .. } => {
+            Command::LookBack { signals, .. } => {
                 let recorded: HashSet<String> = self.recorded.iter().map(|id| format!("{id}-0")).collect();
                 Answer::Recorded(signals.intersection(&recorded).cloned().collect())
             }
-            Ask::Hold { step, own, kept } => Answer::Held(self.hold(&step, &own, &kept, consumer)),
-            Ask::Renew(ids) => {
+            Command::Hold { step, own, kept } => Answer::Held(self.hold(&step, &own, &kept, consumer)),
+            Command::Renew(ids) => {
                 for id in ids.iter().map(|id| number(id.as_str())) {
                     let given = self.group.as_mut().and_then(|group| group.pending.get_mut(&id));
                     let given = given.filter(|given| given.consumer == consumer);
@@ -186,12 +192,12 @@ impl Server {
                 }
                 Answer::Done
             }
-            Ask::FindHolder => Answer::Holder(self.holder.clone()),
-            Ask::ReadBooks => {
+            Command::FindHolder => Answer::Holder(self.holder.clone()),
+            Command::ReadBooks => {
                 let books = self.book.iter().map(|book| ("trend".to_owned(), book.clone())).collect();
                 Answer::Books(KeptBooks { books, booked: Vec::new() })
             }
-            Ask::Forget(_) => Answer::Done,
+            Command::Forget(_) => Answer::Done,
         }
     }
 

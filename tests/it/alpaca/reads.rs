@@ -39,17 +39,17 @@ fn start_up_answer(request: &Request) -> Act {
 fn start_up_reads_everything_at_once_page_by_page_and_in_any_form_of_number() {
     let server = Server::start(start_up_answer);
     let symbols = ["NVDA".parse().unwrap(), "ZZZ".parse().unwrap()];
-    let survey = broker(&server.url()).survey(&symbols, 2).unwrap();
-    assert_eq!(survey.account.cash.to_string(), "100000.5");
-    assert_eq!(survey.account.holdings.len(), 1, "an option is no holding of ours");
-    assert_eq!(survey.account.holdings[0].available.to_string(), "0.5");
-    assert_eq!(survey.open_orders[0].client_order_id.as_str(), "61d1feca");
-    assert!(survey.session.is_open);
-    assert_eq!(survey.snapshots.len(), 1, "a symbol without prices is missing");
-    assert!((survey.snapshots[0].quote.unwrap().ask - 180.1).abs() < 1e-9);
-    let closes: Vec<usize> = survey.daily_bars.iter().map(|(_, bars)| bars.len()).collect();
+    let broker_snapshot = broker(&server.url()).broker_snapshot(&symbols, 2).unwrap();
+    assert_eq!(broker_snapshot.account.cash.to_string(), "100000.5");
+    assert_eq!(broker_snapshot.account.holdings.len(), 1, "an option is no holding of ours");
+    assert_eq!(broker_snapshot.account.holdings[0].available.to_string(), "0.5");
+    assert_eq!(broker_snapshot.open_orders[0].client_order_id.as_str(), "61d1feca");
+    assert!(broker_snapshot.session.is_open);
+    assert_eq!(broker_snapshot.snapshots.len(), 1, "a symbol without prices is missing");
+    assert!((broker_snapshot.snapshots[0].quote.unwrap().ask - 180.1).abs() < 1e-9);
+    let closes: Vec<usize> = broker_snapshot.daily_bars.iter().map(|(_, bars)| bars.len()).collect();
     assert_eq!(closes, [2, 0], "the newest two of three, over two pages");
-    assert_eq!(survey.daily_bars[0].1[1].at.to_string(), "2026-10-03T04:00:00Z");
+    assert_eq!(broker_snapshot.daily_bars[0].1[1].at.to_string(), "2026-10-03T04:00:00Z");
 }
 
 #[test]

@@ -54,19 +54,19 @@ fn check(prices: &[(i64, i64)], wanted: &[i64], cash: u32, bps: u16) {
     setup.cash = Money::whole(cash);
     setup.strategies[0].member.book = StrategyBook::new("all", setup.cash);
     setup.strategies[0].member.sizing.rule = "100%".parse().unwrap();
-    setup.terms.size_at = SizeAt::Fill;
-    setup.terms.on_short_cash = OnShortCash::Reject; // Nothing is to be reduced.
-    setup.terms.fees = Fees::Bps(BasisPoints::whole(bps));
+    setup.model.size_at = SizeAt::Fill;
+    setup.model.on_short_cash = OnShortCash::Reject; // Nothing is to be reduced.
+    setup.model.fees = Fees::Bps(BasisPoints::whole(bps));
     let record = run(setup);
     balances(&record);
     let fills: Vec<(i64, i64)> = record
         .fills
         .iter()
         .map(|fill| {
-            let order = &record.transactions[fill.transaction as usize];
+            let order = &record.orders[fill.order as usize];
             assert_eq!((order.outcome.as_str(), order.quantity), ("filled", fill.quantity));
             let shares: i64 = fill.quantity.to_string().parse().unwrap();
-            let cents = (fill.price.to_seen() * 100.0).round();
+            let cents = (fill.price.to_f64() * 100.0).round();
             #[allow(clippy::cast_possible_truncation, reason = "a price of a test is small")]
             let cents = cents as i64;
             (if order.side == bot::order::Side::Buy { shares } else { -shares }, cents)

@@ -1,7 +1,7 @@
 //! Whatever the market and the strategies do, the money is all there.
 
 use bot::broker::simulated::{Fees, FillModel};
-use bot::data::{Row, Shape};
+use bot::data::{Row, RowKind};
 use bot::order::Side;
 use bot::units::{BasisPoints, Quantity};
 use proptest::prelude::*;
@@ -23,17 +23,17 @@ fn rows(market: &[(u8, u32, u32, u32)]) -> Vec<Row> {
     market.iter().map(row).collect()
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn model() -> impl Strategy<Value = ExecutionModel> {
     let fill = prop_oneof![Just(FillModel::NextOpen), Just(FillModel::SameClose)];
     let fees = prop_oneof![Just(Fees::None), Just(Fees::Alpaca), Just(Fees::Bps(BasisPoints::whole(7)))];
     (fill, fees, 0u16..30, 0u64..150, prop::option::of(1u8..100)).prop_map(
-        |(fill, fees, slippage, latency, share)| Terms {
+        |(fill, fees, slippage, latency, share)| ExecutionModel {
             fill,
             fees,
             slippage: BasisPoints::whole(slippage),
             latency: Duration::from_secs(latency),
             volume_share: share.map(Weight::percent),
-            ..Terms::default()
+            ..ExecutionModel::default()
         },
     )
 }
@@ -53,16 +53,16 @@ proptest! {
     #[test]
     fn equity_is_cash_plus_positions_and_what_was_earned(
         markets in (market(), market()),
-        terms in terms(),
+        model in model(),
         signals in (strengths(), strengths()),
         flags in (any::<bool>(), any::<bool>(), any::<bool>()),
         cash in 500u32..20_000,
     ) {
         let (short, flip_in_one, is_net) = flags;
-        let shape = Shape::Bar { span: MINUTE };
+        let row_kind = RowKind::Bar { span: MINUTE };
         let sources = vec![
-            source("X", shape, &rows(&markets.0), 3),
-            source("Y", shape, &rows(&markets.1), 3),
+            source("X", row_kind, &rows(&markets.0), 3),
+            source("Y", row_kind, &rows(&markets.1), 3),
         ];
         let mut strategies =
             vec![seat("one", says("X", &signals.0), 0), seat("two", says("X", &signals.1), 1)];
@@ -74,7 +74,7 @@ proptest! {
         setup.cash = Money::whole(cash);
         setup.rules.limits.short = short;
         setup.rules.limits.flip_in_one = flip_in_one;
-        setup.terms = terms.clone();
+        setup.model = model.clone();
         setup.combine = if is_net { Combine::Net } else { Combine::Separate };
         let record = run(setup);
         balances(&record);
@@ -83,7 +83,7 @@ proptest! {
         let mut cash = Money::whole(cash);
         let mut held = Quantity::ZERO;
         for fill in &record.fills {
-            let order = &record.transactions[fill.transaction as usize];
+            let order = &record.orders[fill.order as usize];
             prop_assert!(fill.at >= order.at && fill.quantity <= order.quantity);
             prop_assert_eq!(order.symbol, symbol("X"));
             let money = fill.price * fill.quantity;
@@ -97,21 +97,21 @@ proptest! {
         }
         prop_assert_eq!(record.end.cash, cash);
         prop_assert_eq!(record.end.positions.get(&symbol("X")).copied().unwrap_or_default(), held);
-        let orders = record.transactions.iter();
+        let orders = record.orders.iter();
         prop_assert!(orders.clone().is_sorted_by_key(|order| order.at));
         for order in orders {
             prop_assert!(order.final_at >= order.at, "{order:?}");
         }
-        if let (Some(share), FillModel::NextOpen) = (terms.volume_share, terms.fill) {
+        if let (Some(share), FillModel::NextOpen) = (model.volume_share, model.fill) {
             for row in &rows(&markets.0) {
-                let most = row.values[4] * Money::new(share.get()).to_seen();
+                let most = row.values[4] * Money::new(share.get()).to_f64();
                 for side in [Side::Buy, Side::Sell] {
                     let fills = record.fills.iter().filter(|fill| fill.at == row.at);
                     let sum: Quantity = fills
-                        .filter(|fill| record.transactions[fill.transaction as usize].side == side)
+                        .filter(|fill| record.orders[fill.order as usize].side == side)
                         .map(|fill| fill.quantity)
                         .sum();
-                    prop_assert!(sum.to_seen() <= most, "{sum} of {}", row.values[4]);
+                    prop_assert!(sum.to_f64() <= most, "{sum} of {}", row.values[4]);
                 }
             }
         }

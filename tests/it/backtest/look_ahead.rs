@@ -3,9 +3,9 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use bot::backtest::record::Transaction;
+use bot::backtest::record::OrderSummary;
 use bot::broker::simulated::FillModel;
-use bot::data::{Row, Shape};
+use bot::data::{Row, RowKind};
 use bot::market::MarketEvent;
 use bot::strategy::Value;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ const NAMES: [&str; 3] = ["X", "Y", "NEWS"];
 
 /// Trades by a hash of all that it can see, so that it would trade otherwise if it saw anything else.
 fn gossip() -> Acts {
-    let act = |view: &View<'_>, now: Timestamp, wishes: &mut Wishes| {
+    let act = |view: &View<'_>, now: Timestamp, intents: &mut Intents| {
         let mut hash = DefaultHasher::new();
         (now, view.now()).hash(&mut hash);
         for name in NAMES {
@@ -31,14 +31,14 @@ fn gossip() -> Acts {
             }
         }
         let tenths = i8::try_from(hash.finish() % 21).unwrap() - 10;
-        wishes
+        intents
             .signal(symbol(if hash.finish().is_multiple_of(2) { "X" } else { "Y" }), f64::from(tenths) / 10.0)
     };
     let mut gossip =
-        Acts::on_event(move |event, view, wishes| act(view, event.known_at(), wishes))
-            .on_timer(move |now, view, wishes| act(view, now, wishes))
-            .on_fill(move |fill, view, wishes| {
-                if fill.quantity.get().mantissa() % 3 == 0 { act(view, fill.at, wishes) } else { Ok(()) }
+        Acts::on_event(move |event, view, intents| act(view, event.known_at(), intents))
+            .on_timer(move |now, view, intents| act(view, now, intents))
+            .on_fill(move |fill, view, intents| {
+                if fill.quantity.get().mantissa() % 3 == 0 { act(view, fill.at, intents) } else { Ok(()) }
             });
     gossip.horizon = Some(Duration::from_mins(10));
     gossip
@@ -46,7 +46,7 @@ fn gossip() -> Acts {
 
 /// Long when the next bar will close higher: it looks for that bar wherever it may look.
 fn cheat() -> Acts {
-    let mut cheat = Acts::on_event(|event, view, wishes| {
+    let mut cheat = Acts::on_event(|event, view, intents| {
         let later = |found: &MarketEvent| found.known_at() > event.known_at();
         let ahead = view.latest(symbol("X")).filter(|found| later(found)).map(MarketEvent::price);
         let ahead = ahead.or_else(|| {
@@ -54,7 +54,7 @@ fn cheat() -> Acts {
             window.last().filter(|tick| tick.at > event.known_at()).map(|tick| tick.price)
         });
         match ahead {
-            Some(price) => wishes.signal(symbol("X"), if price > event.price() { 1.0 } else { -1.0 }),
+            Some(price) => intents.signal(symbol("X"), if price > event.price() { 1.0 } else { -1.0 }),
             None => Ok(()),
         }
     });
@@ -84,8 +84,8 @@ fn sources(events: &Events, size: usize) -> Vec<(String, Box<dyn Source>)> {
         }
         rows.sort_by_key(|row| row.at);
         rows.dedup_by_key(|row| row.at);
-        let shape = if place == 2 { Shape::Number } else { Shape::Bar { span: SPANS[place] } };
-        source(NAMES[place], shape, &rows, size)
+        let row_kind = if place == 2 { RowKind::Number } else { RowKind::Bar { span: SPANS[place] } };
+        source(NAMES[place], row_kind, &rows, size)
     };
     (0..3).map(of).collect()
 }
@@ -99,14 +99,14 @@ fn play(events: &Events, fill: FillModel, latency: u64, size: usize) -> Record {
     let mut crossing = seat("cross", gossip(), 0);
     crossing.run = StrategyRun::new(Runner::new("cross", cross(), &[symbol("X")], Every::Event), true, true);
     let mut setup = setup(sources(events, size), vec![gossiping, timed, crossing]);
-    setup.terms.fill = fill;
-    setup.terms.latency = Duration::from_secs(latency);
+    setup.model.fill = fill;
+    setup.model.latency = Duration::from_secs(latency);
     run(setup)
 }
 
 /// What was decided until `until`, without what became of it later.
 fn decided(record: &Record, until: Timestamp) -> Vec<String> {
-    let word = |order: &Transaction| {
+    let word = |order: &OrderSummary| {
         let is_refusal = !order.is_order;
         let (side, at) = (order.side, order.at.nanos());
         format!(
@@ -114,7 +114,7 @@ fn decided(record: &Record, until: Timestamp) -> Vec<String> {
             order.strategy, order.quantity, order.signal, order.price_seen
         )
     };
-    record.transactions.iter().filter(|order| order.at <= until).map(word).collect()
+    record.orders.iter().filter(|order| order.at <= until).map(word).collect()
 }
 
 /// Fills at prices that were known at `until`.
@@ -186,9 +186,9 @@ fn a_strategy_that_would_profit_from_the_next_price_cannot_see_it() {
         (0..200).map(|place| (100.0, 100.0 + f64::from(place * 7919 % 13))).collect();
     for fill in [FillModel::NextOpen, FillModel::SameClose] {
         let mut setup = setup(vec![bars("X", &prices)], vec![seat("cheat", cheat(), 0)]);
-        setup.terms.fill = fill;
+        setup.model.fill = fill;
         let record = run(setup);
-        assert!(record.transactions.is_empty(), "{:?}", told(&record));
+        assert!(record.orders.is_empty(), "{:?}", told(&record));
         assert_eq!(record.end.equity, record.start_cash);
     }
 }

@@ -11,7 +11,7 @@ fn short(prices: &[f64], margin: Margin) -> Record {
     let mut setup = setup(vec![bars("X", &bars_of)], vec![seat("shorts", Acts::says("X", &[-1.0]), 0)]);
     setup.cash = Money::whole(1_000);
     setup.strategies[0].member.book = StrategyBook::new("shorts", setup.cash);
-    setup.terms.margin = margin;
+    setup.model.margin = margin;
     let record = run(setup);
     balances(&record);
     record
@@ -27,7 +27,7 @@ fn below_the_maintenance_margin_all_positions_are_liquidated_at_the_next_price()
         told(&record),
         ["sell 10 X at 60 filled 10 for 1000", "buy 10 X at 240 filled 10 for 1650 margin_call"]
     );
-    assert_eq!(record.transactions[1].reason, "margin_call: equity must be 402.5 dollars, was 390");
+    assert_eq!(record.orders[1].reason, "margin_call: equity must be 402.5 dollars, was 390");
     assert_eq!((record.margin_calls.len(), record.ruined_at), (1, None));
     assert_eq!(record.end.equity.to_string(), "350");
     assert!(record.end.positions.is_empty());
@@ -70,8 +70,8 @@ fn without_margin_no_order_is_too_large() {
     let mut setup = setup(vec![bars("X", &prices)], vec![seat("buys", Acts::says("X", &[1.0]), 0)]);
     setup.cash = Money::whole(100);
     setup.strategies[0].member.book = StrategyBook::new("buys", setup.cash);
-    (setup.terms.margin, setup.rules.margin) = (Margin::None, Margin::None);
-    setup.terms.on_short_cash = OnShortCash::Reject;
+    (setup.model.margin, setup.rules.margin) = (Margin::None, Margin::None);
+    setup.model.on_short_cash = OnShortCash::Reject;
     let record = run(setup);
     balances(&record);
     assert_eq!(told(&record), ["buy 10 X at 60 filled 10 for 1000"]);
@@ -87,7 +87,7 @@ fn half_an_initial_margin_carries_twice_the_equity() {
         setup.strategies[0].member.book = StrategyBook::new("all", setup.cash);
         setup.strategies[0].member.sizing.rule = rule.parse().unwrap();
         let margin = Margin::Required { initial: Weight::percent(50), maintenance: Weight::percent(25) };
-        (setup.terms.margin, setup.rules.margin) = (margin, margin);
+        (setup.model.margin, setup.rules.margin) = (margin, margin);
         told(&run(setup))
     };
     assert_eq!(trade(1.0, "20sh"), ["buy 20 X at 60 filled 20 for 2000"]);

@@ -72,9 +72,9 @@ fn cash_is_shared_and_never_spent_twice() {
     setup.cash = Money::whole(1_500);
     setup.rules.limits.short = false;
     let record = run(setup);
-    assert_eq!(record.transactions.len(), 2);
+    assert_eq!(record.orders.len(), 2);
     assert_eq!(told(&record)[0], "buy 10 X at 60 filled 10 for 1000");
-    assert!(!record.transactions[1].is_order, "{:?}", told(&record));
+    assert!(!record.orders[1].is_order, "{:?}", told(&record));
     assert_eq!(record.end.cash.to_string(), "500");
     balances(&record);
 }

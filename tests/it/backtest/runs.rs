@@ -1,7 +1,7 @@
 //! Whole runs by hand, to the cent.
 
 use bot::broker::simulated::{Fees, FillModel, OnShortCash};
-use bot::data::{Row, Shape};
+use bot::data::{Row, RowKind};
 use bot::market::{MarketEvent, Quote, Trade};
 use bot::outcome::OutcomeKind;
 use bot::units::{BasisPoints, Weight};
@@ -13,7 +13,7 @@ const FOUR: [(f64, f64); 4] = [(100.0, 101.0), (102.0, 103.0), (104.0, 105.0), (
 #[test]
 fn money_and_positions_come_out_to_the_cent() {
     let mut setup = setup(vec![bars("X", &FOUR)], vec![seat("flips", Acts::says("X", &[1.0, -1.0, 0.0]), 0)]);
-    setup.terms.fees = Fees::Bps(BasisPoints::whole(10));
+    setup.model.fees = Fees::Bps(BasisPoints::whole(10));
     setup.benchmark = Some(0);
     let record = run(setup);
     assert_eq!(
@@ -58,8 +58,8 @@ fn money_and_positions_come_out_to_the_cent() {
 fn the_same_close_fills_in_the_bar_of_the_signal_and_shows_in_its_mark() {
     let strategy = Acts::says("X", &[1.0, f64::NAN, f64::NAN, 0.0]);
     let mut setup = setup(vec![bars("X", &FOUR)], vec![seat("in_and_out", strategy, 0)]);
-    setup.terms.fill = FillModel::SameClose;
-    setup.terms.slippage = BasisPoints::whole(100);
+    setup.model.fill = FillModel::SameClose;
+    setup.model.slippage = BasisPoints::whole(100);
     let record = run(setup);
     // 1 % dearer than 101 is 102.01, 1 % cheaper than 107 is 105.93.
     assert_eq!(
@@ -100,7 +100,7 @@ fn a_flip_is_two_orders_where_the_broker_takes_no_other() {
 fn a_flip_at_the_same_close_is_done_at_once() {
     let mut setup = setup(vec![bars("X", &FOUR)], vec![seat("flips", Acts::says("X", &[1.0, -1.0]), 0)]);
     setup.rules.limits.flip_in_one = false;
-    setup.terms.fill = FillModel::SameClose;
+    setup.model.fill = FillModel::SameClose;
     let record = run(setup);
     let expected = [
         "buy 10 X at 60 filled 10 for 1010",
@@ -117,9 +117,9 @@ fn what_the_volume_does_not_give_is_cancelled_and_not_asked_for_again() {
     for (place, volume) in [(0, 1e6), (1, 45.0), (2, 1e6), (3, 1e6)] {
         rows.push(Row { at: second(60 * place), values: [100.0, 100.0, 100.0, 100.0, volume] });
     }
-    let source = source("X", Shape::Bar { span: MINUTE }, &rows, 3);
+    let source = source("X", RowKind::Bar { span: MINUTE }, &rows, 3);
     let mut setup = setup(vec![source], vec![seat("buys", Acts::says("X", &[1.0, f64::NAN, 1.0]), 0)]);
-    setup.terms.volume_share = Some(Weight::percent(10));
+    setup.model.volume_share = Some(Weight::percent(10));
     let record = run(setup);
     assert_eq!(
         told(&record),
@@ -135,13 +135,13 @@ fn an_order_that_cannot_be_paid_is_rejected_and_books_nothing() {
         setup(vec![bars("X", &prices)], vec![seat("buys", Acts::says("X", &[1.0, f64::NAN, 1.0]), 0)]);
     // Enough at the price seen, ten dollars short at the open.
     setup.cash = Money::whole(1_000);
-    setup.terms.on_short_cash = OnShortCash::Reject;
+    setup.model.on_short_cash = OnShortCash::Reject;
     let record = run(setup);
     assert_eq!(
         told(&record),
         ["buy 10 X at 60 rejected 0 for 0 insufficient_buying_power", "buy 10 X at 180 filled 10 for 1000"]
     );
-    assert!(record.transactions[0].reason.contains("10 dollars short"), "{:?}", record.transactions[0]);
+    assert!(record.orders[0].reason.contains("10 dollars short"), "{:?}", record.orders[0]);
     assert_eq!((record.fills.len(), record.end.cash), (1, Money::ZERO));
     balances(&record);
 }
@@ -153,7 +153,7 @@ fn an_order_that_costs_more_at_its_fill_than_there_is_is_reduced() {
     setup.cash = Money::whole(1_000);
     let record = run(setup);
     assert_eq!(told(&record), ["buy 10 X at 60 partly_filled 9 for 909 reduced"]);
-    assert_eq!(record.transactions[0].reason, "reduced: the account could carry 9 shares at the fill");
+    assert_eq!(record.orders[0].reason, "reduced: the account could carry 9 shares at the fill");
     balances(&record);
 }
 
@@ -175,9 +175,9 @@ fn what_the_desk_refuses_is_no_order() {
     setup.rules.limits.short = false;
     setup.rules.limits.order_quantity_max = Some("9".parse().unwrap());
     let record = run(setup);
-    assert!(record.transactions.iter().all(|order| !order.is_order), "{:?}", told(&record));
-    assert!(record.transactions.iter().all(|order| order.outcome == OutcomeKind::Refused));
-    assert_eq!((record.transactions.len(), record.fills.len()), (2, 0));
+    assert!(record.orders.iter().all(|order| !order.is_order), "{:?}", told(&record));
+    assert!(record.orders.iter().all(|order| order.outcome == OutcomeKind::Refused));
+    assert_eq!((record.orders.len(), record.fills.len()), (2, 0));
     assert_eq!(record.end.cash, record.start_cash);
     balances(&record);
 }
@@ -206,10 +206,10 @@ fn a_side_that_nobody_quotes_any_more_fills_nothing() {
     let quote = |at, bid, ask| Row { at: second(at), values: [bid, 9.0, ask, 9.0, 0.0] };
     let rows = [quote(0, 99.9, 100.0), quote(1, 0.0, 100.1), quote(2, 99.8, 99.9)];
     let mut setup = setup(
-        vec![source("X", Shape::Quote, &rows, 2), numbers("N", &[(0, 1.0), (1, 2.0), (2, 3.0)])],
+        vec![source("X", RowKind::Quote, &rows, 2), numbers("N", &[(0, 1.0), (1, 2.0), (2, 3.0)])],
         vec![seat("trades", Acts::says("X", &[0.5, -0.5, -0.5]), 1)],
     );
-    setup.terms.fill = FillModel::Quote;
+    setup.model.fill = FillModel::Quote;
     let record = run(setup);
     assert_eq!(
         told(&record),
@@ -227,9 +227,9 @@ fn an_order_on_its_way_to_a_side_that_is_gone_fills_nothing() {
     let quote = |at, bid, ask| Row { at: second(at), values: [bid, 9.0, ask, 9.0, 0.0] };
     let rows = [quote(0, 99.9, 100.0), quote(1, 100.0, 0.0), quote(9, 99.9, 100.0)];
     let mut setup =
-        setup(vec![source("X", Shape::Quote, &rows, 2)], vec![seat("trades", Acts::says("X", &[0.5]), 0)]);
-    setup.terms.fill = FillModel::Quote;
-    setup.terms.latency = Duration::from_secs(2);
+        setup(vec![source("X", RowKind::Quote, &rows, 2)], vec![seat("trades", Acts::says("X", &[0.5]), 0)]);
+    setup.model.fill = FillModel::Quote;
+    setup.model.latency = Duration::from_secs(2);
     let record = run(setup);
     assert_eq!(told(&record), ["buy 5 X at 0 unfilled 0 for 0 canceled"]);
     assert_eq!(record.end.equity, record.start_cash);
@@ -241,10 +241,10 @@ fn quotes_fill_up_to_what_they_display() {
     let quote = |at, bid, ask| Row { at: second(at), values: [bid, 9.0, ask, 6.0, 0.0] };
     let rows = [quote(0, 99.5, 100.0), quote(30, 100.5, 101.0), quote(60, 102.0, 102.5)];
     let mut setup = setup(
-        vec![source("X", Shape::Quote, &rows, 2)],
+        vec![source("X", RowKind::Quote, &rows, 2)],
         vec![seat("trades", Acts::says("X", &[1.0, 1.0, -1.0]), 0)],
     );
-    setup.terms.fill = FillModel::Quote;
+    setup.model.fill = FillModel::Quote;
     let record = run(setup);
     assert_eq!(
         told(&record),
@@ -275,8 +275,8 @@ fn a_source_of_several_symbols_and_kinds_trades_each_at_its_own_prices() {
         MarketEvent::Quote { symbol: x, quote: quote(4, 103.0, 103.5) },
     ];
     let source = Chunks(vec![Arc::new(Chunk::Mixed(events))].into_iter());
-    let buys = Acts::on_event(|event, _, wishes| match event {
-        MarketEvent::Trade { symbol, .. } => wishes.signal(*symbol, 1.0),
+    let buys = Acts::on_event(|event, _, intents| match event {
+        MarketEvent::Trade { symbol, .. } => intents.signal(*symbol, 1.0),
         MarketEvent::Quote { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => Ok(()),
     });
     let record = run(setup(vec![("session".to_owned(), Box::new(source))], vec![seat("buys", buys, 0)]));

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use bot::broker::simulated::FillModel;
 use bot::market::MarketEvent;
 use bot::order::{OrderType, Side, TimeInForce};
-use bot::strategy::Wish;
+use bot::strategy::Intent;
 
 use super::*;
 
@@ -13,8 +13,8 @@ type Log<Line> = Arc<Mutex<Vec<Line>>>;
 
 const FLAT: [(f64, f64); 6] = [(100.0, 100.0); 6];
 
-fn order(side: Side, shares: i64) -> Wish {
-    Wish::Order {
+fn order(side: Side, shares: i64) -> Intent {
+    Intent::Order {
         symbol: symbol("X"),
         side,
         quantity: bot::units::Quantity::new(shares.into()),
@@ -31,10 +31,10 @@ fn taken<Line>(log: &Log<Line>) -> Vec<Line> {
 fn a_strategy_is_told_of_its_fills_and_may_act_on_them() {
     let fills: Log<_> = Log::default();
     let log = Arc::clone(&fills);
-    let strategy = Acts::says("X", &[1.0]).on_fill(move |fill, view, wishes| {
+    let strategy = Acts::says("X", &[1.0]).on_fill(move |fill, view, intents| {
         log.lock().unwrap().push((fill.at.millis() / 1_000, fill.side, fill.price.to_string(), view.now()));
         if fill.side == Side::Buy {
-            wishes.push(order(Side::Sell, 4));
+            intents.push(order(Side::Sell, 4));
         }
         Ok(())
     });
@@ -53,10 +53,10 @@ fn a_strategy_is_told_of_its_fills_and_may_act_on_them() {
 fn timers_ring_at_their_instants_and_know_no_later_price() {
     let rings: Log<_> = Log::default();
     let log = Arc::clone(&rings);
-    let strategy = Acts::on_event(|_, _, _| Ok(())).on_timer(move |now, view, wishes| {
+    let strategy = Acts::on_event(|_, _, _| Ok(())).on_timer(move |now, view, intents| {
         let close = view.latest(symbol("X")).map_or(0.0, MarketEvent::price);
         log.lock().unwrap().push((now.millis() / 1_000, close));
-        if now == second(150) { wishes.signal(symbol("X"), 1.0) } else { Ok(()) }
+        if now == second(150) { intents.signal(symbol("X"), 1.0) } else { Ok(()) }
     });
     let prices = [(100.0, 1.0), (100.0, 2.0), (100.0, 3.0), (104.0, 4.0), (105.0, 5.0), (106.0, 6.0)];
     // The first event, at 60, begins the interval of 90 seconds: 150, 240, 330.
@@ -73,9 +73,9 @@ fn timers_of_all_strategies_ring_in_the_order_of_time() {
     let rings: Log<_> = Log::default();
     let clock = |name: &'static str, seconds: u64| {
         let log = Arc::clone(&rings);
-        let strategy = Acts::on_event(|_, _, _| Ok(())).on_timer(move |now, _, wishes| {
+        let strategy = Acts::on_event(|_, _, _| Ok(())).on_timer(move |now, _, intents| {
             log.lock().unwrap().push((now.millis() / 1_000, name));
-            wishes.push(order(Side::Buy, 1));
+            intents.push(order(Side::Buy, 1));
             Ok(())
         });
         paced(name, strategy, 0, Every::span(Duration::from_secs(seconds)).unwrap())
@@ -85,7 +85,7 @@ fn timers_of_all_strategies_ring_in_the_order_of_time() {
     let record = run(setup(sources, vec![clock("twenty", 20), clock("thirty", 30)]));
     let expected = [(80, "twenty"), (90, "thirty"), (100, "twenty"), (120, "twenty"), (120, "thirty")];
     assert_eq!(taken(&rings), expected);
-    let times: Vec<_> = record.transactions.iter().map(|order| order.at.millis() / 1_000).collect();
+    let times: Vec<_> = record.orders.iter().map(|order| order.at.millis() / 1_000).collect();
     assert_eq!(times, [80, 90, 100, 120, 120]);
     balances(&record);
 }
@@ -107,13 +107,13 @@ fn a_rhythm_counts_its_own_events_only() {
 
 #[test]
 fn a_strategy_that_fails_or_panics_hurts_only_itself_and_the_record_tells() {
-    let panics = Acts::on_event(|event, _, wishes| {
+    let panics = Acts::on_event(|event, _, intents| {
         assert!(event.known_at() < second(120), "I have had enough");
-        wishes.signal(event.symbol(), 1.0)
+        intents.signal(event.symbol(), 1.0)
     });
-    let wrong = Acts::on_event(|event, _, wishes| {
-        wishes.signal(event.symbol(), 1.0)?;
-        wishes.signal(event.symbol(), f64::NAN)
+    let wrong = Acts::on_event(|event, _, intents| {
+        intents.signal(event.symbol(), 1.0)?;
+        intents.signal(event.symbol(), f64::NAN)
     });
     let alone = run(setup(vec![bars("X", &FLAT)], vec![seat("good", Acts::says("X", &[1.0, -1.0]), 0)]));
     let strategies = vec![
@@ -123,7 +123,7 @@ fn a_strategy_that_fails_or_panics_hurts_only_itself_and_the_record_tells() {
     ];
     let record = run(setup(vec![bars("X", &FLAT)], strategies));
     let of = |record: &Record, place: u16| {
-        let orders: Vec<_> = record.transactions.iter().filter(|order| order.strategy == place).collect();
+        let orders: Vec<_> = record.orders.iter().filter(|order| order.strategy == place).collect();
         orders.iter().map(|order| (order.at, order.side, order.filled)).collect::<Vec<_>>()
     };
     assert_eq!(of(&record, 1), of(&alone, 0));
@@ -156,15 +156,15 @@ fn a_panic_in_a_timer_or_a_fill_ends_only_its_strategy() {
 
 #[test]
 fn a_strategy_that_orders_for_ever_comes_to_an_end_and_the_record_tells() {
-    let for_ever = Acts::says("X", &[1.0]).on_fill(|fill, _, wishes| {
-        wishes.push(order(fill.side.opposite(), 1));
+    let for_ever = Acts::says("X", &[1.0]).on_fill(|fill, _, intents| {
+        intents.push(order(fill.side.opposite(), 1));
         Ok(())
     });
     let strategies = vec![seat("for_ever", for_ever, 0), seat("good", Acts::says("X", &[1.0, 0.0]), 0)];
     let mut setup = setup(vec![bars("X", &FLAT[..3])], strategies);
-    setup.terms.fill = FillModel::SameClose;
+    setup.model.fill = FillModel::SameClose;
     let record = run(setup);
-    let orders = |place| record.transactions.iter().filter(|order| order.strategy == place).count();
+    let orders = |place| record.orders.iter().filter(|order| order.strategy == place).count();
     assert_eq!((orders(0) > 1_000, orders(1)), (true, 2));
     let failure = record.strategies[0].last_failure.as_deref().unwrap_or("not told");
     assert!(failure.contains("for_ever") && failure.contains("10000"), "{failure}");
@@ -177,10 +177,10 @@ fn sources_beside_the_main_one_are_seen_and_do_not_ask() {
     let log = Arc::clone(&seen);
     let looks = seat(
         "looks",
-        Acts::on_event(move |event, view, wishes| {
+        Acts::on_event(move |event, view, intents| {
             let value = |name| view.latest(symbol(name)).map(MarketEvent::price);
             log.lock().unwrap().push((event.known_at().millis() / 1_000, value("NEWS"), value("Y")));
-            wishes.signal(symbol("Y"), value("NEWS").unwrap_or(0.0))
+            intents.signal(symbol("Y"), value("NEWS").unwrap_or(0.0))
         }),
         0,
     );
@@ -199,7 +199,7 @@ fn sources_beside_the_main_one_are_seen_and_do_not_ask() {
 
 #[test]
 fn numbers_may_be_what_a_strategy_is_asked_on() {
-    let trades = Acts::on_event(|event, _, wishes| wishes.signal(symbol("X"), event.price()));
+    let trades = Acts::on_event(|event, _, intents| intents.signal(symbol("X"), event.price()));
     let seat = seat("news", trades, 1);
     let seat = also(seat, &[0]);
     let prices = [(100.0, 100.0), (100.0, 100.0), (101.0, 101.0), (102.0, 102.0)];
@@ -231,7 +231,7 @@ fn a_strategy_that_is_not_active_is_not_asked() {
     let mut seat = seat("off", Acts::says("X", &[1.0]), 0);
     seat.run.runner_mut().stop();
     let record = run(setup(vec![bars("X", &FLAT)], vec![seat]));
-    assert!(record.transactions.is_empty());
+    assert!(record.orders.is_empty());
     assert_eq!(record.end.equity, record.start_cash);
     balances(&record);
 }

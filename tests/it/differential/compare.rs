@@ -12,7 +12,7 @@ use bot::units::{Money, Price, Quantity};
 /// What a line is about, in the order in which it comes about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
-    Intent,
+    StrategySignal,
     Signal,
     Order,
     Fill,
@@ -25,7 +25,7 @@ pub enum What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Intent => "intent",
+            Self::StrategySignal => "intent",
             Self::Signal => "signal",
             Self::Order => "order",
             Self::Fill => "fill",
@@ -165,7 +165,7 @@ fn a_line_that_one_side_lacks_and_one_that_is_another_are_told_in_the_order_of_t
     let symbol: Symbol = "AAA".parse().unwrap();
     let fill = |quantity: i64| (Quantity::new(quantity.into()), "10.5".parse().unwrap());
     for deeds in [&mut live, &mut history] {
-        deeds.note(at(1), "a", What::Intent, "AAA 1".to_owned());
+        deeds.note(at(1), "a", What::StrategySignal, "AAA 1".to_owned());
         deeds.fill(at(1), "a", symbol, Side::Buy, fill(3));
     }
     assert_eq!(differences(&live, &history), []);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bot::activity::Activity;
-use bot::backtest::record::{Record, Transaction};
+use bot::backtest::record::{OrderSummary, Record};
 use bot::backtest::{self, wiring};
 use bot::broker::simulated::{self, Hours, Prices, SimulatedVenue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -51,7 +51,7 @@ const HANG: Duration = Duration::from_secs(20);
 pub struct Otherwise<'a> {
     /// The text of the strategies that run live.
     pub strategies: Option<&'a str>,
-    /// How their wishes come together.
+    /// How their intents come together.
     pub combine: Option<Combine>,
     /// What the quotes that orders are sized by are off the market's, in dollars.
     pub quotes_off_by: f64,
@@ -82,7 +82,7 @@ pub fn history(folder: &Path) -> Deeds {
     let setup = wiring::wire(&manifest, &mut |spec| data::open(spec)).unwrap();
     let record = backtest::run(setup, &mut |_| true).unwrap();
     let mut deeds = Deeds::default();
-    for (place, one) in record.transactions.iter().enumerate() {
+    for (place, one) in record.orders.iter().enumerate() {
         note_transaction(&mut deeds, &record, place, one);
     }
     for strategy in &record.strategies {
@@ -94,13 +94,13 @@ pub fn history(folder: &Path) -> Deeds {
     deeds
 }
 
-fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &Transaction) {
+fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &OrderSummary) {
     let strategy = &record.strategies[usize::from(one.by)].name;
     let (symbol, side) = (one.symbol, one.side);
     if one.step == 0 {
         let wanted =
             one.signal.map_or_else(|| format!("{side} {}", one.quantity), |strength| strength.to_string());
-        deeds.note(one.made_at, strategy, What::Intent, format!("{symbol} {wanted}"));
+        deeds.note(one.made_at, strategy, What::StrategySignal, format!("{symbol} {wanted}"));
     }
     deeds.steps += u64::from(one.step > 0);
     let (step, code) = (one.step, code(&one.reason));
@@ -114,7 +114,7 @@ fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &Tran
         deeds.note(one.at, strategy, What::Order, format!("{side} {} {symbol}", one.quantity));
     }
     deeds.partial_fills += u64::from(one.outcome == OutcomeKind::PartlyFilled);
-    for fill in record.fills.iter().filter(|fill| usize::try_from(fill.transaction).unwrap() == place) {
+    for fill in record.fills.iter().filter(|fill| usize::try_from(fill.order).unwrap() == place) {
         deeds.fill(fill.at, strategy, symbol, side, (fill.quantity, fill.price));
     }
 }
@@ -289,7 +289,7 @@ impl House<'_> {
                 data: manifest.data.clone(),
                 combine: self.otherwise.combine.unwrap_or(manifest.portfolio.combine()),
                 weights,
-                outbox: Arc::new(move || posts.outbox()),
+                sender: Arc::new(move || posts.sender()),
                 numbers: None,
                 state: (self.otherwise.keeps == Keeps::State).then(|| self.folder.to_owned()),
                 clock: Arc::clone(&self.told),
@@ -312,7 +312,7 @@ type Send<'a> = dyn FnMut(&[(&str, &str)]) + 'a;
 struct Posts(Arc<Mutex<Vec<VecDeque<Fields>>>>);
 
 impl Posts {
-    fn outbox(&self) -> bot::host::Outbox {
+    fn sender(&self) -> bot::strategy_threads::SignalSender {
         let (posts, place) = (self.clone(), {
             let mut queues = self.0.lock().unwrap();
             queues.push(VecDeque::new());
@@ -412,7 +412,7 @@ fn note_intent(deeds: &mut Deeds, fields: &Fields) {
         Some(direction) => format!("{} {}", if *direction == "b" { "buy" } else { "sell" }, fields["qty"]),
         None => fields["strength"].to_owned(),
     };
-    deeds.note(at, fields["strategy"], What::Intent, format!("{} {wanted}", fields["ticker"]));
+    deeds.note(at, fields["strategy"], What::StrategySignal, format!("{} {wanted}", fields["ticker"]));
 }
 
 fn whole_second(at: Timestamp) -> Timestamp {

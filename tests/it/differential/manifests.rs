@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use bot::market::MarketEvent;
 use bot::order::{OrderType, Side, TimeInForce};
-use bot::strategy::{Fill, Kind, Strategy, StrategyError, View, Wish, Wishes, register};
+use bot::strategy::{Fill, Intent, Intents, Kind, Strategy, StrategyError, View, register};
 use bot::symbol::Symbol;
 use bot::units::Quantity;
 
@@ -153,7 +153,7 @@ impl Strategy for Reader {
         &mut self,
         event: &MarketEvent,
         view: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.seen += 1;
         if !self.seen.is_multiple_of(4) {
@@ -171,7 +171,7 @@ impl Strategy for Reader {
         } else {
             return Ok(());
         };
-        wishes.signal(event.symbol(), strength)
+        intents.signal(event.symbol(), strength)
     }
 }
 
@@ -186,23 +186,23 @@ impl Strategy for Chaser {
         &mut self,
         event: &MarketEvent,
         _: &View<'_>,
-        wishes: &mut Wishes,
+        intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.seen += 1;
         if self.seen.is_multiple_of(7) {
-            wishes.push(order(event.symbol(), Side::Buy, Quantity::new(90.into())));
+            intents.push(order(event.symbol(), Side::Buy, Quantity::new(90.into())));
         }
         Ok(())
     }
 
-    fn on_fill(&mut self, fill: &Fill, _: &View<'_>, wishes: &mut Wishes) -> Result<(), StrategyError> {
+    fn on_fill(&mut self, fill: &Fill, _: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
         if fill.side == Side::Buy {
-            wishes.push(order(fill.symbol, Side::Sell, fill.quantity));
+            intents.push(order(fill.symbol, Side::Sell, fill.quantity));
         }
         Ok(())
     }
 }
 
-fn order(symbol: Symbol, side: Side, quantity: Quantity) -> Wish {
-    Wish::Order { symbol, side, quantity, order_type: OrderType::Market, time_in_force: TimeInForce::Ioc }
+fn order(symbol: Symbol, side: Side, quantity: Quantity) -> Intent {
+    Intent::Order { symbol, side, quantity, order_type: OrderType::Market, time_in_force: TimeInForce::Ioc }
 }

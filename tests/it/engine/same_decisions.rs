@@ -65,7 +65,7 @@ size = { rule = "1sh", mode = "order" }
 fn decided_in_backtest(every: Every) -> Vec<(Timestamp, f64)> {
     let row = |tick: &Tick| Row { at: tick.at.unwrap(), values: [tick.price, 1e6, 0.0, 0.0, 0.0] };
     let rows = wandering().iter().map(row).collect();
-    let chunk = Arc::new(Chunk::Rows { symbol: symbol("TEST"), shape: Shape::Trade, rows });
+    let chunk = Arc::new(Chunk::Rows { symbol: symbol("TEST"), row_kind: RowKind::Trade, rows });
     let manifest = Manifest::parse("run.toml", RUN).unwrap();
     let mut setup = wiring::wire(&manifest, &mut |_| Ok(Box::new(Trades(Some(Arc::clone(&chunk)))))).unwrap();
     let kind = Kind::new("by_mean", "Follows the mean.", Vec::new(), |_, symbols| {
@@ -78,7 +78,7 @@ fn decided_in_backtest(every: Every) -> Vec<(Timestamp, f64)> {
     assert_eq!((record.strategies[0].failures, &record.strategies[0].last_failure), (0, &None));
     assert!(record.fills.len() > 20, "{}", record.fills.len());
     assert_eq!(record.end.breaches, [""; 0]);
-    record.transactions.iter().map(|decided| (decided.made_at, decided.signal.unwrap())).collect()
+    record.orders.iter().map(|decided| (decided.made_at, decided.signal.unwrap())).collect()
 }
 
 /// The same in time travel.

@@ -288,3 +288,20 @@ fn the_time_of_an_entry_is_on_this_machines_clock_and_a_future_id_stays_in_the_f
     assert!(times[1] + slack >= before + Duration::from_hours(1));
     assert!(times[2] > times[1] + Duration::from_secs(1_000_000_000));
 }
+
+#[test]
+fn entries_are_read_again_in_the_order_asked_for_wherever_they_lie() {
+    let server = RedisServer::start();
+    let (mut inbox, _settler) = open(&server, "a");
+    send_all(&server, &["1-0", "2-0", "3-0", "4-0", "5-0"]);
+    assert_eq!(read(&mut inbox).len(), 5);
+    server.ask(&["XDEL", "nvda", "3-0"]);
+    let mut reread = |places: &[u64]| {
+        let places: Vec<_> = places.iter().map(|place| (*place, 0)).collect();
+        shown(&inbox.reread(&places).unwrap())
+    };
+    assert_eq!(reread(&[1, 2]), ["1-0 x1", "2-0 x1"]);
+    assert_eq!(reread(&[1, 4, 5]), ["1-0 x1", "4-0 x1", "5-0 x1"]);
+    let lost = "3-0 lost: trimmed: the entry was deleted while it was pending";
+    assert_eq!(reread(&[5, 3, 2]), ["5-0 x1", lost, "2-0 x1"]);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bot::broker::simulated::Fees;
 use bot::clock::Timestamp;
-use bot::data::Shape;
+use bot::data::RowKind;
 use bot::data::spec::{Columns, OnBadRow, OnGap, Origin, Walk};
 use bot::manifest::{DataKind, Document, Manifest, ManifestError, Purpose};
 use insta::assert_snapshot;
@@ -96,7 +96,7 @@ save = "kept.parquet"
     let timezone = "Europe/Berlin".parse().unwrap();
     assert_eq!(spec.origin, Origin::Csv { paths, columns, timezone });
     assert_eq!((spec.name.as_str(), spec.symbol.as_str()), ("nvda", "NVDA"));
-    assert_eq!(spec.shape, Shape::Bar { span: Duration::from_mins(5) });
+    assert_eq!(spec.row_kind, RowKind::Bar { span: Duration::from_mins(5) });
     assert_eq!((spec.on_bad_row, spec.on_gap), (OnBadRow::Skip, OnGap::Fill));
     assert_eq!(
         (spec.from, spec.to),
@@ -112,7 +112,7 @@ fn what_is_not_written_of_a_source_has_its_default() {
     let new_york = "America/New_York".parse().unwrap();
     let columns = Columns { has_header: true, named: Vec::new() };
     assert_eq!(csv.origin, Origin::Csv { paths: vec!["a.csv".into()], columns, timezone: new_york });
-    assert_eq!((csv.symbol.as_str(), csv.shape), ("NVDA", Shape::Bar { span: Duration::from_mins(1) }));
+    assert_eq!((csv.symbol.as_str(), csv.row_kind), ("NVDA", RowKind::Bar { span: Duration::from_mins(1) }));
     assert_eq!((csv.on_bad_row, csv.on_gap, csv.save), (OnBadRow::Error, OnGap::Keep, None));
 
     let walk = spec("[data.x]\nkind = \"generator\"\nstart = \"2024-07-01\"\nsessions = \"always\"").origin;
@@ -139,10 +139,10 @@ fn what_is_not_written_of_a_source_has_its_default() {
 fn live_numbers_name_their_stream_and_nothing_else_does() {
     let text = "[data.news]\nkind = \"redis\"\nevent = \"number\"\nstream = \"scores\"";
     let news = parse(text).data.remove(0);
-    assert_eq!((news.shape, news.stream.as_deref()), (Shape::Number, Some("scores")));
+    assert_eq!((news.row_kind, news.stream.as_deref()), (RowKind::Number, Some("scores")));
     assert!(!news.is_priced());
     let half_hours = parse("[data.nvda]\nkind = \"redis\"\ntimeframe = \"30min\"").data.remove(0);
-    assert_eq!(half_hours.shape, Shape::Bar { span: Duration::from_mins(30) });
+    assert_eq!(half_hours.row_kind, RowKind::Bar { span: Duration::from_mins(30) });
     assert_eq!((half_hours.stream.as_ref(), half_hours.is_priced()), (None, true));
     let text = r#"
 [data.news]
@@ -249,9 +249,9 @@ run.toml:2:10: statistics.periods_per_year: must be written with period = "1h", 
 
 #[test]
 fn terms_belong_to_a_simulated_broker_and_alpaca_has_its_own() {
-    assert_eq!(parse("").broker.terms().fees, Fees::None);
-    assert_eq!(parse("[broker]\nkind = \"alpaca\"").broker.terms().fees, Fees::Alpaca);
-    assert_eq!(parse("[broker]\nkind = \"simulated\"").broker.terms().fees, Fees::None);
+    assert_eq!(parse("").broker.model().fees, Fees::None);
+    assert_eq!(parse("[broker]\nkind = \"alpaca\"").broker.model().fees, Fees::Alpaca);
+    assert_eq!(parse("[broker]\nkind = \"simulated\"").broker.model().fees, Fees::None);
     assert_snapshot!(faults("[broker]\nfees = \"none\"\nfill = \"quote\""), @r#"
 2 faults in run.toml
 run.toml:2:8: broker.fees: is allowed with kind = "simulated" only, was kind = "alpaca"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bot::broker::simulated::Fees;
 use bot::data::spec::Origin;
-use bot::manifest::{Axis, Document, Manifest, Purpose, Stretch, WalkForward, overrides};
+use bot::manifest::{Axis, Document, Manifest, Purpose, WalkForward, WindowLength, overrides};
 use insta::assert_snapshot;
 
 use super::faults;
@@ -24,8 +24,10 @@ fn a_sweep_is_every_combination_the_last_key_changing_first() {
     );
     let sweep = parse(&text).sweep;
     assert_eq!((sweep.combinations(), sweep.objective()), (6, "sortino"));
-    let walk =
-        WalkForward { train: Stretch::Span(Duration::from_hours(24 * 60)), test: Stretch::Sessions(20) };
+    let walk = WalkForward {
+        train: WindowLength::Span(Duration::from_hours(24 * 60)),
+        test: WindowLength::Sessions(20),
+    };
     assert_eq!(sweep.walk_forward, Some(walk));
     let all: Vec<String> = (0..7)
         .map_while(|index| sweep.combination(index))
@@ -128,7 +130,7 @@ fn overrides_replace_what_is_written_and_make_what_is_not() {
     assert_eq!(manifest.strategies[0].params.get("fast").unwrap().to_string(), "7");
     assert_eq!(manifest.strategies[0].params.get("slow").unwrap().to_string(), "20");
     assert_eq!(manifest.strategies[1].capital, Some("5000".parse().unwrap()));
-    assert_eq!(manifest.broker.terms().fees, Fees::Bps("2".parse().unwrap()));
+    assert_eq!(manifest.broker.model().fees, Fees::Bps("2".parse().unwrap()));
     assert_eq!(manifest.broker.fill.unwrap().name(), "same_close");
     assert_eq!(manifest.statistics.benchmark.as_deref(), Some("spy"));
     assert_eq!(manifest.portfolio.weights.unwrap().to_string(), "BRK.B 50%, cash 50%");

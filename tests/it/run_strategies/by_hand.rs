@@ -12,7 +12,6 @@ use bot::desk::Rules;
 use bot::execution::Timeouts;
 use bot::feed::Feed;
 use bot::history::RecordFormat;
-use bot::host::Outbox;
 use bot::inbox::memory::{MemoryInbox, MemoryStream};
 use bot::inbox::{Delivery, Inbox, InboxError};
 use bot::live::{self, Config, FeedSource, Stop, StrategyPlan, Summary};
@@ -23,6 +22,7 @@ use bot::risk::Limits;
 use bot::series::MINUTE;
 use bot::signal::StreamPlace;
 use bot::spec::StrategySpec;
+use bot::strategy_threads::SignalSender;
 use bot::symbol::Symbol;
 use bot::units::{Price, Quantity};
 use tempfile::TempDir;
@@ -157,7 +157,7 @@ impl ByHand {
             Limits { signal_age_max: Duration::from_hours(1), quote_age_max: LONG, ..manifest.risk.limits() };
         let weights = manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS);
         let stream = self.stream.clone();
-        let outbox = move || -> Outbox {
+        let sender = move || -> SignalSender {
             let to = stream.clone();
             Box::new(move |fields| to.send(fields).map_err(|full| full.to_string()))
         };
@@ -166,7 +166,7 @@ impl ByHand {
             data: manifest.data.clone(),
             combine: manifest.portfolio.combine(),
             weights: weights.clone(),
-            outbox: Arc::new(outbox),
+            sender: Arc::new(sender),
             numbers: None,
             state: Some(self.folder.path().to_owned()),
             clock: Arc::clone(&self.clock) as _,

@@ -95,7 +95,7 @@ fn sent_at(sent: &str) -> Timestamp {
     Timestamp::from_nanos(sent.split('-').nth(1).unwrap().parse().unwrap())
 }
 
-/// A run that begins after `start` minutes wants what one that ran from the first minute on wants, from its last wish on.
+/// A run that begins after `start` minutes wants what one that ran from the first minute on wants, from its last intent on.
 #[track_caller]
 fn check_warmed(always: &[String], late: &[String], start: Timestamp) {
     let held = always.iter().rposition(|sent| sent_at(sent) <= start).unwrap();

@@ -1,4 +1,4 @@
-//! What strategies want and what becomes of it, live: books, netting, missed parts, newer wishes.
+//! What strategies want and what becomes of it, live: books, netting, missed parts, newer intents.
 
 use std::time::Duration;
 

@@ -1,0 +1,474 @@
+//! The simulated broker over history: orders meet the exchange's matching core on the terms of the run. Pure.
+//!
+//! Every order is immediate-or-cancel, as it is live: it meets one price, takes what is there, and the rest is cancelled.
+
+use std::collections::VecDeque;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::latest_prices::Slot;
+use bot_core::account::{Account, Holding};
+use bot_core::clock::Timestamp;
+use bot_core::instrument::Instrument;
+use bot_core::margin::{closing, most_carried};
+use bot_core::market::{MarketEvent, Quote};
+use bot_core::order::{OrderType, Side, TimeInForce};
+use bot_core::symbol::Symbol;
+use bot_core::units::{Money, Price, Quantity};
+use bot_simulated::margin_account::{Fill, MarginAccount};
+use bot_simulated::matching::{Level, Matcher, Working};
+use bot_simulated::{ExecutionModel, FillModel, OnShortCash};
+
+/// One account and the orders on their way to the market.
+#[derive(Debug)]
+pub struct Connector {
+    model: ExecutionModel,
+    account: MarginAccount,
+    listings: Vec<Listing>,
+    /// By slot, beside what each event touches.
+    instruments: Vec<Instrument>,
+    /// Whose position is worth another sum than the account knows.
+    moved: Vec<Slot>,
+    waiting: usize,
+}
+
+#[derive(Debug)]
+struct Listing {
+    matcher: Matcher,
+    /// On their way, by arrival.
+    queue: VecDeque<Arriving>,
+    /// The last event, until its price is displayed.
+    shown: Option<MarketEvent>,
+    /// Last price; NaN before the first.
+    last: f64,
+    /// The price of the last fill.
+    filled_at: Option<Price>,
+    mark: Mark,
+}
+
+/// What the account knows of a position's worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// There is no position.
+    None,
+    /// What it is worth at the last price.
+    Known,
+    /// What it was worth once; it is among those that moved.
+    Old,
+}
+
+#[derive(Debug)]
+struct Arriving {
+    order: Working,
+    at: Timestamp,
+    /// A liquidation asks for nobody's leave.
+    is_forced: bool,
+}
+
+/// What became of an order at the market.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionReport {
+    /// The order.
+    pub key: usize,
+    /// When it met the market.
+    pub at: Timestamp,
+    /// Shares that it asked for then: of an order that is sized at its fill, or that the account cannot carry whole, others
+    /// than it was sent with.
+    pub quantity: Quantity,
+    /// Whether the account could not carry more.
+    pub is_reduced: bool,
+    /// How it ended there.
+    pub end: ExecutionEnd,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExecutionEnd {
+    /// So many shares changed hands; the rest, where there is one, is cancelled.
+    Filled {
+        /// Shares, above 0.
+        quantity: Quantity,
+        /// Per share, slippage included.
+        price: Price,
+        /// Taken by the broker.
+        fee: Money,
+    },
+    /// Nothing was there to fill it.
+    Canceled,
+    /// It could not be paid.
+    Unpaid {
+        /// What the account would be short of.
+        missing: Money,
+    },
+}
+
+/// Says how many shares an order is of that fills at this price; none for one that is of as many as it says.
+pub type SizeOf<'a> = &'a mut dyn FnMut(usize, Price) -> Option<Quantity>;
+
+impl Connector {
+    /// An account with nothing but cash.
+    pub fn new(model: ExecutionModel, cash: Money) -> Self {
+        let account = MarginAccount::new(model.margin, cash).without_cost();
+        Self { model, account, listings: Vec::new(), instruments: Vec::new(), moved: Vec::new(), waiting: 0 }
+    }
+
+    /// Lists the next symbol; its slot is the number of those before it.
+    pub fn list(&mut self, instrument: Instrument) {
+        self.account.list(instrument.symbol);
+        let (matcher, queue) = (Matcher::default(), VecDeque::new());
+        let (shown, last, filled_at, mark) = (None, f64::NAN, None, Mark::None);
+        self.instruments.push(instrument);
+        self.listings.push(Listing { matcher, queue, shown, last, filled_at, mark });
+    }
+
+    /// Puts shares into the account that are there before the first order; negative for a short position.
+    pub fn hold(&mut self, slot: Slot, shares: Quantity) {
+        self.account.deposit(slot.0, shares);
+        self.listings[slot.0].mark = Mark::Known;
+    }
+
+    /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
+    pub fn submit(
+        &mut self,
+        slot: Slot,
+        order: Working,
+        now: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> Option<ExecutionReport> {
+        self.take(slot, Arriving { order, at: now + self.model.latency, is_forced: false }, now, size_of)
+    }
+
+    /// Takes an order that liquidates a position: no account is too poor for it, and it is not on its way for long.
+    pub fn liquidate(&mut self, slot: Slot, order: Working, now: Timestamp) -> Option<ExecutionReport> {
+        self.take(slot, Arriving { order, at: now, is_forced: true }, now, &mut |_, _| None)
+    }
+
+    /// Takes back all orders that are on their way, but those that liquidate a position.
+    pub fn cancel_all(&mut self, now: Timestamp) -> Vec<ExecutionReport> {
+        let mut orders: Vec<Working> = Vec::new();
+        for listing in &mut self.listings {
+            listing.queue.retain(|arriving| {
+                orders.extend((!arriving.is_forced).then_some(arriving.order));
+                arriving.is_forced
+            });
+        }
+        self.waiting -= orders.len();
+        orders.sort_by_key(|order| order.key);
+        orders.iter().map(|order| ExecutionReport::canceled(order, now)).collect()
+    }
+
+    /// Whether orders of the symbol are on their way.
+    #[inline]
+    pub fn awaits(&self, slot: Slot) -> bool {
+        self.waiting > 0 && !self.listings[slot.0].queue.is_empty()
+    }
+
+    /// Shows what happened in the market, once the orders that it meets have arrived.
+    #[inline]
+    pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64) {
+        let listing = &mut self.listings[slot.0];
+        listing.last = price;
+        let is_news = listing.mark == Mark::Known;
+        if self.model.fill != FillModel::NextOpen && fills(self.model.fill, event) {
+            listing.shown = Some(*event);
+        }
+        if is_news {
+            self.note_moved(slot);
+        }
+    }
+
+    /// Apart from what every event does.
+    #[cold]
+    fn note_moved(&mut self, slot: Slot) {
+        self.listings[slot.0].mark = Mark::Old;
+        self.moved.push(slot);
+    }
+
+    /// On what terms orders fill.
+    pub fn model(&self) -> &ExecutionModel {
+        &self.model
+    }
+
+    /// Cash.
+    pub fn cash(&self) -> Money {
+        self.account.cash()
+    }
+
+    /// Fees taken so far.
+    pub fn fees(&self) -> Money {
+        self.account.fees()
+    }
+
+    /// Shares held of one symbol, negative when short.
+    pub fn shares(&self, slot: Slot) -> Quantity {
+        self.account.shares(slot.0)
+    }
+
+    /// Equity at the last prices, and what the positions require of it where that is more.
+    pub fn margin_call(&mut self) -> (Money, Option<Money>) {
+        self.mark();
+        (self.account.balance().equity(), self.account.call())
+    }
+
+    /// The account as the broker shows it.
+    pub fn account(&mut self) -> Account {
+        self.mark();
+        let holding = |(symbol, shares): (Symbol, Quantity)| Holding {
+            symbol,
+            quantity: shares,
+            available: shares,
+            average_price: None,
+        };
+        Account {
+            id: "backtest".to_owned(),
+            cash: self.account.cash(),
+            buying_power: self.account.buying_power().max(Money::ZERO),
+            equity: self.account.balance().equity(),
+            blocked: None,
+            holdings: self.account.positions().map(holding).collect(),
+        }
+    }
+
+    /// Lets orders meet what was shown before, while they came before `event`, and then `event` itself.
+    pub fn arrive(
+        &mut self,
+        slot: Slot,
+        event: &MarketEvent,
+        size_of: SizeOf<'_>,
+        met: &mut Vec<ExecutionReport>,
+    ) {
+        let quotes_last = self.model.fill == FillModel::Quote;
+        let at = match (self.model.fill, event) {
+            (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => bar.at,
+            (FillModel::NextOpen | FillModel::SameClose | FillModel::Quote, _) => event.known_at(),
+        };
+        if quotes_last {
+            while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at < at) {
+                self.waiting -= 1;
+                met.push(if self.display_last(slot) {
+                    self.meet(slot, &first, first.at, size_of)
+                } else {
+                    ExecutionReport::canceled(&first.order, first.at)
+                });
+            }
+        }
+        let mut is_displayed = false;
+        while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at <= at) {
+            self.waiting -= 1;
+            if !is_displayed {
+                if fills(self.model.fill, event) {
+                    self.listings[slot.0].shown = Some(*event);
+                }
+                is_displayed = self.display_last(slot);
+            }
+            met.push(self.meet(slot, &first, at, size_of));
+        }
+    }
+
+    fn take(
+        &mut self,
+        slot: Slot,
+        arriving: Arriving,
+        now: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> Option<ExecutionReport> {
+        let meets_now = arriving.at <= now && self.model.fill != FillModel::NextOpen;
+        if meets_now && self.display_last(slot) {
+            return Some(self.meet(slot, &arriving, now, size_of));
+        }
+        self.listings[slot.0].queue.push_back(arriving);
+        self.waiting += 1;
+        None
+    }
+
+    /// Displays the last event's price, where it has one that fills; false when there is nothing to meet.
+    fn display_last(&mut self, slot: Slot) -> bool {
+        let model = &self.model;
+        let listing = &mut self.listings[slot.0];
+        if let Some(event) = listing.shown.take() {
+            match levels(model, &self.instruments[slot.0], &event) {
+                Some((bid, ask)) => listing.matcher.display(bid, ask),
+                None => return listing.matcher.opposite(Side::Buy).is_some(),
+            }
+        }
+        listing.matcher.opposite(Side::Buy).is_some() || listing.matcher.opposite(Side::Sell).is_some()
+    }
+
+    fn meet(
+        &mut self,
+        slot: Slot,
+        arriving: &Arriving,
+        at: Timestamp,
+        size_of: SizeOf<'_>,
+    ) -> ExecutionReport {
+        let mut order = arriving.order;
+        let is_met = |level: &Level| level.size.is_positive() && reaches(&order, level.price);
+        let Some(level) = self.listings[slot.0].matcher.opposite(order.side).filter(is_met) else {
+            return ExecutionReport::canceled(&order, at);
+        };
+        if let Some(quantity) = size_of(order.key, level.price) {
+            order.remaining = quantity;
+            if !quantity.is_positive() {
+                return ExecutionReport::canceled(&order, at);
+            }
+        }
+        let quantity = level.size.min(order.remaining);
+        let mut fill = Fill::of(order.side, quantity, level.price, self.model.fees);
+        let missing = if arriving.is_forced {
+            Money::ZERO
+        } else {
+            self.mark_others(slot);
+            self.account.missing(slot.0, &fill)
+        };
+        if missing.is_positive() {
+            let carried = self.carried(slot, &fill);
+            if carried.is_zero() {
+                let (key, quantity) = (order.key, order.remaining);
+                let end = ExecutionEnd::Unpaid { missing };
+                return ExecutionReport { key, at, quantity, is_reduced: false, end };
+            }
+            order.remaining = carried;
+            fill = Fill::of(order.side, carried, level.price, self.model.fees);
+        }
+        let listing = &mut self.listings[slot.0];
+        if listing.matcher.submit(order, TimeInForce::Ioc).0.is_none() {
+            return ExecutionReport::canceled(&order, at);
+        }
+        self.account.book(slot.0, &fill);
+        listing.filled_at = Some(fill.price);
+        if listing.mark != Mark::Old {
+            listing.mark = Mark::Old;
+            self.moved.push(slot);
+        }
+        let Fill { quantity, price, fee, .. } = fill;
+        ExecutionReport {
+            key: order.key,
+            at,
+            quantity: order.remaining,
+            is_reduced: missing.is_positive(),
+            end: ExecutionEnd::Filled { quantity, price, fee },
+        }
+    }
+
+    /// The most shares of a fill that the account carries; what closes a position is carried in any case.
+    fn carried(&self, slot: Slot, fill: &Fill) -> Quantity {
+        let Fill { side, quantity, price, .. } = *fill;
+        match self.model.on_short_cash {
+            OnShortCash::Reject => Quantity::ZERO,
+            OnShortCash::Reduce => {
+                let always = closing(self.account.shares(slot.0), side);
+                let lot = self.instruments[slot.0].lot;
+                most_carried(lot, always, quantity, |quantity| {
+                    let fill = Fill::of(side, quantity, price, self.model.fees);
+                    self.account.missing(slot.0, &fill).is_zero()
+                })
+            }
+        }
+    }
+
+    /// Tells the account the last prices of what it holds, where others moved than the symbol of an order, which is judged by
+    /// the price of its fill.
+    fn mark_others(&mut self, but: Slot) {
+        if self.moved.iter().any(|slot| *slot != but) {
+            self.mark();
+        }
+    }
+
+    /// Tells the account the last prices of what it holds.
+    fn mark(&mut self) {
+        for slot in self.moved.drain(..) {
+            let listing = &mut self.listings[slot.0];
+            listing.mark = if self.account.shares(slot.0).is_zero() { Mark::None } else { Mark::Known };
+            // An order may fill before its symbol showed a price otherwise.
+            if let Some(price) = Price::from_f64(listing.last).ok().or(listing.filled_at) {
+                self.account.mark(slot.0, price);
+            }
+        }
+    }
+}
+
+impl ExecutionReport {
+    fn canceled(order: &Working, at: Timestamp) -> Self {
+        let (key, quantity) = (order.key, order.remaining);
+        Self { key, at, quantity, is_reduced: false, end: ExecutionEnd::Canceled }
+    }
+}
+
+fn reaches(order: &Working, price: Price) -> bool {
+    match (order.order_type, order.side) {
+        (OrderType::Market, _) => true,
+        (OrderType::Limit(limit), Side::Buy) => price <= limit,
+        (OrderType::Limit(limit), Side::Sell) => price >= limit,
+    }
+}
+
+fn fills(fill: FillModel, event: &MarketEvent) -> bool {
+    match event {
+        MarketEvent::Quote { .. } => true,
+        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => fill != FillModel::Quote,
+        MarketEvent::Number { .. } => false,
+    }
+}
+
+/// The bid and ask that an event stands for; `None` for events that fill nothing.
+fn levels(
+    model: &ExecutionModel,
+    instrument: &Instrument,
+    event: &MarketEvent,
+) -> Option<(Option<Level>, Option<Level>)> {
+    let (bid, ask, sizes) = match (model.fill, event) {
+        (_, MarketEvent::Number { .. })
+        | (FillModel::Quote, MarketEvent::Trade { .. } | MarketEvent::Bar { .. }) => return None,
+        (_, MarketEvent::Quote { quote, .. }) => (quote.bid, quote.ask, quote_sizes(instrument, quote)),
+        (_, MarketEvent::Trade { trade, .. }) => {
+            (trade.price, trade.price, volume(model, instrument, trade.size))
+        }
+        (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => {
+            (bar.open, bar.open, volume(model, instrument, bar.volume))
+        }
+        (FillModel::SameClose, MarketEvent::Bar { bar, .. }) => {
+            (bar.close, bar.close, volume(model, instrument, bar.volume))
+        }
+    };
+    let seller = Price::from_f64(bid).ok();
+    let is_one_price = bid.to_bits() == ask.to_bits();
+    let buyer = if is_one_price { seller } else { Price::from_f64(ask).ok() };
+    let level = |side, price: Option<Price>, size| Some(Level { price: slipped(model, side, price?)?, size });
+    Some((level(Side::Sell, seller, sizes.0), level(Side::Buy, buyer, sizes.1)))
+}
+
+fn quote_sizes(instrument: &Instrument, quote: &Quote) -> (Quantity, Quantity) {
+    let shares = |size: f64| instrument.floor_lot(Quantity::from_f64(size).unwrap_or_default());
+    (shares(quote.bid_size), shares(quote.ask_size))
+}
+
+/// How much of a bar's volume, or of a print's size, an order may fill.
+fn volume(model: &ExecutionModel, instrument: &Instrument, volume: f64) -> (Quantity, Quantity) {
+    let size = match model.volume_share {
+        None => Quantity::MAX,
+        Some(share) => {
+            let volume = Quantity::from_f64(volume).unwrap_or_default();
+            instrument.floor_lot(volume * share)
+        }
+    };
+    (size, size)
+}
+
+fn slipped(model: &ExecutionModel, side: Side, price: Price) -> Option<Price> {
+    if model.slippage.is_zero() {
+        return Some(price);
+    }
+    let slippage = model.slippage.fraction();
+    let (factor, strategy) = match side {
+        Side::Buy => (Decimal::ONE + slippage, RoundingStrategy::ToPositiveInfinity),
+        Side::Sell => (Decimal::ONE - slippage, RoundingStrategy::ToNegativeInfinity),
+    };
+    // As fine as prices seen.
+    let decimals = if price.get() < Decimal::ONE { 9 } else { 6 };
+    Price::new((price.get() * factor).round_dp_with_strategy(decimals, strategy)).ok()
+}
+
+/// What an order asks for, in the matcher's words.
+pub fn working(key: usize, side: Side, order_type: OrderType, quantity: Quantity) -> Working {
+    Working { key, side, order_type, remaining: quantity }
+}

@@ -1,0 +1,138 @@
+//! Answers that are no answer: errors in Alpaca's shape, status, code and words.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::limit::Host;
+use bot_simulated::Refusal;
+
+/// An error body with its status.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    body: Map<String, Value>,
+}
+
+impl Problem {
+    /// With a code, as the trading host says it.
+    pub(super) fn new(status: StatusCode, code: u64, message: impl Into<String>) -> Self {
+        let mut problem = Self::data(status, message);
+        problem.body.insert("code".to_owned(), code.into());
+        problem
+    }
+
+    /// Without a code, as the data host says it.
+    pub(super) fn data(status: StatusCode, message: impl Into<String>) -> Self {
+        let mut body = Map::new();
+        body.insert("message".to_owned(), Value::String(message.into()));
+        Self { status, body }
+    }
+
+    /// The request's values are wrong.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, 40_010_001, message)
+    }
+
+    /// The request cannot be read.
+    pub(super) fn unreadable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 40_010_000, message)
+    }
+
+    /// A value of the query cannot be read.
+    pub(super) fn bad_query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 40_010_001, message)
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, 40_410_000, message)
+    }
+
+    /// Wrong or missing keys.
+    pub(super) fn unauthorized() -> Self {
+        Self::data(StatusCode::UNAUTHORIZED, "unauthorized.")
+    }
+
+    /// Too many requests; each host says it in its own words.
+    pub(super) fn rate_limited(host: Host) -> Self {
+        match host {
+            Host::Trading => Self::new(StatusCode::TOO_MANY_REQUESTS, 42_910_000, "rate limit exceeded"),
+            Host::Data => Self::data(StatusCode::TOO_MANY_REQUESTS, "too many requests."),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut problem = Self::new(status, refusal.code(), refusal.to_string());
+        if let Value::Object(extras) = extras(&refusal) {
+            problem.body.extend(extras);
+        }
+        problem
+    }
+}
+
+fn extras(refusal: &Refusal) -> Value {
+    match refusal {
+        Refusal::BuyingPower { buying_power, cost_basis } => {
+            json!({"buying_power": buying_power.to_string(), "cost_basis": cost_basis.to_string()})
+        }
+        Refusal::Shares { symbol, available, existing, held, related, requested: _ } => {
+            let mut extras = json!({
+                "available": available.to_string(),
+                "existing_qty": existing.to_string(),
+                "held_for_orders": held.to_string(),
+                "symbol": symbol,
+            });
+            if !related.is_empty() {
+                extras["related_orders"] = related.iter().map(ToString::to_string).collect();
+            }
+            extras
+        }
+        Refusal::WashTrade { existing, limit } => json!({
+            "existing_order_id": existing.to_string(),
+            "reject_reason": if *limit {
+                "opposite side limit order exists"
+            } else {
+                "opposite side market/stop order exists"
+            },
+        }),
+        Refusal::NoQuantity
+        | Refusal::QuantityDecimals
+        | Refusal::NotionalTooSmall
+        | Refusal::DuplicateClientId { .. }
+        | Refusal::ClientIdTooLong
+        | Refusal::UnknownAsset(_)
+        | Refusal::IocOutsideSession
+        | Refusal::ExtendedHours
+        | Refusal::FractionalNotDay
+        | Refusal::FractionalShort
+        | Refusal::SubPenny(_)
+        | Refusal::NotFractionable(_)
+        | Refusal::CostBasis(_)
+        | Refusal::CoinTimeInForce
+        | Refusal::ShortNotAllowed
+        | Refusal::BuyMeetsShort
+        | Refusal::ShortMeetsBuy
+        | Refusal::OrderNotFound(_)
+        | Refusal::AlreadyFinal(_) => Value::Null,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}
+
+/// Nothing answers at this path.
+pub(super) async fn no_endpoint() -> Problem {
+    Problem::not_found("endpoint not found.")
+}
+
+/// The path is known, the method is not.
+pub(super) async fn no_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, 40_510_000, "method not allowed")
+}

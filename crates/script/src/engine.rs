@@ -1,0 +1,182 @@
+//! The sandbox: what a script may call, and how much of everything it may use.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT};
+
+use super::looks::{self, parse};
+use super::views;
+use bot_core::order::{OrderType, Side, TimeInForce};
+use bot_core::strategy::{Intent, Intents, Strength};
+use bot_core::units::{Price, Quantity};
+
+// The library does not weigh a list that is put into a map, so the product of steps and elements bounds one call's
+// memory: each step can copy one list. What lasts longer than a call is weighed by `weight_of`.
+
+/// Steps of one call: tens of milliseconds at most.
+pub(super) const STEPS_MAX: u64 = 100_000;
+/// Values in `this`, all that is nested in it counted, 16 bytes of text as one.
+pub(super) const STATE_MAX: usize = 20_000;
+/// Functions within functions.
+const CALL_DEPTH_MAX: usize = 32;
+/// Expressions within expressions, outside and inside of functions.
+const NESTING_MAX: usize = 64;
+/// Bytes of one string.
+const STRING_MAX: usize = 10_000;
+/// Elements of one list, all that is nested in it counted.
+const LIST_MAX: usize = 2_000;
+/// Entries of one map, all that is nested in it counted.
+const MAP_MAX: usize = 1_000;
+/// Intents of one call.
+const INTENTS_MAX: usize = 1_000;
+
+/// How a script says that what does not fill at once is cancelled.
+const IMMEDIATE: &str = "ioc";
+
+type Outcome = Result<(), Box<EvalAltResult>>;
+
+/// Where the functions of a script put its intents.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sink(Arc<Mutex<Vec<Intent>>>);
+
+impl Sink {
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn drain_into(&self, intents: &mut Intents) {
+        self.lock().drain(..).for_each(|intent| intents.push(intent));
+    }
+
+    fn push(&self, intent: Intent) -> Outcome {
+        let mut intents = self.lock();
+        if intents.len() >= INTENTS_MAX {
+            return Err(format!("one call must wish for at most {INTENTS_MAX} things, was more").into());
+        }
+        intents.push(intent);
+        Ok(())
+    }
+
+    fn signal(&self, symbol: &str, strength: f64) -> Outcome {
+        let strength = Strength::new(strength).map_err(|error| error.to_string())?;
+        self.push(Intent::Signal { symbol: parse(symbol)?, strength })
+    }
+
+    fn order(
+        &self,
+        side: Side,
+        symbol: &str,
+        quantity: &Dynamic,
+        limit: Option<&Dynamic>,
+        time_in_force: TimeInForce,
+    ) -> Outcome {
+        let quantity = number("quantity", quantity)?;
+        let quantity = Quantity::from_f64(quantity)
+            .filter(|quantity| quantity.is_positive())
+            .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}"))?;
+        let order_type = match limit {
+            None => OrderType::Market,
+            Some(limit) => {
+                let limit = Price::from_f64(number("limit", limit)?);
+                OrderType::Limit(limit.map_err(|error| error.to_string())?)
+            }
+        };
+        self.push(Intent::Order { symbol: parse(symbol)?, side, quantity, order_type, time_in_force })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Intent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An engine for one script, whose intents go into `sink`.
+pub(super) fn new(file: &str, sink: &Sink) -> Engine {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    limit(&mut engine);
+    views::register(&mut engine);
+    looks::register(&mut engine);
+    register_intents(&mut engine, sink);
+    let said_by: Arc<str> = file.into();
+    engine.on_print(move |text| tracing::info!(script = %said_by, "{text}"));
+    engine
+}
+
+/// How many values there are in `state`, or none when they are more than [`STATE_MAX`].
+pub(super) fn weight_of(state: &Dynamic) -> Option<usize> {
+    let mut left = STATE_MAX;
+    weigh(state, &mut left)?;
+    Some(STATE_MAX - left)
+}
+
+/// None when it takes more than what is `left`.
+fn weigh(value: &Dynamic, left: &mut usize) -> Option<()> {
+    let own = 1
+        + value.as_immutable_string_ref().map_or(0, |text| text.len() / 16)
+        + value.as_blob_ref().map_or(0, |bytes| bytes.len() / 16);
+    *left = left.checked_sub(own)?;
+    if let Ok(list) = value.as_array_ref() {
+        list.iter().try_for_each(|item| weigh(item, left))?;
+    }
+    if let Ok(map) = value.as_map_ref() {
+        map.values().try_for_each(|item| weigh(item, left))?;
+    }
+    Some(())
+}
+
+fn limit(engine: &mut Engine) {
+    engine
+        .set_max_operations(STEPS_MAX)
+        .set_max_call_levels(CALL_DEPTH_MAX)
+        .set_max_expr_depths(NESTING_MAX, NESTING_MAX)
+        .set_max_variables(256)
+        .set_max_functions(256)
+        .set_max_string_size(STRING_MAX)
+        .set_max_array_size(LIST_MAX)
+        .set_max_map_size(MAP_MAX)
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .disable_symbol("eval");
+    // The library's own would hold the thread up.
+    engine.register_fn("sleep", |_: INT| no_sleep()).register_fn("sleep", |_: FLOAT| no_sleep());
+}
+
+fn no_sleep() -> Outcome {
+    Err("a strategy must not sleep; its time is that of the events".into())
+}
+
+fn register_intents(engine: &mut Engine, sink: &Sink) {
+    let to = sink.clone();
+    engine.register_fn("signal", move |symbol: &str, strength: Dynamic| {
+        to.signal(symbol, number("signal", &strength)?)
+    });
+    let to = sink.clone();
+    engine.register_fn("cancel_all", move || to.push(Intent::CancelAll));
+    for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic| {
+            to.order(side, symbol, &quantity, None, TimeInForce::Ioc)
+        });
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic| {
+            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Day)
+        });
+        let to = sink.clone();
+        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic, until: &str| {
+            if until != IMMEDIATE {
+                return Err(format!("time in force must be \"{IMMEDIATE}\", was \"{until}\"").into());
+            }
+            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Ioc)
+        });
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nobody means more than 2^53 shares")]
+fn number(what: &str, value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
+    let whole = || value.as_int().map(|whole| whole as f64);
+    value
+        .as_float()
+        .or_else(|_| whole())
+        .map_err(|kind| format!("{what} must be a number, was {kind}").into())
+}
