@@ -96,7 +96,7 @@ pub struct TraderReport {
     pub symbol: Symbol,
     /// Its name, where it has one.
     pub name: Option<String>,
-    /// What happened.
+    /// A failure, a refused order, a restart, or an end.
     pub news: News,
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bot::broker::simulated::Prices;
+use bot::clock::Timestamp;
 use bot::instrument::{Instrument, Instruments};
-use bot::market::Quote;
+use bot::market::{Bar, Quote};
 use bot::order::TimeInForce;
 use bot::units::Price;
 
@@ -119,8 +121,18 @@ fn what_the_broker_does_not_trade_in_fractions_is_rejected_in_its_words() {
 
 #[test]
 fn a_coin_and_a_share_of_their_two_streams_come_out_of_the_replay_as_they_were_traded() {
+    // Prices that are printed and do not move: on a busy machine others would, between a decision and its fill.
+    let bar = |minute: i64| Bar {
+        at: Timestamp::from_secs(60 * minute),
+        open: 400.0,
+        high: 400.0,
+        low: 400.0,
+        close: 400.0,
+        volume: 1e6,
+    };
     let house = House::with(RedisServer::start(), |config| {
-        config.market.symbols.push(("BTC/USD".parse().unwrap(), Price::whole(60_000)));
+        config.market.symbols.push(("BTC/USD".parse().unwrap(), Price::whole(400)));
+        config.market.prices = Prices::Replay { bars: (0..2_000).map(bar).collect(), speed: 150.0 };
     });
     let section = |name: &str, symbol: &str| {
         format!("[data.{name}]\nkind = \"redis\"\nevent = \"trade\"\nsymbol = \"{symbol}\"\n")
@@ -152,8 +164,5 @@ fn a_coin_and_a_share_of_their_two_streams_come_out_of_the_replay_as_they_were_t
     let output = house.run(&["parity", tape.to_str().unwrap(), "--json"]);
     exits(&output, 0);
     let found = summary(&output);
-    // On a busy machine the price may move between a decision and its fill, and what moved it is no trade of the data.
-    let moved = found["differences"].as_array().unwrap();
-    assert!(moved.iter().all(|moved| moved["fields"] == serde_json::json!(["price"])), "{found:#}");
-    assert_eq!(found["same"].as_u64().unwrap() + moved.len() as u64, 2, "{found:#}");
+    assert_eq!(found["same"], 2, "{found:#}");
 }

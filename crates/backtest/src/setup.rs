@@ -26,7 +26,7 @@ pub struct Setup {
     pub cash: Money,
     /// What it holds at the start, known before the first event.
     pub holdings: Vec<Holding>,
-    /// How orders fill.
+    /// Fill price, fees, slippage, latency and margin of the simulated broker.
     pub model: ExecutionModel,
     /// How the desk sizes, and what it refuses.
     pub rules: Rules,
@@ -52,7 +52,7 @@ pub struct Setup {
 
 /// One strategy of a run.
 pub struct StrategySetup {
-    /// The strategy.
+    /// What is asked about events, and turns intents into signals.
     pub run: StrategyRun,
     /// Its sizing and its book.
     pub member: Member,

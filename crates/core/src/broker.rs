@@ -31,7 +31,7 @@ pub enum BrokerError {
 /// All that is read at start-up, in one go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokerSnapshot {
-    /// Money and holdings.
+    /// Cash, buying power and equity in US dollars, and the shares of each position.
     pub account: Account,
     /// Orders that still work, of whoever placed them.
     pub open_orders: Vec<OrderReport>,
@@ -69,8 +69,8 @@ pub trait AccountReader {
     /// Orders that still work, of whoever placed them.
     fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError>;
 
-    /// Our orders (by the prefix of their client order id, whatever became of them) that were submitted at `since` or later,
-    /// oldest first.
+    /// Our orders (by the prefix of their client order id, whatever became of them) that were submitted at `since` or later;
+    /// the oldest comes first.
     ///
     /// # Errors
     /// The list cannot be read to its end: no part of it is returned.
@@ -172,6 +172,6 @@ pub enum MarketNews {
     Connected,
     /// No events come; it is tried again.
     Lost,
-    /// What happened.
+    /// A bar, quote or trade as the stream sent it.
     Event(MarketEvent),
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::limit::Host;
+use super::limit::Api;
 use bot_simulated::Refusal;
 
 /// An error body with its status.
@@ -15,14 +15,14 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// With a code, as the trading host says it.
+    /// With a code, as the trading API says it.
     pub(super) fn new(status: StatusCode, code: u64, message: impl Into<String>) -> Self {
         let mut problem = Self::data(status, message);
         problem.body.insert("code".to_owned(), code.into());
         problem
     }
 
-    /// Without a code, as the data host says it.
+    /// Without a code, as the data API says it.
     pub(super) fn data(status: StatusCode, message: impl Into<String>) -> Self {
         let mut body = Map::new();
         body.insert("message".to_owned(), Value::String(message.into()));
@@ -54,11 +54,11 @@ impl Problem {
         Self::data(StatusCode::UNAUTHORIZED, "unauthorized.")
     }
 
-    /// Too many requests; each host says it in its own words.
-    pub(super) fn rate_limited(host: Host) -> Self {
-        match host {
-            Host::Trading => Self::new(StatusCode::TOO_MANY_REQUESTS, 42_910_000, "rate limit exceeded"),
-            Host::Data => Self::data(StatusCode::TOO_MANY_REQUESTS, "too many requests."),
+    /// Too many requests; each says it in its own words.
+    pub(super) fn rate_limited(api: Api) -> Self {
+        match api {
+            Api::Trading => Self::new(StatusCode::TOO_MANY_REQUESTS, 42_910_000, "rate limit exceeded"),
+            Api::Data => Self::data(StatusCode::TOO_MANY_REQUESTS, "too many requests."),
         }
     }
 }

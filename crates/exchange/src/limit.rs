@@ -15,9 +15,9 @@ pub struct RequestLimit {
     pub span: Duration,
 }
 
-/// Which host is asked; each has a count of its own.
+/// Which of the two APIs is asked; each counts requests by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Host {
+pub(super) enum Api {
     Trading,
     Data,
 }
@@ -36,7 +36,7 @@ pub(super) struct LimitState {
 #[derive(Debug)]
 pub(super) struct Limiter {
     limit: RequestLimit,
-    windows: HashMap<(String, Host), Window>,
+    windows: HashMap<(String, Api), Window>,
 }
 
 #[derive(Debug)]
@@ -54,12 +54,12 @@ impl Limiter {
     }
 
     /// Counts one request of `key`.
-    pub(super) fn take(&mut self, key: &str, host: Host, now: Timestamp) -> LimitState {
+    pub(super) fn take(&mut self, key: &str, api: Api, now: Timestamp) -> LimitState {
         if self.windows.len() >= KEYS_MAX {
             self.windows.retain(|_, window| window.ends > now);
         }
         let fresh = Window { ends: now + self.limit.span, left: self.limit.requests.get() };
-        let window = self.windows.entry((key.to_owned(), host)).or_insert(Window { ends: now, left: 0 });
+        let window = self.windows.entry((key.to_owned(), api)).or_insert(Window { ends: now, left: 0 });
         if window.ends <= now {
             *window = fresh;
         }
@@ -89,15 +89,15 @@ mod tests {
         let limit = RequestLimit { requests: NonZeroU32::new(2).unwrap(), span: Duration::from_mins(1) };
         let mut limiter = Limiter::new(limit);
         let start = Timestamp::from_millis(1_500);
-        let mut take = |key, host, seconds| {
-            let found = limiter.take(key, host, start + Duration::from_secs(seconds));
+        let mut take = |key, api, seconds| {
+            let found = limiter.take(key, api, start + Duration::from_secs(seconds));
             (found.allowed, found.remaining, found.reset)
         };
-        assert_eq!(take("a", Host::Trading, 0), (true, 1, 62));
-        assert_eq!(take("a", Host::Trading, 59), (true, 0, 62));
-        assert_eq!(take("a", Host::Trading, 59), (false, 0, 62));
-        assert_eq!(take("a", Host::Data, 59), (true, 1, 121));
-        assert_eq!(take("b", Host::Trading, 59), (true, 1, 121));
-        assert_eq!(take("a", Host::Trading, 61), (true, 1, 123));
+        assert_eq!(take("a", Api::Trading, 0), (true, 1, 62));
+        assert_eq!(take("a", Api::Trading, 59), (true, 0, 62));
+        assert_eq!(take("a", Api::Trading, 59), (false, 0, 62));
+        assert_eq!(take("a", Api::Data, 59), (true, 1, 121));
+        assert_eq!(take("b", Api::Trading, 59), (true, 1, 121));
+        assert_eq!(take("a", Api::Trading, 61), (true, 1, 123));
     }
 }

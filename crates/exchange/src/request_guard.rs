@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::answer::Problem;
-use super::limit::{Host, LimitState, Limiter};
+use super::limit::{Api, LimitState, Limiter};
 use super::{Config, ServerState, count};
 use bot_core::clock::Timestamp;
 use bot_simulated::prices::uniform;
@@ -53,11 +53,11 @@ impl RequestGuard {
         fits(&self.key, key) && fits(&self.secret, secret)
     }
 
-    fn count(&self, key: Option<&str>, host: Host, now: Timestamp) -> Option<LimitState> {
+    fn count(&self, key: Option<&str>, api: Api, now: Timestamp) -> Option<LimitState> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let limiter = inner.limiter.as_mut()?;
         Some(match key {
-            Some(key) => limiter.take(key, host, now),
+            Some(key) => limiter.take(key, api, now),
             None => limiter.stranger(now),
         })
     }
@@ -76,13 +76,13 @@ impl RequestGuard {
 pub(super) async fn pass(State(server): State<Arc<ServerState>>, request: Request, next: Next) -> Response {
     count(&server.counts.requests);
     let (id, delay) = server.guard.draw();
-    let host = host(request.uri().path());
-    let Some(host) = host else { return next.run(request).await };
+    let api = api(request.uri().path());
+    let Some(api) = api else { return next.run(request).await };
     let key = admitted_key(&server.guard, request.headers());
-    let limit_state = server.guard.count(key.as_deref(), host, server.clock.now());
+    let limit_state = server.guard.count(key.as_deref(), api, server.clock.now());
     let mut response = match (key, limit_state) {
         (None, _) => Problem::unauthorized().into_response(),
-        (Some(_), Some(LimitState { allowed: false, .. })) => Problem::rate_limited(host).into_response(),
+        (Some(_), Some(LimitState { allowed: false, .. })) => Problem::rate_limited(api).into_response(),
         (Some(_), _) => next.run(request).await,
     };
     if !delay.is_zero() {
@@ -93,11 +93,11 @@ pub(super) async fn pass(State(server): State<Arc<ServerState>>, request: Reques
 }
 
 /// The sockets authorize in their own words and are not counted.
-fn host(path: &str) -> Option<Host> {
+fn api(path: &str) -> Option<Api> {
     match path {
         "/stream" | "/v2/iex" | "/v2/sip" | "/v2/test" => None,
-        path if path.starts_with("/v2/stocks") => Some(Host::Data),
-        _ => Some(Host::Trading),
+        path if path.starts_with("/v2/stocks") => Some(Api::Data),
+        _ => Some(Api::Trading),
     }
 }
 

@@ -165,7 +165,7 @@ pub struct FillDetail {
 pub struct Event {
     /// Unique and rising: milliseconds since 1970 above 80 other bits, as in a ULID.
     pub id: u128,
-    /// What happened.
+    /// Accepted, filled, cancelled, and so on, in the words of the order stream.
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,

@@ -23,7 +23,7 @@ const FOLDS_MAX: usize = 10_000;
 const DAY: Duration = Duration::from_hours(24);
 
 impl Fold {
-    /// Both spans.
+    /// From the start of the train span to the end of the test span.
     pub fn whole(&self) -> Window {
         Window { after: self.train.after, until: self.test.until }
     }

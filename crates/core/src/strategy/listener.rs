@@ -24,7 +24,7 @@ impl Listener {
         Self { run, feed, asks: Vec::new(), at, heard: Vec::new(), asked: 0 }
     }
 
-    /// The strategy.
+    /// What it asks once an instant is whole.
     pub fn run(&self) -> &StrategyRun {
         &self.run
     }
