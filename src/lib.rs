@@ -36,6 +36,7 @@ pub use bot_core::{
 };
 pub use bot_data as data;
 pub use bot_data::{history, tabular};
+#[cfg(feature = "exchange")]
 pub use bot_exchange as exchange;
 pub use bot_manifest as manifest;
 pub use bot_manifest::spec;

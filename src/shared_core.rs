@@ -2,7 +2,7 @@
 //!
 //! The lock is held for one event, some microseconds; I/O, logging and waking happen outside it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -49,7 +49,7 @@ struct State {
     /// Entries that stay pending for the next process.
     left: u64,
     /// Ends that are to be settled, in the order in which they came: a book is what the last one says.
-    ended: Vec<End>,
+    ended: VecDeque<End>,
 }
 
 /// How a signal ended.
@@ -81,7 +81,7 @@ impl<'a> SharedCore<'a> {
             waited_for: Timestamp::MAX,
             is_closed: false,
             left: 0,
-            ended: Vec::new(),
+            ended: VecDeque::new(),
         };
         let (state, settlements) = (Mutex::new(state), Mutex::new(Some(settlements)));
         Self {
@@ -294,15 +294,16 @@ impl<'a> SharedCore<'a> {
         out
     }
 
-    /// Hands ends to the settler in the order in which they came.
+    /// Hands ends to the settler in the order in which they came, one at a time: a panic on the way takes none but its own.
     fn settle_ended(&self) {
         self.changed.notify_all();
         let settlements = self.settlements();
-        let ended = std::mem::take(&mut self.lock().ended);
-        for end in ended {
-            let settlement = match end {
-                End::Outcome(ended) => settlement::of_end(*ended),
-                End::DeadLetter(settlement) => *settlement,
+        loop {
+            let first = self.lock().ended.pop_front();
+            let settlement = match first {
+                Some(End::Outcome(ended)) => settlement::of_end(*ended),
+                Some(End::DeadLetter(settlement)) => *settlement,
+                None => return,
             };
             self.hand_over(settlement, settlements.as_ref());
         }
@@ -337,7 +338,7 @@ impl State {
             match action {
                 Action::Ended(ended) => {
                     self.release(ended.record.key);
-                    self.ended.push(End::Outcome(ended));
+                    self.ended.push_back(End::Outcome(ended));
                 }
                 Action::DeadLetter { order, reason } => {
                     let dead = order.entry.map(|entry| Settlement::Dead { entry, reason });

@@ -21,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::data;
 use crate::live::Stop;
 use crate::manifest::{Document, Manifest, ManifestError, Purpose, overrides};
+#[cfg(feature = "report")]
 use crate::stats::report::{self, About};
 use crate::stats::{self, Made, Options, Statistics};
 
@@ -155,16 +156,19 @@ fn write_files(
     stats::write_orders_csv(record, create("orders.csv")?)?;
     stats::write_equity_csv(record, statistics, create("equity.csv")?)?;
     create("manifest.toml")?.write_all(resolved.as_bytes())?;
-    let about = About {
-        title: record.name.clone(),
-        manifest: resolved.to_owned(),
-        version: made.version.clone(),
-        data: made.data.clone(),
-        seed: Some(made.seed),
-        command: "bot backtest manifest.toml".to_owned(),
-        took: None,
-    };
-    create("report.html")?.write_all(report::render(record, statistics, &about).as_bytes())?;
+    #[cfg(feature = "report")]
+    {
+        let about = About {
+            title: record.name.clone(),
+            manifest: resolved.to_owned(),
+            version: made.version.clone(),
+            data: made.data.clone(),
+            seed: Some(made.seed),
+            command: "bot backtest manifest.toml".to_owned(),
+            took: None,
+        };
+        create("report.html")?.write_all(report::render(record, statistics, &about).as_bytes())?;
+    }
     Ok(())
 }
 
@@ -187,7 +191,7 @@ fn answer(
             "{} events in {seconds:.3} s ({rate:.1} million a second) and {:.3} s to read them. Report: {}",
             stats::text::number(record.end.events),
             timing.loading.as_secs_f64(),
-            args.out.join("report.html").display()
+            args.out.join(if cfg!(feature = "report") { "report.html" } else { "stats.json" }).display()
         )?;
         if record.interrupted {
             writeln!(out, "Interrupted: these are the statistics so far.")?;

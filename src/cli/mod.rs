@@ -4,7 +4,9 @@ pub mod backtest;
 pub mod calendar;
 pub mod check;
 pub mod data;
+#[cfg(feature = "exchange")]
 pub mod demo;
+#[cfg(feature = "exchange")]
 pub mod exchange;
 pub mod exit;
 pub mod interrupt;
@@ -82,7 +84,9 @@ enum Command {
     Backtest(backtest::Args),
     Parity(parity::Args),
     Sweep(sweep::Args),
+    #[cfg(feature = "exchange")]
     Demo(demo::Args),
+    #[cfg(feature = "exchange")]
     Exchange(exchange::Args),
     Signals(signals::Args),
     Send(send::Args),
@@ -110,7 +114,9 @@ pub fn main() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args, &cli.global),
         Command::Parity(args) => parity::run(&args, &cli.global),
         Command::Sweep(args) => sweep::run(&args, &cli.global),
+        #[cfg(feature = "exchange")]
         Command::Demo(args) => demo::run(&args, &cli.global),
+        #[cfg(feature = "exchange")]
         Command::Exchange(args) => exchange::run(args, &cli.global),
         Command::Signals(args) => signals::run(args, &cli.global),
         Command::Send(args) => send::run(args, &cli.global),

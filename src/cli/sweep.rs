@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::live::Stop;
 use crate::manifest::{Document, ManifestError, overrides};
 use crate::stats::text::number;
-use crate::sweep::{self, Choice, Crew, Deflated, Fold, Part, Plan, Proof, Shard, Story, Table, Trial};
+use crate::sweep::{self, Choice, Crew, Deflated, Fold, Part, Plan, Proof, Shard, Table, Trial};
 
 /// Runs every combination of a manifest's [sweep]
 ///
@@ -299,10 +299,20 @@ fn write_whole(args: &Args, plan: &Plan, swept: &Swept, resolved: &str) -> Resul
             files.push(path);
         }
     }
+    #[cfg(feature = "report")]
+    files.push(write_page(args, plan, swept)?);
+    let (path, mut file) = create(out, "manifest.toml")?;
+    file.write_all(resolved.as_bytes())?;
+    files.push(path);
+    Ok(files)
+}
+
+#[cfg(feature = "report")]
+fn write_page(args: &Args, plan: &Plan, swept: &Swept) -> Result<PathBuf, anyhow::Error> {
     let mut made = vec![("Version".to_owned(), VERSION.to_owned())];
     made.extend(swept.data.iter().map(|(name, hash)| (format!("Data {name}"), hash.clone())));
     made.push(("Manifest".to_owned(), "manifest.toml".to_owned()));
-    let story = Story {
+    let story = sweep::Story {
         plan,
         trials: &swept.trials,
         deflated: swept.deflated,
@@ -310,17 +320,17 @@ fn write_whole(args: &Args, plan: &Plan, swept: &Swept, resolved: &str) -> Resul
         out_of_sample: swept.out_of_sample.as_ref(),
         made,
     };
-    for (name, text) in [("sweep.html", sweep::page(&story).as_str()), ("manifest.toml", resolved)] {
-        let (path, mut file) = create(out, name)?;
-        file.write_all(text.as_bytes())?;
-        files.push(path);
-    }
-    Ok(files)
+    let (path, mut file) = create(&args.out, "sweep.html")?;
+    file.write_all(sweep::page(&story).as_bytes())?;
+    Ok(path)
 }
 
 fn write_table(out: &Path, stem: &str, table: &Table) -> Result<Vec<PathBuf>, anyhow::Error> {
     let (csv, file) = create(out, &format!("{stem}.csv"))?;
     sweep::write_csv(table, file)?;
+    if !cfg!(feature = "parquet") {
+        return Ok(vec![csv]);
+    }
     let (parquet, file) = create(out, &format!("{stem}.parquet"))?;
     sweep::write_parquet(table, file).with_context(|| format!("write {}", parquet.display()))?;
     Ok(vec![csv, parquet])

@@ -89,8 +89,8 @@ struct Batches {
 impl Batches {
     fn open(file: File, columns: &Columns, row_kind: RowKind) -> Result<Self, String> {
         let mut roles = Vec::new();
-        let reader = Reader::open(file, |schema| {
-            let names: Vec<_> = schema.columns().iter().map(|column| column.path().string()).collect();
+        let reader = Reader::open(file, |stored| {
+            let names: Vec<_> = stored.iter().map(|column| column.name.clone()).collect();
             roles = columns::by_name(columns, row_kind, &names)?;
             let content = |(place, role): (usize, &Role)| match role {
                 Role::Other => None,

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::packages::{Package, StandardPackage};
-use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Position};
 
 use super::looks::{self, parse};
 use super::views;
 use bot_core::order::{OrderType, Side, TimeInForce};
-use bot_core::strategy::{Intent, Intents, Strength};
+use bot_core::strategy::{Intent, Intents, ScriptFault, Strength};
 use bot_core::units::{Price, Quantity};
 
 // The library does not weigh a list that is put into a map, so the product of steps and elements bounds one call's
@@ -179,4 +179,9 @@ fn number(what: &str, value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
         .as_float()
         .or_else(|_| whole())
         .map_err(|kind| format!("{what} must be a number, was {kind}").into())
+}
+
+/// What is wrong at a place of a script.
+pub(super) fn fault(file: &str, at: Position, message: String) -> ScriptFault {
+    ScriptFault { file: file.to_owned(), line: at.line(), column: at.position(), message }
 }

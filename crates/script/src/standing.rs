@@ -2,7 +2,7 @@
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
-use super::fault;
+use super::engine::fault;
 use bot_core::strategy::ScriptFault;
 
 /// What the bot offers, with how many arguments, and what is said of a call of it.

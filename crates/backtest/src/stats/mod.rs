@@ -9,6 +9,7 @@ mod integrity;
 mod measure;
 mod number;
 mod ratios;
+#[cfg(feature = "report")]
 pub mod report;
 mod rows;
 mod series;

@@ -3,6 +3,7 @@
 mod csv;
 mod folds;
 mod merge;
+#[cfg(feature = "report")]
 mod page;
 mod parquet;
 mod plan;
@@ -25,8 +26,9 @@ use bot_data::DataError;
 pub use csv::write_csv;
 pub use folds::{Fold, folds};
 pub use merge::{MergeError, Merged, Part, merge};
+#[cfg(feature = "report")]
 pub use page::{Story, page};
-pub use parquet::{ParquetFault, write_parquet};
+pub use parquet::{ParquetError, write_parquet};
 pub use plan::{Objective, Plan, RatioColumn};
 pub use ranking::{Deflated, best, deflated, influence, ranked};
 pub use shard::Shard;

@@ -2,12 +2,10 @@
 
 use std::io::Write;
 
-use parquet::data_type::ByteArray;
-
-pub use parquet::errors::ParquetError as ParquetFault;
-
 use super::table::{Cell, Table};
-use bot_data::tabular::parquet::{Content, Field, Values, Writer};
+use bot_data::tabular::parquet::{Content, Field, Text, Values, Writer};
+
+pub use bot_data::tabular::parquet::ParquetError;
 
 /// Rows that are written together.
 const GROUP_ROWS: usize = 1 << 16;
@@ -16,7 +14,7 @@ const GROUP_ROWS: usize = 1 << 16;
 ///
 /// # Errors
 /// What `out` says, or names that no Parquet file can have.
-pub fn write_parquet(table: &Table, out: impl Write + Send) -> Result<(), ParquetFault> {
+pub fn write_parquet(table: &Table, out: impl Write + Send) -> Result<(), ParquetError> {
     let contents: Vec<Content> = (0..table.columns.len()).map(|place| content(table, place)).collect();
     let fields = table.columns.iter().zip(&contents);
     let fields: Vec<Field<'_>> =
@@ -36,7 +34,7 @@ struct Column {
     levels: Vec<i16>,
     wholes: Vec<i64>,
     numbers: Vec<f64>,
-    texts: Vec<ByteArray>,
+    texts: Vec<Text>,
 }
 
 impl Column {
@@ -52,7 +50,7 @@ impl Column {
                 }
                 (Content::Numbers, Cell::Number(value)) => column.numbers.push(*value),
                 (Content::Numbers, Cell::Money(money)) => column.numbers.push(money.to_f64()),
-                (_, cell) => column.texts.push(ByteArray::from(cell.to_string().as_bytes())),
+                (_, cell) => column.texts.push(Text::from(cell.to_string().as_str())),
             }
         }
         column

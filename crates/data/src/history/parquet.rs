@@ -4,14 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parquet::basic::{LogicalType, TimeUnit};
-use parquet::data_type::ByteArray;
-use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-
 use super::HistoryError;
 use super::file::Kind;
 use super::reader::Faults;
-use crate::tabular::parquet::{self as columns, Content, Field, Reader, Values};
+use crate::tabular::parquet::{self as columns, Content, Field, Reader, StoredColumn, Text, Values};
 use bot_core::clock::Timestamp;
 use bot_core::clock::times::{Forms, Times};
 use bot_core::market::{MarketEvent, Row, RowKind};
@@ -20,6 +16,8 @@ use bot_core::market::{MarketEvent, Row, RowKind};
 const GROUP_ROWS: usize = 1 << 16;
 /// Rows that are taken out of a file at once.
 const BATCH_ROWS: usize = 4_096;
+/// What the type of a column of times means in a file.
+const INSTANT: &str = "Timestamp(TimestampType { is_adjusted_to_u_t_c: true, unit: NANOS })";
 /// The kind with the most has so many numbers.
 const NUMBERS: usize = 5;
 
@@ -27,7 +25,7 @@ const NUMBERS: usize = 5;
 #[derive(Default)]
 struct Columns {
     times: Vec<i64>,
-    symbols: Vec<ByteArray>,
+    symbols: Vec<Text>,
     spans: Vec<i64>,
     numbers: [Vec<f64>; NUMBERS],
 }
@@ -63,7 +61,7 @@ impl Writer {
         let (symbol, row_kind, row) = event.to_row();
         let columns = &mut self.columns;
         columns.times.push(row.at.nanos());
-        columns.symbols.push(ByteArray::from(symbol.as_str()));
+        columns.symbols.push(Text::from(symbol.as_str()));
         if let RowKind::Bar { span } = row_kind {
             let span = i64::try_from(span.as_nanos()).map_err(|_| "span_ns must be below 2^63");
             columns.spans.push(span.map_err(HistoryError::file(&self.path))?);
@@ -120,8 +118,8 @@ impl Rows {
     /// Opens a file that has a footer and the kind's columns.
     pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, HistoryError> {
         let file = File::open(path).map_err(HistoryError::io(path))?;
-        let reader = Reader::open(file, |schema| {
-            let (expected, found) = (expected(kind), described(schema));
+        let reader = Reader::open(file, |stored| {
+            let (expected, found) = (expected(kind), described(stored));
             if found != expected {
                 return Err(format!("columns must be \"{expected}\", were \"{found}\""));
             }
@@ -198,25 +196,18 @@ fn fields(kind: Kind) -> impl Iterator<Item = Field<'static>> {
 }
 
 /// What must be as expected, so that the rows can be read.
-fn described(schema: &SchemaDescriptor) -> String {
-    let column = |column: &ColumnDescriptor| {
-        let (name, physical) = (column.path().string(), column.physical_type());
-        let level = if column.max_def_level() == 0 { "required" } else { "optional" };
-        match name.as_str() {
-            "time" => format!("{level} {physical} time {:?}", column.logical_type_ref()),
-            name => format!("{level} {physical} {name}"),
-        }
+fn described(stored: &[StoredColumn]) -> String {
+    let column = |column: &StoredColumn| match column.name.as_str() {
+        "time" => format!("{} time {}", column.kind, column.meaning),
+        name => format!("{} {name}", column.kind),
     };
-    schema.columns().iter().map(|one| column(one)).collect::<Vec<_>>().join(", ")
+    stored.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 /// [`described`] of a file that [`Writer`] wrote.
 fn expected(kind: Kind) -> String {
     let column = |field: Field<'_>| match field.content {
-        Content::Times => {
-            let instant = LogicalType::timestamp(true, TimeUnit::NANOS);
-            format!("required INT64 time {:?}", Some(instant))
-        }
+        Content::Times => format!("required INT64 time {INSTANT}"),
         Content::Texts => format!("required BYTE_ARRAY {}", field.name),
         Content::Wholes => format!("required INT64 {}", field.name),
         Content::Numbers => format!("required DOUBLE {}", field.name),

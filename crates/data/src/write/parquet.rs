@@ -2,11 +2,9 @@
 
 use std::fs::File;
 
-use parquet::errors::ParquetError;
-
 use super::super::columns::fields;
 use super::{Row, RowKind};
-use crate::tabular::parquet::{self as columns, Content, Field, Values};
+use crate::tabular::parquet::{self as columns, Content, Field, ParquetError, Values};
 
 /// Rows that are held until they are written together: some six megabytes.
 const GROUP_ROWS: usize = 1 << 17;

@@ -1,19 +1,23 @@
 //! Parquet files by columns: read some thousand rows at a time whatever wrote them, written a group of rows at a time.
 
+#[cfg(feature = "parquet")]
 mod column;
+#[cfg(feature = "parquet")]
+mod reader;
+#[cfg(feature = "parquet")]
 mod writer;
 
-use std::fmt;
-use std::fs::File;
-use std::panic::AssertUnwindSafe;
+#[cfg(not(feature = "parquet"))]
+mod without_parquet;
 
-use parquet::basic::CompressionCodec;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::SchemaDescriptor;
+#[cfg(feature = "parquet")]
+pub use {
+    self::column::Column, self::reader::Reader, self::writer::Writer,
+    ::parquet::data_type::ByteArray as Text, ::parquet::errors::ParquetError,
+};
 
-pub use column::Column;
-pub use writer::{Field, Values, Writer};
+#[cfg(not(feature = "parquet"))]
+pub use without_parquet::{Column, ParquetError, Reader, Text, Writer};
 
 /// What the cells of a column are to the one who reads or writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,98 +32,35 @@ pub enum Content {
     Texts,
 }
 
-/// A file that is being read.
-pub struct Reader {
-    file: SerializedFileReader<File>,
-    columns: Vec<Column>,
-    /// The next group of rows.
-    group: usize,
+/// A column as it is stored in a file that is being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredColumn {
+    /// Its name in the file.
+    pub name: String,
+    /// Whether it may be empty and of which type it is, such as `required INT64`.
+    pub kind: String,
+    /// What its type means, as far as the file says it.
+    pub meaning: String,
 }
 
-impl Reader {
-    /// Opens a file to read the columns that `choose` names by their place.
-    ///
-    /// # Errors
-    /// A file that is none, that `choose` refuses, or whose columns cannot be read as that.
-    pub fn open(
-        file: File,
-        choose: impl FnOnce(&SchemaDescriptor) -> Result<Vec<(usize, Content)>, String>,
-    ) -> Result<Self, String> {
-        caught(|| {
-            let file = SerializedFileReader::new(file).map_err(|error| error.to_string())?;
-            let schema = file.metadata().file_metadata().schema_descr();
-            let chosen = choose(schema)?.into_iter();
-            let columns = chosen.map(|(place, content)| Column::new(place, content, &schema.column(place)));
-            let columns = columns.collect::<Result<Vec<_>, _>>()?;
-            must_be_readable(&file, &columns)?;
-            Ok(Self { file, columns, group: 0 })
-        })
-    }
-
-    /// Reads the next rows, at most `count`; how many they are, none at the end of the file.
-    ///
-    /// # Errors
-    /// A file that is broken from here on.
-    pub fn next(&mut self, count: usize) -> Result<usize, String> {
-        caught(|| self.fill(count).map_err(|error| error.to_string()))
-    }
-
-    /// The columns that were chosen, each with the rows that were read last.
-    pub fn columns(&self) -> &[Column] {
-        &self.columns
-    }
-
-    fn fill(&mut self, count: usize) -> Result<usize, ParquetError> {
-        loop {
-            let rows = self.read_columns(count)?;
-            if rows > 0 || self.group == self.file.num_row_groups() {
-                return Ok(rows);
-            }
-            let group = self.file.get_row_group(self.group)?;
-            for column in &mut self.columns {
-                column.reader = Some(group.get_column_reader(column.place)?);
-            }
-            self.group += 1;
-        }
-    }
-
-    /// How many rows each column gave; all the same.
-    fn read_columns(&mut self, count: usize) -> Result<usize, ParquetError> {
-        let mut read = None;
-        for column in &mut self.columns {
-            let rows = column.read(count)?;
-            if *read.get_or_insert(rows) != rows {
-                return Err(ParquetError::General("columns must be of one length, were not".to_owned()));
-            }
-        }
-        Ok(read.unwrap_or(0))
-    }
+/// A column of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// Its name in the file.
+    pub name: &'a str,
+    /// What its cells hold.
+    pub content: Content,
+    /// Whether its cells may be empty.
+    pub is_optional: bool,
 }
 
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("group", &self.group).finish_non_exhaustive()
-    }
-}
-
-fn must_be_readable(file: &SerializedFileReader<File>, columns: &[Column]) -> Result<(), String> {
-    for group in file.metadata().row_groups() {
-        for stored in columns.iter().filter_map(|column| group.columns().get(column.place)) {
-            let places = [stored.data_page_offset(), stored.dictionary_page_offset().unwrap_or(0)];
-            if places.iter().chain([&stored.compressed_size()]).any(|place| *place < 0) {
-                return Err("places of columns must be within the file, were not".to_owned());
-            }
-            let codec = stored.compression_codec();
-            if !matches!(codec, CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY) {
-                let rule = format!("compression must be none or snappy, was {codec:?}").to_lowercase();
-                return Err(rule + " (pandas: to_parquet(compression=\"snappy\"))");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The library that reads Parquet panics over some broken files; what it was doing is given up with them.
-fn caught<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("the file is broken".to_owned()))
+/// The values of a column in a group of rows, without those of its empty cells.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// Also times, in nanoseconds since 1970.
+    Wholes(&'a [i64]),
+    /// Numbers as `f64`.
+    Numbers(&'a [f64]),
+    /// UTF-8.
+    Texts(&'a [Text]),
 }

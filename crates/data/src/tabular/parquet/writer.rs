@@ -6,35 +6,13 @@ use std::sync::Arc;
 use parquet::basic::{
     Compression, ConvertedType, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical,
 };
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::data_type::{ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
-use super::Content;
-
-/// A column of a file.
-#[derive(Debug, Clone, Copy)]
-pub struct Field<'a> {
-    /// Its name in the file.
-    pub name: &'a str,
-    /// What its cells hold.
-    pub content: Content,
-    /// Whether its cells may be empty.
-    pub is_optional: bool,
-}
-
-/// The values of a column in a group of rows, without those of its empty cells.
-#[derive(Debug, Clone, Copy)]
-pub enum Values<'a> {
-    /// Also times, in nanoseconds since 1970.
-    Wholes(&'a [i64]),
-    /// Numbers as `f64`.
-    Numbers(&'a [f64]),
-    /// UTF-8.
-    Texts(&'a [ByteArray]),
-}
+use super::{Content, Field, Values};
 
 /// A file that is being written; it can be read once it is finished.
 pub struct Writer<W: Write + Send>(SerializedFileWriter<W>);
