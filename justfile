@@ -1,4 +1,4 @@
-# The steps of .ci/run, one by one: `just --list`. All but `test` take every crate of the workspace.
+# The steps of .ci/run and scripts/check-all, one by one: `just --list`. All but `test` take every crate of the workspace.
 
 export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", "auto")
 
@@ -34,3 +34,7 @@ deny:
 # The script that decides, as the machine that checks changes runs it
 ci:
     .ci/run
+
+# The same, and what takes longer
+all:
+    scripts/check-all
