@@ -13,22 +13,22 @@ RUN mkdir /manifests && cp --parents Cargo.toml Cargo.lock crates/*/Cargo.toml /
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
-ENV CARGO_PROFILE_RELEASE_STRIP=symbols
+ENV CARGO_PROFILE_DIST_STRIP=symbols
 
 # The dependencies first: this layer is rebuilt when they change, and a change of our own source compiles our own crates.
 COPY --from=manifests /manifests ./
-RUN cargo build --release --locked
+RUN cargo build --profile dist --locked
 
 # COPY keeps the files' times, which may lie before the empty crates': touched, they are compiled.
 COPY crates crates
 COPY src src
-RUN touch src/*.rs crates/*/src/lib.rs && cargo build --release --locked
+RUN touch src/*.rs crates/*/src/lib.rs && cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
 RUN groupadd --gid 10001 bot \
     && useradd --uid 10001 --gid bot --no-create-home --home-dir /state --shell /usr/sbin/nologin bot \
     && install --directory --owner=bot --group=bot --mode=0700 /state
-COPY --from=build /build/target/release/bot /usr/local/bin/bot
+COPY --from=build /build/target/dist/bot /usr/local/bin/bot
 COPY docker/healthy /usr/local/bin/healthy
 # As a number, so that an orchestrator can see that it is not root.
 USER 10001:10001

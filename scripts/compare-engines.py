@@ -2,8 +2,8 @@
 """Runs one strategy over one file of bars here and in other engines, and says where they differ.
 
     pip install backtesting vectorbt quantstats
-    cargo build --release
-    scripts/compare-engines.py NVDA_1min.csv target/release/bot
+    cargo build --profile dist
+    scripts/compare-engines.py NVDA_1min.csv target/dist/bot
 
 The strategy: the exponential averages of the last 10 and 20 closes (alpha 2 / (n + 1), begun at the first close); after
 500 bars it is 100 shares long while the fast one is above the slow one, and 100 short while it is below. No fees.
