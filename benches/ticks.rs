@@ -19,7 +19,7 @@ use bot::engine::{TestEngine, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::market::{Bar, MarketEvent, Trade};
 use bot::strategy::{Every, Intents, Past, Runner, Strategy, StrategyError, View, WrittenParams, registry};
 use bot::symbol::Symbol;
-use bot::ticks::{Limits, Span, Tick, TickStore, Window};
+use bot::ticks::{Span, Tick, TickStore, Window, WindowLimits};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 const ROUNDS: usize = 7;
@@ -89,7 +89,8 @@ fn push_and_evict(text: &mut String) -> Outcome {
             best / floor
         )?;
     }
-    let store = TickStore::new(Limits::new(Duration::from_nanos(3_599)), Arc::new(ManualClock::default()));
+    let store =
+        TickStore::new(WindowLimits::new(Duration::from_nanos(3_599)), Arc::new(ManualClock::default()));
     let (series, symbol) = (store.series(symbol("NVDA")?), symbol("NVDA")?);
     let (mut held, mut looked_up, mut locked, mut next) = (f64::MAX, f64::MAX, f64::MAX, 0);
     let mutex = std::sync::Mutex::new(0_i64);
@@ -196,7 +197,7 @@ fn statistics(text: &mut String) -> Outcome {
 fn memory(text: &mut String) -> Outcome {
     writeln!(text, "memory, bytes per tick (raw 16; aim <= 1.2 x 16 = 19.2 plus a constant per symbol)")?;
     let before = bytes_held();
-    let store = TickStore::new(Limits::new(Duration::from_hours(1)), Arc::new(ManualClock::default()));
+    let store = TickStore::new(WindowLimits::new(Duration::from_hours(1)), Arc::new(ManualClock::default()));
     store.push(Tick::new(symbol("F")?, 1.0))?;
     let constant = bytes_held() - before;
     // Right above a power of two of blocks the tree is as large as it gets.
@@ -290,7 +291,7 @@ fn strategies(text: &mut String) -> Outcome {
 fn thousand_symbols(text: &mut String) -> Outcome {
     const SYMBOLS: usize = 1_000;
     const SECONDS: u32 = 3;
-    let store = TickStore::new(Limits::new(Duration::from_secs(1)), Arc::new(SystemClock));
+    let store = TickStore::new(WindowLimits::new(Duration::from_secs(1)), Arc::new(SystemClock));
     let symbols: Result<Vec<_>, _> =
         (0..SYMBOLS).map(|number| format!("S{number}").parse::<Symbol>()).collect();
     let symbols = symbols?;
@@ -324,7 +325,7 @@ fn cpu_time() -> Result<Duration, Box<dyn std::error::Error>> {
 
 /// A window that holds the last `size` of ticks that are one nanosecond apart.
 fn full_window(size: i64) -> Result<Window, Box<dyn std::error::Error>> {
-    let mut window = Window::new(Limits::new(Duration::from_nanos(u64::try_from(size)? - 1)));
+    let mut window = Window::new(WindowLimits::new(Duration::from_nanos(u64::try_from(size)? - 1)));
     for number in 0..size {
         window.push(Timestamp::from_nanos(number), trade(number))?;
     }

@@ -17,7 +17,7 @@ use crate::strategy_threads::{Status, StrategyThreads};
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Request {
+pub enum ControlRequest {
     /// How the strategies are doing.
     Strategies,
     /// Start this strategy.
@@ -29,7 +29,7 @@ pub enum Request {
 /// What is answered: the strategies as they stand afterwards, or why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum ControlReply {
     Ok(Vec<Status>),
     Error(String),
 }
@@ -104,14 +104,14 @@ fn answer(stream: &UnixStream, host: &StrategyThreads, switched: &dyn Fn(&str, b
     let mut line = String::new();
     BufReader::new(stream).take(LINE_LEN_MAX).read_line(&mut line)?;
     let done = match serde_json::from_str(&line) {
-        Ok(Request::Strategies) => Ok(()),
-        Ok(Request::Start(name)) => switch(host, &name, true, switched),
-        Ok(Request::Stop(name)) => switch(host, &name, false, switched),
+        Ok(ControlRequest::Strategies) => Ok(()),
+        Ok(ControlRequest::Start(name)) => switch(host, &name, true, switched),
+        Ok(ControlRequest::Stop(name)) => switch(host, &name, false, switched),
         Err(error) => Err(format!("request must be one JSON line, {error}")),
     };
     let answer = match done {
-        Ok(()) => Answer::Ok(host.status()),
-        Err(text) => Answer::Error(text),
+        Ok(()) => ControlReply::Ok(host.status()),
+        Err(text) => ControlReply::Error(text),
     };
     let mut writer = stream;
     writeln!(writer, "{}", serde_json::to_string(&answer)?)
@@ -132,7 +132,7 @@ fn switch(
 ///
 /// # Errors
 /// Nobody runs there, it refuses, or it does not answer in time.
-pub fn request(state: &Path, request: &Request) -> Result<Vec<Status>, ControlError> {
+pub fn request(state: &Path, request: &ControlRequest) -> Result<Vec<Status>, ControlError> {
     let mut stream =
         UnixStream::connect(state.join(SOCKET)).map_err(|_| ControlError::NotRunning(state.to_owned()))?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
@@ -140,7 +140,7 @@ pub fn request(state: &Path, request: &Request) -> Result<Vec<Status>, ControlEr
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
     match serde_json::from_str(&line).map_err(io::Error::other)? {
-        Answer::Ok(strategies) => Ok(strategies),
-        Answer::Error(text) => Err(ControlError::Refused(text)),
+        ControlReply::Ok(strategies) => Ok(strategies),
+        ControlReply::Error(text) => Err(ControlError::Refused(text)),
     }
 }

@@ -16,12 +16,12 @@ pub struct Feed {
 
 #[derive(Debug, Default)]
 struct Subscribers {
-    listeners: Vec<Listener>,
+    listeners: Vec<Subscriber>,
     closed: bool,
 }
 
 #[derive(Debug)]
-struct Listener {
+struct Subscriber {
     /// `None` once it hears no more: it has left, or the feed is closed.
     events: Option<Sender<MarketEvent>>,
     heard: Heard,
@@ -56,7 +56,7 @@ impl Feed {
         let events = (!subscribers.closed).then_some(sender);
         subscribers
             .listeners
-            .push(Listener { events, heard: Heard { name: name.to_owned(), events: 0, dropped: 0 } });
+            .push(Subscriber { events, heard: Heard { name: name.to_owned(), events: 0, dropped: 0 } });
         receiver
     }
 
@@ -91,7 +91,7 @@ impl Feed {
     }
 }
 
-impl Listener {
+impl Subscriber {
     fn tell(&mut self, event: MarketEvent, activity: &Activity) {
         let Some(events) = &self.events else { return };
         activity.begin();

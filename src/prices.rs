@@ -169,13 +169,13 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::market::{Quote, Trade};
     use crate::units::Price;
-    use bot_simulated::{Config, SimulatedVenue};
+    use bot_simulated::{MarketConfig, SimulatedVenue};
 
     #[test]
     fn a_clock_that_is_set_back_does_not_put_the_prices_off() {
         let nvda: Symbol = "NVDA".parse().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
-        let market = Config::new(nvda, Price::whole(100));
+        let market = MarketConfig::new(nvda, Price::whole(100));
         let venue = SimulatedVenue::new(&market, Arc::clone(&clock) as Arc<dyn Clock>);
         let mut broker = venue.connect().unwrap();
         let cache = PriceCache::new([], broker.session().unwrap());

@@ -22,7 +22,7 @@ use crate::symbol::Symbol;
 
 /// One core for all threads.
 pub struct SharedCore<'a> {
-    state: Mutex<State>,
+    state: Mutex<SharedState>,
     clock: &'a dyn Clock,
     /// Held by whoever hands ends to the settler; none once nothing ends any more.
     settlements: Mutex<Option<Sender<Settlement>>>,
@@ -36,7 +36,7 @@ pub struct SharedCore<'a> {
     room: Condition,
 }
 
-struct State {
+struct SharedState {
     core: Core,
     /// Who follows an order and waits for news of it.
     followers: HashMap<OrderKey, Sender<()>>,
@@ -49,11 +49,11 @@ struct State {
     /// Entries that stay pending for the next process.
     left: u64,
     /// Ends that are to be settled, in the order in which they came: a book is what the last one says.
-    ended: VecDeque<End>,
+    ended: VecDeque<SignalEnd>,
 }
 
 /// How a signal ended.
-enum End {
+enum SignalEnd {
     Outcome(Box<OrderEnded>),
     DeadLetter(Box<Settlement>),
 }
@@ -73,7 +73,7 @@ impl<'a> SharedCore<'a> {
         let (ready_sender, ready) = bounded(workers);
         let (deadlines_sender, deadlines) = bounded(1);
         let wake = Some(Wake { ready: ready_sender, deadlines: deadlines_sender });
-        let state = State {
+        let state = SharedState {
             core,
             followers: HashMap::new(),
             wake,
@@ -301,8 +301,8 @@ impl<'a> SharedCore<'a> {
         loop {
             let first = self.lock().ended.pop_front();
             let settlement = match first {
-                Some(End::Outcome(ended)) => settlement::of_end(*ended),
-                Some(End::DeadLetter(settlement)) => *settlement,
+                Some(SignalEnd::Outcome(ended)) => settlement::of_end(*ended),
+                Some(SignalEnd::DeadLetter(settlement)) => *settlement,
                 None => return,
             };
             self.hand_over(settlement, settlements.as_ref());
@@ -325,24 +325,24 @@ impl<'a> SharedCore<'a> {
         self.settlements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SharedState> {
         // A panic in the core changes at most one signal's order, which its worker ends; the books go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SharedState {
     fn step(&mut self, event: Event<'_>, now: Timestamp, out: &mut Vec<Action>) {
         self.core.on(event, now, out);
         for action in out.extract_if(.., |action| is_end(action)) {
             match action {
                 Action::Ended(ended) => {
                     self.release(ended.record.key);
-                    self.ended.push_back(End::Outcome(ended));
+                    self.ended.push_back(SignalEnd::Outcome(ended));
                 }
                 Action::DeadLetter { order, reason } => {
                     let dead = order.entry.map(|entry| Settlement::Dead { entry, reason });
-                    self.ended.extend(dead.map(Box::new).map(End::DeadLetter));
+                    self.ended.extend(dead.map(Box::new).map(SignalEnd::DeadLetter));
                 }
                 Action::Notice(_)
                 | Action::Decide { .. }

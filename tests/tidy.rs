@@ -1,4 +1,4 @@
-//! Rules of the house that no compiler keeps: file heads, file names and sizes, and no circle among a crate's modules.
+//! Rules of this code that no compiler keeps: file heads, file names and sizes, and no circle among a crate's modules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ const NAMES_BANNED: [&str; 6] = ["util", "utils", "helper", "helpers", "common",
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
-fn the_house_is_tidy() {
+fn the_code_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let crates = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path().join("src"));
     let sources: Vec<PathBuf> = crates.chain([root.join("src")]).collect();

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 
 /// The broker's own count of our requests; each part may be missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateLimit {
+pub struct ReportedLimit {
     /// Requests per window.
     pub limit: Option<u32>,
     /// Requests left in this window.
@@ -27,7 +27,7 @@ pub struct RateLimit {
 
 /// What a request is for, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Purpose {
+pub(super) enum RequestPurpose {
     /// Submitting and cancelling.
     Order,
     /// Looking one order up.
@@ -39,11 +39,19 @@ pub(super) enum Purpose {
 }
 
 /// Every purpose with the percentage of the window that it and the less urgent ones may use together, most urgent first.
-const SHARES: [(Purpose, u32); 4] =
-    [(Purpose::Order, 100), (Purpose::Lookup, 90), (Purpose::Poll, 60), (Purpose::Refresh, 30)];
+const SHARES: [(RequestPurpose, u32); 4] = [
+    (RequestPurpose::Order, 100),
+    (RequestPurpose::Lookup, 90),
+    (RequestPurpose::Poll, 60),
+    (RequestPurpose::Refresh, 30),
+];
 /// When the broker has less than this percentage of its window left for us, a purpose waits for the next window.
-const KEPT_FREE: [(Purpose, u32); 4] =
-    [(Purpose::Order, 0), (Purpose::Lookup, 5), (Purpose::Poll, 15), (Purpose::Refresh, 30)];
+const KEPT_FREE: [(RequestPurpose, u32); 4] = [
+    (RequestPurpose::Order, 0),
+    (RequestPurpose::Lookup, 5),
+    (RequestPurpose::Poll, 15),
+    (RequestPurpose::Refresh, 30),
+];
 /// How much longer the lower purposes wait than an order that waits.
 const ORDERS_FIRST_BY: Duration = Duration::from_millis(100);
 /// No reset that a broker names is believed to be further away: clocks differ.
@@ -53,14 +61,14 @@ const SPREAD: Duration = Duration::from_millis(250);
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 const BACK_OFF_MAX: Duration = Duration::from_secs(16);
 
-type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type WindowLimiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// One host's budget, shared by all workers; takes no lock.
 #[derive(Debug)]
 pub(super) struct Budget<C: Clock = DefaultClock> {
     per_window: Option<u32>,
     /// One per purpose, in the order of [`SHARES`]; empty without a budget of our own.
-    limiters: Vec<Limiter<C>>,
+    limiters: Vec<WindowLimiter<C>>,
     clock: C,
     /// Until when each purpose waits, in nanoseconds since 1970; 0 for not at all.
     closed_until: [AtomicI64; 4],
@@ -92,7 +100,7 @@ impl<C: Clock + Clone> Budget<C> {
     ///
     /// # Errors
     /// Not now: the earliest time to ask again.
-    pub(super) fn admit(&self, purpose: Purpose, now: Timestamp) -> Result<(), Timestamp> {
+    pub(super) fn admit(&self, purpose: RequestPurpose, now: Timestamp) -> Result<(), Timestamp> {
         let closed = Timestamp::from_nanos(self.closed_until[purpose as usize].load(Ordering::Relaxed));
         // A time further away than any wait was noted before the machine's clock was set back.
         if closed > now && closed <= now + WAIT_MAX {
@@ -102,7 +110,7 @@ impl<C: Clock + Clone> Budget<C> {
         for limiter in self.limiters.iter().take(purpose as usize + 1).rev() {
             if let Err(not_until) = limiter.check() {
                 let until = now + not_until.wait_time_from(self.clock.now());
-                if purpose == Purpose::Order {
+                if purpose == RequestPurpose::Order {
                     self.close_below_orders(until + ORDERS_FIRST_BY);
                 }
                 return Err(until);
@@ -112,7 +120,7 @@ impl<C: Clock + Clone> Budget<C> {
     }
 
     /// Takes note of the broker's own count after a request that it did not refuse.
-    pub(super) fn learn(&self, seen: RateLimit, now: Timestamp) {
+    pub(super) fn learn(&self, seen: ReportedLimit, now: Timestamp) {
         // A load first: all workers share this line, and it is 0 nearly always.
         if self.refusals_in_a_row.load(Ordering::Relaxed) != 0 {
             self.refusals_in_a_row.store(0, Ordering::Relaxed);
@@ -130,7 +138,7 @@ impl<C: Clock + Clone> Budget<C> {
     }
 
     /// Takes note of a refusal (429) and says when to try again: when the broker says so, else after a growing pause.
-    pub(super) fn refused(&self, seen: RateLimit, now: Timestamp) -> Timestamp {
+    pub(super) fn refused(&self, seen: ReportedLimit, now: Timestamp) -> Timestamp {
         let before = self.refusals_in_a_row.fetch_add(1, Ordering::Relaxed);
         let pause = BACK_OFF_MIN.saturating_mul(2u32.saturating_pow(before.min(10))).min(BACK_OFF_MAX);
         let until = match seen.reset {
@@ -149,13 +157,18 @@ impl<C: Clock + Clone> Budget<C> {
         }
     }
 
-    fn close(&self, purpose: Purpose, until: Timestamp) {
+    fn close(&self, purpose: RequestPurpose, until: Timestamp) {
         self.closed_until[purpose as usize].fetch_max(until.nanos(), Ordering::Relaxed);
     }
 }
 
 /// `percent` of `requests` per `window`, at least one, all of them at once if need be.
-fn limiter<C: Clock + Clone>(requests: u32, window: Duration, percent: u32, clock: &C) -> Option<Limiter<C>> {
+fn limiter<C: Clock + Clone>(
+    requests: u32,
+    window: Duration,
+    percent: u32,
+    clock: &C,
+) -> Option<WindowLimiter<C>> {
     let share = u64::from(requests) * u64::from(percent) / 100;
     let share = NonZeroU32::new(u32::try_from(share).ok()?.max(1))?;
     let quota = Quota::with_period(window / share.get())?.allow_burst(share);
@@ -187,59 +200,59 @@ mod tests {
         (Budget::with_clock(Some((requests, MINUTE)), clock.clone()), clock)
     }
 
-    fn admitted<C: Clock + Clone>(budget: &Budget<C>, purpose: Purpose, now: Timestamp) -> usize {
+    fn admitted<C: Clock + Clone>(budget: &Budget<C>, purpose: RequestPurpose, now: Timestamp) -> usize {
         (0..1_000).take_while(|_| budget.admit(purpose, now).is_ok()).count()
     }
 
-    fn seen(remaining: u32, reset: Timestamp) -> RateLimit {
-        RateLimit { limit: Some(200), remaining: Some(remaining), reset: Some(reset) }
+    fn seen(remaining: u32, reset: Timestamp) -> ReportedLimit {
+        ReportedLimit { limit: Some(200), remaining: Some(remaining), reset: Some(reset) }
     }
 
     #[test]
     fn refreshes_polling_and_lookups_leave_room_for_orders() {
         let (budget, _) = budget(200);
-        assert_eq!(admitted(&budget, Purpose::Refresh, at(0)), 60);
-        assert_eq!(admitted(&budget, Purpose::Poll, at(0)), 60);
-        assert_eq!(admitted(&budget, Purpose::Lookup, at(0)), 60);
-        assert_eq!(admitted(&budget, Purpose::Order, at(0)), 20);
+        assert_eq!(admitted(&budget, RequestPurpose::Refresh, at(0)), 60);
+        assert_eq!(admitted(&budget, RequestPurpose::Poll, at(0)), 60);
+        assert_eq!(admitted(&budget, RequestPurpose::Lookup, at(0)), 60);
+        assert_eq!(admitted(&budget, RequestPurpose::Order, at(0)), 20);
     }
 
     #[test]
     fn a_used_up_budget_says_when_it_has_room_again() {
         let (budget, clock) = budget(60);
-        assert_eq!(admitted(&budget, Purpose::Order, at(0)), 60);
-        assert_eq!(budget.admit(Purpose::Order, at(0)), Err(at(1)));
+        assert_eq!(admitted(&budget, RequestPurpose::Order, at(0)), 60);
+        assert_eq!(budget.admit(RequestPurpose::Order, at(0)), Err(at(1)));
         clock.advance(Duration::from_secs(1));
-        assert_eq!(budget.admit(Purpose::Order, at(1)), Ok(()));
+        assert_eq!(budget.admit(RequestPurpose::Order, at(1)), Ok(()));
     }
 
     #[test]
     fn an_order_that_waits_goes_before_a_poll() {
         let (budget, clock) = budget(60);
-        admitted(&budget, Purpose::Order, at(0));
+        admitted(&budget, RequestPurpose::Order, at(0));
         clock.advance(Duration::from_secs(1));
-        assert_eq!(budget.admit(Purpose::Poll, at(1)), Err(at(1) + ORDERS_FIRST_BY));
-        assert_eq!(budget.admit(Purpose::Order, at(1)), Ok(()));
+        assert_eq!(budget.admit(RequestPurpose::Poll, at(1)), Err(at(1) + ORDERS_FIRST_BY));
+        assert_eq!(budget.admit(RequestPurpose::Order, at(1)), Ok(()));
     }
 
     #[test]
     fn the_brokers_count_is_believed_before_our_own() {
         let (budget, _) = budget(200);
         budget.learn(seen(40, at(30)), at(0));
-        assert!(budget.admit(Purpose::Refresh, at(1)).is_err());
-        assert!(budget.admit(Purpose::Poll, at(1)).is_ok());
+        assert!(budget.admit(RequestPurpose::Refresh, at(1)).is_err());
+        assert!(budget.admit(RequestPurpose::Poll, at(1)).is_ok());
         budget.learn(seen(0, at(30)), at(1));
-        let until = budget.admit(Purpose::Order, at(2)).unwrap_err();
+        let until = budget.admit(RequestPurpose::Order, at(2)).unwrap_err();
         assert!(until >= at(30) && until < at(31), "{until}");
-        assert!(budget.admit(Purpose::Order, at(31)).is_ok());
+        assert!(budget.admit(RequestPurpose::Order, at(31)).is_ok());
     }
 
     #[test]
     fn without_a_budget_of_our_own_the_brokers_still_counts() {
         let budget = Budget::new(None);
-        assert_eq!(admitted(&budget, Purpose::Refresh, at(0)), 1_000);
+        assert_eq!(admitted(&budget, RequestPurpose::Refresh, at(0)), 1_000);
         budget.learn(seen(0, at(5)), at(0));
-        assert!(budget.admit(Purpose::Order, at(1)).is_err());
+        assert!(budget.admit(RequestPurpose::Order, at(1)).is_err());
     }
 
     #[test]
@@ -247,14 +260,14 @@ mod tests {
         let (budget, _) = budget(200);
         let named = budget.refused(seen(0, at(20)), at(0));
         assert!(named >= at(20) && named < at(21));
-        assert_eq!(budget.admit(Purpose::Order, at(1)), Err(named));
+        assert_eq!(budget.admit(RequestPurpose::Order, at(1)), Err(named));
         let mut pauses = Vec::new();
         for second in [30, 40, 60, 100, 150] {
-            let until = budget.refused(RateLimit::default(), at(second));
+            let until = budget.refused(ReportedLimit::default(), at(second));
             pauses.push(until.since(at(second)).as_secs());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 16]);
-        budget.learn(RateLimit::default(), at(200));
+        budget.learn(ReportedLimit::default(), at(200));
         assert_eq!(
             budget.refused(seen(0, at(100)), at(200)).since(at(200)).as_secs(),
             1,
@@ -266,6 +279,6 @@ mod tests {
     fn neither_a_broker_nor_a_clock_set_back_can_close_the_budget_for_long() {
         let (budget, _) = budget(200);
         assert_eq!(budget.refused(seen(0, at(100_000)), at(0)), at(0) + WAIT_MAX);
-        assert!(budget.admit(Purpose::Order, at(-3600)).is_ok());
+        assert!(budget.admit(RequestPurpose::Order, at(-3600)).is_ok());
     }
 }

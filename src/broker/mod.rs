@@ -6,4 +6,4 @@ mod tracker;
 
 pub use bot_core::broker::*;
 pub use bot_simulated as simulated;
-pub use budget::RateLimit;
+pub use budget::ReportedLimit;

@@ -23,7 +23,7 @@ use crate::live::Stop;
 use crate::manifest::{Document, Manifest, ManifestError, Purpose, overrides};
 #[cfg(feature = "report")]
 use crate::stats::report::{self, About};
-use crate::stats::{self, Made, Options, Statistics};
+use crate::stats::{self, Made, Statistics, StatisticsOptions};
 
 /// Runs a manifest over history and writes a report
 ///
@@ -131,8 +131,8 @@ fn progress_text(progress: Progress, bytes: u64, span: Duration) -> String {
     format!("{part}{day}  {} events, {rate:.1} million a second", stats::text::number(progress.events))
 }
 
-fn options(manifest: &Manifest) -> Options {
-    Options {
+fn options(manifest: &Manifest) -> StatisticsOptions {
+    StatisticsOptions {
         periods_per_year: manifest.statistics.periods_per_year().into(),
         bootstrap: manifest.statistics.bootstrap(),
         seed: manifest.statistics.seed(),
@@ -198,6 +198,19 @@ fn answer(
         }
         return Ok(());
     }
+    writeln!(out, "{}", json_answer(args, record, statistics, made, timing))?;
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn json_answer(
+    args: &Args,
+    record: &Record,
+    statistics: &Statistics,
+    made: &Made,
+    timing: Timing,
+) -> serde_json::Value {
+    let seconds = timing.running.as_secs_f64();
     let positions: serde_json::Map<_, _> = record
         .end
         .positions
@@ -220,8 +233,8 @@ fn answer(
         .iter()
         .map(|row| json!({ "name": row.name, "off_target": row.off_target }))
         .collect();
-    let answer = json!({
-        "orders": record.orders.iter().filter(|order_summary| order_summary.is_order).count(),
+    json!({
+        "orders": record.orders.iter().filter(|order| order.is_order).count(),
         "fills": record.fills.len(),
         "final_cash": record.end.cash.to_string(),
         "final_equity": record.end.equity.to_string(),
@@ -241,7 +254,5 @@ fn answer(
         "strategies": strategies,
         "failures": failures,
         "out": args.out,
-    });
-    writeln!(out, "{answer}")?;
-    Ok(())
+    })
 }

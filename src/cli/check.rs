@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Global;
 use super::exit::{Exit, Failure};
 use crate::manifest::{Document, Fault, Faults, Manifest, Purpose, Warnings, overrides};
-use crate::sweep::Plan;
+use crate::sweep::SweepPlan;
 use crate::symbol::Symbol;
 
 /// Reads a manifest and says what it means and which commands can run it, or all that is wrong with it
@@ -34,7 +34,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let read = document.read(&overrides, Purpose::Any);
     let Warnings { live, history } =
         read.as_ref().map(|manifest| document.warnings(&overrides, manifest)).unwrap_or_default();
-    let plan = Plan::new(document.clone(), overrides.clone());
+    let plan = SweepPlan::new(document.clone(), overrides.clone());
     let axes = plan.as_ref().map_or(&[][..], |plan| &plan.sweep().axes);
     let is_swept = |warning: &Fault| axes.iter().any(|axis| axis.key == warning.key);
     let swept = history.iter().filter(|warning| !is_swept(warning)).cloned().collect();
@@ -48,7 +48,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if global.json {
         let faults = faults.map_or(&[][..], Faults::as_slice);
-        writeln!(out, "{}", serde_json::to_string(&Answer { ok, faults, commands: &commands })?)?;
+        writeln!(out, "{}", serde_json::to_string(&CheckAnswer { ok, faults, commands: &commands })?)?;
     } else {
         match &read {
             Ok(manifest) => write_summary(&mut out, &path.display().to_string(), manifest, &commands)?,
@@ -64,7 +64,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 /// The JSON that the command answers.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct CheckAnswer<'a> {
     /// Whether the manifest has no fault of its own and a command can run it.
     ok: bool,
     /// What is wrong with it for every command.

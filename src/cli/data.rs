@@ -20,7 +20,7 @@ use super::exit::{Exit, Failure};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::data::spec::Columns;
 use crate::data::{
-    Account, DataError, Digest, Format, OnBadRow, OnGap, Origin, RowKind, Source, Spec, Writer, open,
+    DataError, Digest, Format, OnBadRow, OnGap, Origin, ReadReport, RowKind, Source, Spec, Writer, open,
 };
 use crate::duration;
 use crate::symbol::Symbol;
@@ -59,13 +59,13 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 /// What the rows are.
 #[derive(Debug, Clone, clap::Args)]
-struct Kind {
+struct RowArgs {
     /// Of what; else the first word of the file's name
     #[arg(long, value_name = "TICKER")]
     symbol: Option<Symbol>,
     /// What each row is
     #[arg(long, value_enum, default_value = "bar")]
-    event: Event,
+    event: RowEvent,
     /// How long each bar is
     #[arg(long, default_value = "1min", value_name = "DUR", value_parser = timeframe)]
     timeframe: Duration,
@@ -73,9 +73,9 @@ struct Kind {
 
 /// How files are to be read.
 #[derive(Debug, Clone, clap::Args)]
-struct Reading {
+struct FileArgs {
     #[command(flatten)]
-    kind: Kind,
+    kind: RowArgs,
     /// The clock of times without an offset
     #[arg(long, default_value = "America/New_York", value_name = "ZONE", value_parser = timezone)]
     timezone: Tz,
@@ -88,7 +88,7 @@ struct Reading {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Event {
+enum RowEvent {
     /// Open, high, low, close, volume
     Bar,
     /// Price, size
@@ -115,13 +115,13 @@ enum Missing {
     Fill,
 }
 
-impl Kind {
+impl RowArgs {
     fn row_kind(&self) -> RowKind {
         match self.event {
-            Event::Bar => RowKind::Bar { span: self.timeframe },
-            Event::Trade => RowKind::Trade,
-            Event::Quote => RowKind::Quote,
-            Event::Number => RowKind::Number,
+            RowEvent::Bar => RowKind::Bar { span: self.timeframe },
+            RowEvent::Trade => RowKind::Trade,
+            RowEvent::Quote => RowKind::Quote,
+            RowEvent::Number => RowKind::Number,
         }
     }
 
@@ -136,7 +136,7 @@ impl Kind {
     }
 }
 
-impl Reading {
+impl FileArgs {
     /// One source over files of one format, strict until told otherwise.
     fn spec(&self, paths: &[PathBuf]) -> Result<Spec, Failure> {
         let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
@@ -159,7 +159,7 @@ impl Reading {
 
 /// What became of a source that was read to its end.
 struct Done {
-    account: Account,
+    account: ReadReport,
     digest: String,
     seconds: f64,
 }
@@ -175,7 +175,7 @@ fn go_through(source: &mut dyn Source, mut writer: Option<Writer>) -> Result<Don
     }
     writer.map_or(Ok(()), Writer::finish)?;
     let seconds = SystemClock.now().since(started).as_secs_f64();
-    Ok(Done { account: source.account(), digest: digest.finish(), seconds })
+    Ok(Done { account: source.report(), digest: digest.finish(), seconds })
 }
 
 /// Reads what `spec` asks for into `out` and says what came of it.
@@ -200,7 +200,7 @@ impl Done {
     }
 
     fn as_text(&self, spec: &Spec, out: Option<&Path>) -> String {
-        let Account { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
+        let ReadReport { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
         let mut lines = vec![format!("rows     {events} {} of {}", plural(spec.row_kind), spec.symbol)];
         if let (Some(first), Some(last)) = (first, last) {
             lines.push(format!("time     {first} to {last}"));
@@ -225,7 +225,7 @@ impl Done {
     }
 
     fn as_json(&self, spec: &Spec, out: Option<&Path>) -> String {
-        let Account { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
+        let ReadReport { events, bytes, first, last, skipped, filled, missing, notes } = &self.account;
         let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
         json!({
             "symbol": spec.symbol, "event": plural(spec.row_kind), "rows": events, "first": time(first),

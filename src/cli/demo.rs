@@ -60,7 +60,7 @@ const SYMBOL: &str = "NVDA";
 pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let symbol: Symbol = SYMBOL.parse()?;
-    let mut market = bot_simulated::Config::new(symbol, Price::whole(180));
+    let mut market = bot_simulated::MarketConfig::new(symbol, Price::whole(180));
     market.seed = args.seed;
     market.hours = bot_simulated::Hours::Always;
     let exchange = Exchange::start(exchange::Config::new(market), Arc::clone(&clock))?;

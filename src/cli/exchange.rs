@@ -26,7 +26,7 @@ use crate::margin::Margin;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
 use crate::{data, duration};
-use bot_simulated::{Hours, Prices};
+use bot_simulated::{Hours, PriceModel};
 
 /// The paper exchange: Alpaca's trading and data API with a simulated market and account behind it
 #[derive(Debug, clap::Args)]
@@ -157,14 +157,14 @@ fn config(args: Args) -> Result<Config, Failure> {
         symbols.push((symbol, price));
     }
     let prices = match (&args.prices, symbols.as_slice()) {
-        (None, _) => Prices::Walk,
+        (None, _) => PriceModel::Walk,
         (Some(path), [(symbol, _)]) => {
             let bars = data::bars(path, *symbol, New_York)?;
             if bars.is_empty() {
                 let text = format!("{}: file must hold at least one bar, held none", path.display());
                 return Err(Failure::message(Exit::Invalid, text));
             }
-            Prices::Replay { bars, speed: args.speed }
+            PriceModel::Replay { bars, speed: args.speed }
         }
         (Some(_), symbols) => {
             let count = symbols.len();
@@ -177,7 +177,7 @@ fn config(args: Args) -> Result<Config, Failure> {
     };
     Ok(Config {
         listen: args.listen,
-        market: bot_simulated::Config {
+        market: bot_simulated::MarketConfig {
             symbols,
             prices,
             cash: args.cash,

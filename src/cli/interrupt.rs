@@ -13,7 +13,7 @@ use signal_hook::iterator::{Handle, Signals};
 use crate::live::Stop;
 
 /// Signals that come closer together are one request.
-const ONE_WISH: Duration = Duration::from_millis(25);
+const ONE_REQUEST: Duration = Duration::from_millis(25);
 
 /// Two threads that listen while this lives.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn obey(mut signals: Signals, stop: &Stop) {
     tracing::info!("stopping: finishing what is in flight; once more to force");
     stop.request();
     // A wrapper may pass on what the whole process group was sent: one request, told twice.
-    std::thread::sleep(ONE_WISH);
+    std::thread::sleep(ONE_REQUEST);
     signals.pending().for_each(drop);
     if let Some(signal) = signals.forever().next() {
         tracing::warn!("forced to end; what is in flight stays pending and is taken up by the next process");

@@ -13,7 +13,7 @@ use super::progress::ProgressLine;
 use crate::backtest::Progress;
 use crate::duration;
 use crate::live::Stop;
-use crate::parity::{self, Latency, Options, Parity, Reason};
+use crate::parity::{self, Latency, Parity, ParityOptions, Reason};
 use crate::stats::text;
 
 /// Replays a recorded session and compares it order by order
@@ -50,7 +50,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         }
         !stop.is_requested()
     };
-    let options = Options { session: args.session, latency: args.latency };
+    let options = ParityOptions { session: args.session, latency: args.latency };
     let parity = parity::compare(&args.directory, &options, &mut go_on);
     line.clear();
     let parity = parity?;

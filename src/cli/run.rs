@@ -364,10 +364,10 @@ fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(S
 }
 
 /// The simulated market knows no real prices: every symbol starts at 100 dollars, and the market is always open.
-fn simulation(run: &Config, cash: Money) -> bot_simulated::Config {
-    bot_simulated::Config {
+fn simulation(run: &Config, cash: Money) -> bot_simulated::MarketConfig {
+    bot_simulated::MarketConfig {
         symbols: run.symbols.iter().map(|symbol| (*symbol, Price::whole(100))).collect(),
-        prices: bot_simulated::Prices::Walk,
+        prices: bot_simulated::PriceModel::Walk,
         cash,
         seed: run.seed,
         hours: bot_simulated::Hours::Always,

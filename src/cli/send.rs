@@ -34,12 +34,12 @@ pub struct Args {
     #[arg(long, value_parser = signal_id)]
     id: Option<String>,
     #[command(flatten)]
-    target: Target,
+    target: SendTarget,
 }
 
 /// The stream that signals are sent to.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Target {
+pub(super) struct SendTarget {
     /// The stream of signals
     #[arg(long, default_value = "nvda", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) stream: String,
@@ -88,7 +88,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Target {
+impl SendTarget {
     /// A producer that has not connected yet; a URL that cannot be read is a usage error.
     pub(super) fn producer(&self) -> Result<Producer, Failure> {
         self.redis_url.check().map_err(|fault| Failure::new(Exit::Usage, fault))?;

@@ -16,7 +16,7 @@ use signal_hook::iterator::{Handle, Signals};
 use super::Global;
 use super::calendar::written;
 use super::exit::{Exit, Failure};
-use super::send::{Target, failure};
+use super::send::{SendTarget, failure};
 use crate::calendar;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::duration;
@@ -44,7 +44,7 @@ pub struct Args {
     interval: Duration,
     /// When it sends: in regular market hours, or always
     #[arg(long, value_enum, default_value = "regular")]
-    hours: Hours,
+    hours: SignalHours,
     /// Stops after so many signals
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -55,11 +55,11 @@ pub struct Args {
     #[arg(long, default_value = "NVDA")]
     ticker: Symbol,
     #[command(flatten)]
-    target: Target,
+    target: SendTarget,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Hours {
+enum SignalHours {
     /// While the New York Stock Exchange is open
     Regular,
     /// At all times
@@ -73,7 +73,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
         Some(seed) => seed,
         None => random_seed()?,
     };
-    let generator = Generator::new(seed, args.probability, args.hours);
+    let generator = SignalGenerator::new(seed, args.probability, args.hours);
     let (stop, stopped) = bounded(1);
     let signals = stop_signals()?;
     let handle = signals.handle();
@@ -90,20 +90,20 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 }
 
 /// What is decided at each tick: nothing else depends on the seed.
-struct Generator {
+struct SignalGenerator {
     rng: ChaCha8Rng,
     probability: f64,
-    hours: Hours,
+    hours: SignalHours,
 }
 
-impl Generator {
-    fn new(seed: u64, probability: f64, hours: Hours) -> Self {
+impl SignalGenerator {
+    fn new(seed: u64, probability: f64, hours: SignalHours) -> Self {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), probability, hours }
     }
 
     /// Closed hours use up no randomness: the sequence goes on where it stood.
     fn decide(&mut self, now: Timestamp) -> Option<Side> {
-        if self.hours == Hours::Regular && !calendar::clock_at(now).is_open {
+        if self.hours == SignalHours::Regular && !calendar::clock_at(now).is_open {
             return None;
         }
         let is_due = self.rng.random_bool(self.probability);
@@ -126,7 +126,7 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 impl Sender {
-    fn run(mut self, mut generator: Generator) -> Result<(), Failure> {
+    fn run(mut self, mut generator: SignalGenerator) -> Result<(), Failure> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let mut tick = SystemClock.now();
         while left > 0 && self.sleep_until(tick) {
@@ -173,7 +173,7 @@ impl Sender {
 
     /// Silence at night is no fault: it is said once, as is the end of it.
     fn say_whether_closed(&mut self, now: Timestamp) {
-        if self.args.hours == Hours::Always {
+        if self.args.hours == SignalHours::Always {
             return;
         }
         let market = calendar::clock_at(now);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn decisions(seed: u64, count: usize) -> Vec<Option<Side>> {
-        let mut generator = Generator::new(seed, 0.3, Hours::Regular);
+        let mut generator = SignalGenerator::new(seed, 0.3, SignalHours::Regular);
         (0..count).map(|_| generator.decide(at(OPEN))).collect()
     }
 
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn closed_hours_send_nothing_and_leave_the_sequence_where_it_was() {
-        let mut generator = Generator::new(7, 0.3, Hours::Regular);
+        let mut generator = SignalGenerator::new(7, 0.3, SignalHours::Regular);
         // Saturday, Thanksgiving, before the open, at the close, after an early close.
         for closed in [
             "2026-11-21T15:30:00Z",
@@ -314,7 +314,7 @@ mod tests {
         }
         let after: Vec<_> = (0..50).map(|_| generator.decide(at(OPEN))).collect();
         assert_eq!(after, decisions(7, 50));
-        let mut always = Generator::new(7, 1.0, Hours::Always);
+        let mut always = SignalGenerator::new(7, 1.0, SignalHours::Always);
         assert!(always.decide(at("2026-11-21T15:30:00Z")).is_some());
     }
 

@@ -24,7 +24,7 @@ use bot_script::{FILE_SUFFIX, Script};
     after_help = "Examples:\n  bot strategy list                               built-in kinds and scripts\n  \
     bot strategy new dip                            writes strategies/dip_strategy.rhai\n  \
     bot strategy check dip                          compiles it and shows it a few events\n  \
-    bot strategy test dip --params step=0.02        runs it over a random walk and prints its wishes\n  \
+    bot strategy test dip --params step=0.02        runs it over a random walk and prints its intents\n  \
     bot strategy test ema_cross --ticks NVDA.csv    runs a built-in kind over a file of bars\n  \
     bot strategy stop cross                         stops it in the bot that runs here; start, status\n\n\
     Exit codes: 0 all well, 2 usage, 3 the strategy is wrong, 4 there is none."

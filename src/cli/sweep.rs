@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::live::Stop;
 use crate::manifest::{Document, ManifestError, overrides};
 use crate::stats::text::number;
-use crate::sweep::{self, Choice, Crew, Deflated, Fold, Part, Plan, Proof, Shard, Table, Trial};
+use crate::sweep::{self, Choice, Crew, Deflated, Fold, Proof, Shard, ShardPart, SweepPlan, Table, Trial};
 
 /// Runs every combination of a manifest's [sweep]
 ///
@@ -58,7 +58,7 @@ pub fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let clock = SystemClock;
     let start = clock.now();
     let document = Document::open(&args.manifest)?;
-    let plan = Plan::new(document.clone(), args.overrides.clone()).map_err(ManifestError::from)?;
+    let plan = SweepPlan::new(document.clone(), args.overrides.clone()).map_err(ManifestError::from)?;
     fs::create_dir_all(&args.out).with_context(|| format!("make {}", args.out.display()))?;
     let folder = args.manifest.parent().unwrap_or(Path::new(""));
     let hash = plan.hash(folder).map_err(ManifestError::from)?;
@@ -122,7 +122,7 @@ impl Swept {
     }
 }
 
-fn sweep(args: &Args, plan: &Plan, crew: &Crew<'_>, watch: &Watch<'_>) -> Result<Swept, Failure> {
+fn sweep(args: &Args, plan: &SweepPlan, crew: &Crew<'_>, watch: &Watch<'_>) -> Result<Swept, Failure> {
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let data = crew.load(plan)?.into_iter().collect();
     let folds = folds(plan, crew)?;
@@ -147,7 +147,7 @@ fn sweep(args: &Args, plan: &Plan, crew: &Crew<'_>, watch: &Watch<'_>) -> Result
     Ok(if swept.is_part() { swept } else { judged(plan, crew, swept) })
 }
 
-fn merge(args: &Args, plan: &Plan, crew: &Crew<'_>, hash: &str) -> Result<Swept, Failure> {
+fn merge(args: &Args, plan: &SweepPlan, crew: &Crew<'_>, hash: &str) -> Result<Swept, Failure> {
     let invalid = |text: String| Failure::message(Exit::Invalid, text);
     let merged = sweep::merge(plan, &args.out, hash).map_err(|error| invalid(error.to_string()))?;
     let mut folds = Vec::new();
@@ -172,7 +172,7 @@ fn merge(args: &Args, plan: &Plan, crew: &Crew<'_>, hash: &str) -> Result<Swept,
     Ok(judged(plan, crew, swept))
 }
 
-fn folds(plan: &Plan, crew: &Crew<'_>) -> Result<Vec<Fold>, Failure> {
+fn folds(plan: &SweepPlan, crew: &Crew<'_>) -> Result<Vec<Fold>, Failure> {
     let Some(walk) = plan.sweep().walk_forward else { return Ok(Vec::new()) };
     let invalid = |text: String| Failure::message(Exit::Invalid, text);
     let Some((first, last)) = sweep::ends(plan, crew)? else {
@@ -182,7 +182,7 @@ fn folds(plan: &Plan, crew: &Crew<'_>) -> Result<Vec<Fold>, Failure> {
 }
 
 /// What only a whole sweep can tell: luck, and walk-forward's tests.
-fn judged(plan: &Plan, crew: &Crew<'_>, mut swept: Swept) -> Swept {
+fn judged(plan: &SweepPlan, crew: &Crew<'_>, mut swept: Swept) -> Swept {
     swept.deflated = sweep::deflated(plan, &swept.trials);
     if !swept.folds.is_empty() && swept.choices.len() == swept.folds.len() {
         swept.proofs = sweep::prove(plan, crew, &swept.folds, &swept.choices);
@@ -195,14 +195,14 @@ fn judged(plan: &Plan, crew: &Crew<'_>, mut swept: Swept) -> Swept {
 
 /// Counts what ended, and shows it with the time that is left.
 struct Watch<'a> {
-    line: Mutex<Shown>,
+    line: Mutex<SweepProgress>,
     is_shown: bool,
     clock: &'a SystemClock,
     done: AtomicU64,
     expected: AtomicU64,
 }
 
-struct Shown {
+struct SweepProgress {
     line: ProgressLine,
     start: Timestamp,
     last: Timestamp,
@@ -217,7 +217,7 @@ impl<'a> Watch<'a> {
         let now = clock.now();
         Self {
             is_shown: line.is_shown(),
-            line: Mutex::new(Shown { line, start: now, last: now }),
+            line: Mutex::new(SweepProgress { line, start: now, last: now }),
             clock,
             done: AtomicU64::new(0),
             expected: AtomicU64::new(0),
@@ -268,9 +268,14 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn write_part(args: &Args, plan: &Plan, swept: &Swept, manifest: String) -> Result<Vec<PathBuf>, Failure> {
+fn write_part(
+    args: &Args,
+    plan: &SweepPlan,
+    swept: &Swept,
+    manifest: String,
+) -> Result<Vec<PathBuf>, Failure> {
     let stem = swept.shard.stem();
-    let part = Part {
+    let part = ShardPart {
         version: VERSION.to_owned(),
         manifest,
         data: swept.data.clone(),
@@ -286,7 +291,12 @@ fn write_part(args: &Args, plan: &Plan, swept: &Swept, manifest: String) -> Resu
     Ok(files)
 }
 
-fn write_whole(args: &Args, plan: &Plan, swept: &Swept, resolved: &str) -> Result<Vec<PathBuf>, Failure> {
+fn write_whole(
+    args: &Args,
+    plan: &SweepPlan,
+    swept: &Swept,
+    resolved: &str,
+) -> Result<Vec<PathBuf>, Failure> {
     let out = &args.out;
     let mut files = write_table(out, "sweep", &sweep::results(plan, &swept.trials))?;
     if let Some(record) = &swept.out_of_sample {
@@ -308,7 +318,7 @@ fn write_whole(args: &Args, plan: &Plan, swept: &Swept, resolved: &str) -> Resul
 }
 
 #[cfg(feature = "report")]
-fn write_page(args: &Args, plan: &Plan, swept: &Swept) -> Result<PathBuf, anyhow::Error> {
+fn write_page(args: &Args, plan: &SweepPlan, swept: &Swept) -> Result<PathBuf, anyhow::Error> {
     let mut made = vec![("Version".to_owned(), VERSION.to_owned())];
     made.extend(swept.data.iter().map(|(name, hash)| (format!("Data {name}"), hash.clone())));
     made.push(("Manifest".to_owned(), "manifest.toml".to_owned()));

@@ -10,21 +10,21 @@ use tracing::info;
 
 use super::DownloadError;
 use super::pages::Pages;
-use super::series::{Piece, Series};
-use crate::broker::alpaca::{AlpacaConfig, Environment, History, HistoryError, HistoryQuery};
+use super::series::{DownloadSeries, SeriesFile};
+use crate::broker::alpaca::{AlpacaConfig, AlpacaHistory, AlpacaHistoryError, Environment, HistoryQuery};
 use crate::clock::{Clock, Timestamp};
 
 /// A page has some thousand rows: it may take longer than a look at the account.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a directory that another process downloads into is looked at.
-const LOCK_GLANCE: Duration = Duration::from_millis(100);
+const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// The way to Alpaca; keys are not looked for before something must be asked.
 pub struct Access<'a> {
     env: Environment<'a>,
     rate_limit: Option<(u32, Duration)>,
     clock: Arc<dyn Clock>,
-    history: Option<History>,
+    history: Option<AlpacaHistory>,
 }
 
 impl<'a> Access<'a> {
@@ -38,7 +38,7 @@ impl<'a> Access<'a> {
         self.clock.now()
     }
 
-    fn history(&mut self) -> Result<&mut History, DownloadError> {
+    fn history(&mut self) -> Result<&mut AlpacaHistory, DownloadError> {
         let history = if let Some(history) = self.history.take() {
             history
         } else {
@@ -46,7 +46,7 @@ impl<'a> Access<'a> {
             let mut config = AlpacaConfig::from_env(self.env, true)?;
             config.request_timeout = REQUEST_TIMEOUT;
             config.rate_limit = self.rate_limit;
-            History::new(&config, Arc::clone(&self.clock))?
+            AlpacaHistory::new(&config, Arc::clone(&self.clock))?
         };
         Ok(self.history.insert(history))
     }
@@ -54,7 +54,7 @@ impl<'a> Access<'a> {
 
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct DownloadProgress {
     /// The New York date that is read now; `None` at the end.
     pub date: Option<NaiveDate>,
     /// Files written.
@@ -84,11 +84,11 @@ pub struct Fetched {
 /// # Errors
 /// What was complete by then stays; the next call goes on from there.
 pub fn fetch(
-    series: &Series,
+    series: &DownloadSeries,
     (from, to): (NaiveDate, NaiveDate),
     access: &mut Access<'_>,
     stop: &dyn Fn() -> bool,
-    tell: &mut dyn FnMut(Progress),
+    tell: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Fetched, DownloadError> {
     let now = access.now();
     let mut pieces = series.pieces(from, to);
@@ -109,18 +109,18 @@ pub fn fetch(
         let first = next;
         next += run.len();
         if !run[0] {
-            job.bring(&pieces[first..next], &mut |progress| tell(Progress { of, ..progress }))?;
+            job.bring(&pieces[first..next], &mut |progress| tell(DownloadProgress { of, ..progress }))?;
         }
     }
     let done = job.done;
-    tell(Progress { date: None, done: done.written, of, rows: done.rows });
+    tell(DownloadProgress { date: None, done: done.written, of, rows: done.rows });
     Ok(done)
 }
 
 /// What all runs of one download have in common.
 struct DownloadJob<'a> {
-    series: &'a Series,
-    history: &'a mut History,
+    series: &'a DownloadSeries,
+    history: &'a mut AlpacaHistory,
     now: Timestamp,
     stop: &'a dyn Fn() -> bool,
     done: Fetched,
@@ -128,7 +128,11 @@ struct DownloadJob<'a> {
 
 impl DownloadJob<'_> {
     /// One chain of pages for pieces that follow each other.
-    fn bring(&mut self, pieces: &[Piece], tell: &mut dyn FnMut(Progress)) -> Result<(), DownloadError> {
+    fn bring(
+        &mut self,
+        pieces: &[SeriesFile],
+        tell: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<(), DownloadError> {
         let [first, ..] = pieces else { return Ok(()) };
         let end = pieces.last().map_or(first.end, |last| last.end);
         let query = HistoryQuery {
@@ -144,11 +148,11 @@ impl DownloadJob<'_> {
         loop {
             let date = pages.present().map(|piece| piece.first);
             let written = before.written + pieces.len() - pages.left();
-            tell(Progress { date, done: written, of: 0, rows: before.rows + pages.rows() });
+            tell(DownloadProgress { date, done: written, of: 0, rows: before.rows + pages.rows() });
             let (chapter, next) = match self.history.page(&query, token.as_deref(), self.stop) {
                 Ok(page) => page,
-                Err(HistoryError::Stopped) => return Err(DownloadError::Stopped),
-                Err(HistoryError::Broker(error)) => return Err(error.into()),
+                Err(AlpacaHistoryError::Stopped) => return Err(DownloadError::Stopped),
+                Err(AlpacaHistoryError::Broker(error)) => return Err(error.into()),
             };
             self.done.requests += 1;
             pages.add(&chapter)?;
@@ -163,7 +167,7 @@ impl DownloadJob<'_> {
     }
 }
 
-fn is_there(piece: &Piece) -> bool {
+fn is_there(piece: &SeriesFile) -> bool {
     piece.path.is_file()
 }
 
@@ -184,7 +188,7 @@ fn lock(directory: &Path, stop: &dyn Fn() -> bool) -> Result<File, DownloadError
                     info!(directory = %directory.display(), "waiting for another download into the same directory");
                 }
                 told = true;
-                std::thread::sleep(LOCK_GLANCE);
+                std::thread::sleep(LOCK_POLL);
             }
         }
     }

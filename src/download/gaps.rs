@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::NaiveDate;
 
 use super::DownloadError;
-use super::series::Series;
+use super::series::DownloadSeries;
 use crate::calendar::{self, Session, date_of, midnight};
 use crate::clock::Timestamp;
 use crate::clock::times::{Forms, Times};
 use crate::data::RowKind;
-use crate::tabular::cells::Cells;
+use crate::tabular::cells::LineCells;
 use crate::tabular::lines::{Line, LineError, Lines};
 
 /// So many gaps are listed.
@@ -42,12 +42,12 @@ pub struct GapReport {
     /// Those of them that are not there.
     pub missing: u64,
     /// The longest runs of missing bars, the longest first.
-    pub longest: Vec<Gap>,
+    pub longest: Vec<SessionGap>,
 }
 
 /// Bars that are missing one after the other within one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub struct SessionGap {
     /// The start of the first one.
     pub from: Timestamp,
     /// The start of the last one.
@@ -61,7 +61,7 @@ pub struct Gap {
 /// # Errors
 /// A file that cannot be read, or that is none of ours.
 pub fn report(
-    series: &Series,
+    series: &DownloadSeries,
     from: NaiveDate,
     to: NaiveDate,
     now: Timestamp,
@@ -94,7 +94,7 @@ pub fn report(
 }
 
 impl GapReport {
-    fn look(&mut self, series: &Series, session: &Session, times: &[Timestamp], now: Timestamp) {
+    fn look(&mut self, series: &DownloadSeries, session: &Session, times: &[Timestamp], now: Timestamp) {
         let newest = series.newest(now);
         if session.open >= newest {
             return;
@@ -128,12 +128,12 @@ fn gaps(
     times: &[Timestamp],
     newest: Timestamp,
     expected: &mut u64,
-) -> Vec<Gap> {
+) -> Vec<SessionGap> {
     let start = midnight(session.date);
     let before_open = session.open.since(start).as_nanos() / span.as_nanos().max(1);
     let mut at = start + span * u32::try_from(before_open).unwrap_or(0);
     let mut known = times.iter().copied().peekable();
-    let mut gaps: Vec<Gap> = Vec::new();
+    let mut gaps: Vec<SessionGap> = Vec::new();
     let mut was_missing = false;
     while at < session.close && at + span <= newest {
         while known.next_if(|time| *time < at).is_some() {}
@@ -144,7 +144,7 @@ fn gaps(
                 gap.to = at;
                 gap.bars += 1;
             }
-            Some(_) | None if is_missing => gaps.push(Gap { from: at, to: at, bars: 1 }),
+            Some(_) | None if is_missing => gaps.push(SessionGap { from: at, to: at, bars: 1 }),
             Some(_) | None => {}
         }
         was_missing = is_missing;
@@ -167,7 +167,7 @@ fn times(path: &Path) -> Result<Vec<Timestamp>, DownloadError> {
             Err(LineError::Io(error)) => return Err(failed(error)),
             Err(error @ LineError::Long(number)) => return Err(fault(number, error.to_string())),
         };
-        let cell = Cells::of(bytes, b',').and_then(|mut cells| cells.next().transpose());
+        let cell = LineCells::of(bytes, b',').and_then(|mut cells| cells.next().transpose());
         let at = cell.and_then(|cell| {
             times.read(cell.unwrap_or_default().trim_end()).map_err(|error| error.to_string())
         });

@@ -18,9 +18,9 @@ use crate::broker::alpaca::AlpacaConfigError;
 use crate::clock::Timestamp;
 use crate::symbol::Symbol;
 
-pub use fetch::{Access, Fetched, Progress, fetch};
-pub use gaps::{Gap, GapReport, report};
-pub use series::{Piece, Series};
+pub use fetch::{Access, DownloadProgress, Fetched, fetch};
+pub use gaps::{GapReport, SessionGap, report};
+pub use series::{DownloadSeries, SeriesFile};
 pub use source::{open, open_with};
 
 /// Why a download ended before its end.

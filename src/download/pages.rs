@@ -5,15 +5,15 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::DownloadError;
-use super::series::{Piece, Series};
+use super::series::{DownloadSeries, SeriesFile};
 use crate::broker::alpaca::Chapter;
 use crate::clock::Timestamp;
 use crate::data::RowKind;
 
 /// Writes one run of pieces from front to back.
 pub(super) struct Pages<'a> {
-    series: &'a Series,
-    pieces: &'a [Piece],
+    series: &'a DownloadSeries,
+    pieces: &'a [SeriesFile],
     now: Timestamp,
     open: Option<(PathBuf, BufWriter<File>)>,
     last: Option<Timestamp>,
@@ -21,7 +21,7 @@ pub(super) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(series: &'a Series, pieces: &'a [Piece], now: Timestamp) -> Self {
+    pub(super) fn new(series: &'a DownloadSeries, pieces: &'a [SeriesFile], now: Timestamp) -> Self {
         Self { series, pieces, now, open: None, last: None, rows: 0 }
     }
 
@@ -31,7 +31,7 @@ impl<'a> Pages<'a> {
     }
 
     /// The piece that is written now; `None` when all are there.
-    pub(super) fn present(&self) -> Option<&'a Piece> {
+    pub(super) fn present(&self) -> Option<&'a SeriesFile> {
         self.pieces.first()
     }
 
@@ -86,7 +86,7 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    fn opened(&mut self, piece: &Piece) -> Result<&mut (PathBuf, BufWriter<File>), DownloadError> {
+    fn opened(&mut self, piece: &SeriesFile) -> Result<&mut (PathBuf, BufWriter<File>), DownloadError> {
         let open = if let Some(open) = self.open.take() {
             open
         } else {

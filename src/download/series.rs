@@ -19,7 +19,7 @@ pub(super) const DATA_DELAY: Duration = Duration::from_mins(16);
 
 /// One symbol's bars, trades or quotes as one feed has them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub struct DownloadSeries {
     symbol: Symbol,
     row_kind: RowKind,
     /// `1Min`, as Alpaca writes it; empty where rows are no bars.
@@ -31,7 +31,7 @@ pub struct Series {
 
 /// One file of a series: a New York day, or a month of daily bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct SeriesFile {
     /// The first New York date.
     pub first: NaiveDate,
     /// The New York date after the last one.
@@ -44,7 +44,7 @@ pub struct Piece {
     pub path: PathBuf,
 }
 
-impl Series {
+impl DownloadSeries {
     /// The history is kept below `cache`, in a directory for each symbol and one in it for each kind.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Series {
 
     /// The files that hold the New York dates from `from` until the one before `to`, in order of time. Days on which
     /// the exchanges are closed have none.
-    pub fn pieces(&self, from: NaiveDate, to: NaiveDate) -> Vec<Piece> {
+    pub fn pieces(&self, from: NaiveDate, to: NaiveDate) -> Vec<SeriesFile> {
         if self.is_daily() {
             let month_of = |date: NaiveDate| date.with_day(1).unwrap_or(date);
             let months =
@@ -145,13 +145,13 @@ impl Series {
         matches!(self.row_kind, RowKind::Bar { span } if span == DAY)
     }
 
-    fn piece(&self, first: NaiveDate, after: NaiveDate, name: &str) -> Piece {
+    fn piece(&self, first: NaiveDate, after: NaiveDate, name: &str) -> SeriesFile {
         let path = self.directory.join(format!("{name}.csv"));
-        Piece { first, after, start: midnight(first), end: midnight(after), path }
+        SeriesFile { first, after, start: midnight(first), end: midnight(after), path }
     }
 }
 
-impl Piece {
+impl SeriesFile {
     /// Whether no rows can be added any more.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.end + DATA_DELAY
@@ -211,9 +211,9 @@ fn checked_adjustment(adjustment: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn series(span_secs: u64) -> Result<Series, String> {
+    fn series(span_secs: u64) -> Result<DownloadSeries, String> {
         let row_kind = RowKind::Bar { span: Duration::from_secs(span_secs) };
-        Series::new(Path::new("c"), "BRK.B".parse().unwrap(), row_kind, "iex", "split,dividend")
+        DownloadSeries::new(Path::new("c"), "BRK.B".parse().unwrap(), row_kind, "iex", "split,dividend")
     }
 
     fn date(text: &str) -> NaiveDate {
@@ -242,7 +242,8 @@ mod tests {
     #[test]
     fn nothing_from_a_manifest_leaves_the_cache() {
         let make = |feed, adjustment| {
-            Series::new(Path::new("c"), "A".parse().unwrap(), RowKind::Trade, feed, adjustment).unwrap_err()
+            DownloadSeries::new(Path::new("c"), "A".parse().unwrap(), RowKind::Trade, feed, adjustment)
+                .unwrap_err()
         };
         assert_eq!(make("../x", "raw"), "feed must be iex, sip, otc or boats, was \"../x\"");
         assert!(make("iex", "raw/..").starts_with("adjustment must be raw, split"));

@@ -8,7 +8,7 @@ use chrono_tz::America::New_York;
 use tracing::info;
 
 use super::fetch::{Access, fetch};
-use super::series::Series;
+use super::series::DownloadSeries;
 use super::{DownloadError, Fetched};
 use crate::broker::alpaca::AlpacaConfig;
 use crate::calendar::date_of;
@@ -38,7 +38,7 @@ pub fn open_with(
     let Origin::Alpaca { cache, feed, adjustment } = &spec.origin else {
         return Err(settings(spec, "kind must be alpaca"));
     };
-    let series = Series::new(cache, spec.symbol, spec.row_kind, feed, adjustment)
+    let series = DownloadSeries::new(cache, spec.symbol, spec.row_kind, feed, adjustment)
         .map_err(|fault| settings(spec, &fault))?;
     let Some(from) = spec.from else {
         return Err(settings(spec, "from must be given where kind is alpaca"));
@@ -49,7 +49,7 @@ pub fn open_with(
         let Fetched { written, rows, requests, .. } = fetched;
         info!(symbol = %series.symbol(), files = written, rows, requests, "downloaded from alpaca");
     }
-    let paths = series.pieces(days.0, days.1).iter().filter_map(super::Piece::found).collect();
+    let paths = series.pieces(days.0, days.1).iter().filter_map(super::SeriesFile::found).collect();
     let columns = Columns { has_header: true, named: Vec::new() };
     let origin = Origin::Csv { paths, columns, timezone: New_York };
     // Who opens this saves it, too.

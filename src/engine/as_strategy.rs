@@ -20,14 +20,14 @@ use crate::symbol::Symbol;
 /// instant is sent.
 pub struct TraderStrategy {
     horizon: Duration,
-    new_trader: Box<NewTrader>,
+    new_trader: Box<MakeTrader>,
     traders: BTreeMap<Symbol, Box<dyn Trader>>,
     /// Its timer has rung, so events do not ask it.
     is_timed: bool,
     asked_at: Option<Timestamp>,
 }
 
-type NewTrader = dyn Fn(Symbol) -> Box<dyn Trader> + Send;
+type MakeTrader = dyn Fn(Symbol) -> Box<dyn Trader> + Send;
 
 impl TraderStrategy {
     /// Traders of `symbols` (none: of each symbol that it is asked about) whose windows reach back for `horizon`.
@@ -36,7 +36,7 @@ impl TraderStrategy {
         symbols: &[Symbol],
         new_trader: impl Fn(Symbol) -> T + Send + 'static,
     ) -> Self {
-        let new_trader: Box<NewTrader> = Box::new(move |symbol| Box::new(new_trader(symbol)));
+        let new_trader: Box<MakeTrader> = Box::new(move |symbol| Box::new(new_trader(symbol)));
         let traders = symbols.iter().map(|symbol| (*symbol, new_trader(*symbol))).collect();
         Self { horizon, new_trader, traders, is_timed: false, asked_at: None }
     }

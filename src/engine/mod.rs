@@ -22,7 +22,7 @@ use thiserror::Error;
 pub use as_strategy::TraderStrategy;
 pub use order::{OrderFault, TradeDirection, TradeOrder};
 pub use order_forwarder::{OrderForwardError, OrderForwarder};
-use running::{Grace, Running};
+use running::{Grace, TraderThread};
 pub use trader::{
     News, OnFailure, Trader, TraderError, TraderReport, TraderSetup, TraderState, TraderStatus,
 };
@@ -32,7 +32,7 @@ pub use travel::TestEngine;
 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::symbol::Symbol;
-use crate::ticks::{Limits, Placement, Tick, TickError, TickStore, Window};
+use crate::ticks::{Placement, Tick, TickError, TickStore, Window, WindowLimits};
 
 /// Keeps ticks and runs traders, live.
 pub struct Engine {
@@ -41,14 +41,14 @@ pub struct Engine {
     new_trader: NewTrader,
     reporter: Reporter,
     stop_grace: Duration,
-    running: Mutex<HashMap<Symbol, Running>>,
+    running: Mutex<HashMap<Symbol, TraderThread>>,
 }
 
 /// What an engine can be told beyond its horizon.
 #[derive(Clone)]
 pub struct EngineOptions {
     /// What the windows keep and refuse.
-    pub limits: Limits,
+    pub limits: WindowLimits,
     /// Stamps ticks and times evaluations.
     pub clock: Arc<dyn Clock>,
     /// How long a stop waits for a trader that is being evaluated before it is left behind.
@@ -61,7 +61,7 @@ impl EngineOptions {
     /// The machine's clock, one second of grace, news to the log only.
     pub fn new(horizon: Duration) -> Self {
         Self {
-            limits: Limits::new(horizon),
+            limits: WindowLimits::new(horizon),
             clock: Arc::new(SystemClock),
             stop_grace: Duration::from_secs(1),
             reporter: Arc::new(|_| {}),
@@ -112,7 +112,8 @@ impl Engine {
         let runner = TraderRunner::new(symbol, &self.new_trader, &self.reporter)?;
         let mut running = self.running();
         refuse_second(&running, symbol)?;
-        let started = Running::start(symbol, runner, self.store.series(symbol), Arc::clone(&self.clock))?;
+        let started =
+            TraderThread::start(symbol, runner, self.store.series(symbol), Arc::clone(&self.clock))?;
         running.insert(symbol, started);
         Ok(())
     }
@@ -151,7 +152,7 @@ impl Engine {
 
     /// What the trader of `symbol` is doing, from its start to its stop.
     pub fn status(&self, symbol: Symbol) -> Option<TraderStatus> {
-        self.running().get(&symbol).map(Running::status)
+        self.running().get(&symbol).map(TraderThread::status)
     }
 
     /// The symbols with a trader, in order, also those whose trader has ended by itself.
@@ -171,19 +172,19 @@ impl Engine {
         &self.store
     }
 
-    fn leave_behind(&self, symbol: Symbol, running: &Running) -> EngineError {
+    fn leave_behind(&self, symbol: Symbol, running: &TraderThread) -> EngineError {
         let news = News::Abandoned(self.stop_grace);
         let name = running.name().map(str::to_owned);
         announce(&self.reporter, &TraderReport { at: self.clock.now(), symbol, name, news });
         EngineError::Abandoned { symbol, grace: self.stop_grace }
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<Symbol, Running>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<Symbol, TraderThread>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn refuse_second(running: &HashMap<Symbol, Running>, symbol: Symbol) -> Result<(), EngineError> {
+fn refuse_second(running: &HashMap<Symbol, TraderThread>, symbol: Symbol) -> Result<(), EngineError> {
     let alive = running.get(&symbol).is_some_and(|running| running.status().state != TraderState::Ended);
     if alive { Err(EngineError::Running(symbol)) } else { Ok(()) }
 }

@@ -23,9 +23,9 @@ use crate::units::Quantity;
 
 /// Sends the orders of traders; its clones share one connection.
 #[derive(Clone)]
-pub struct OrderForwarder(Arc<Mutex<Inner>>);
+pub struct OrderForwarder(Arc<Mutex<ForwarderState>>);
 
-struct Inner {
+struct ForwarderState {
     name: Arc<str>,
     shares: Option<Quantity>,
     clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ impl OrderForwarder {
     /// Sends by `outbox`; `name` is the strategy that the signals speak for, the same in every run. Without `shares`
     /// the pool sizes.
     pub fn new(name: &str, shares: Option<Quantity>, clock: Arc<dyn Clock>, sender: SignalSender) -> Self {
-        Self(Arc::new(Mutex::new(Inner { name: name.into(), shares, clock, sender })))
+        Self(Arc::new(Mutex::new(ForwarderState { name: name.into(), shares, clock, sender })))
     }
 
     /// Sends an order.
@@ -78,7 +78,7 @@ impl fmt::Debug for OrderForwarder {
     }
 }
 
-impl Inner {
+impl ForwarderState {
     fn send(&mut self, order: &TradeOrder) -> Result<EntryId, OrderForwardError> {
         if let Some(stop) = order.stop_loss {
             return Err(OrderForwardError::StopLoss(stop));

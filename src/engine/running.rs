@@ -14,10 +14,10 @@ use super::trader_runner::{SharedStatus, TraderRunner, next_due};
 use crate::clock::{Alarm, Clock, Timestamp, recv_until};
 use crate::strategy::runner::catch;
 use crate::symbol::Symbol;
-use crate::ticks::Series;
+use crate::ticks::SymbolWindow;
 
 /// A trader's thread, seen from the engine.
-pub(super) struct Running {
+pub(super) struct TraderThread {
     stopped: Arc<AtomicBool>,
     /// Dropped to wake it.
     wake: Option<Sender<Infallible>>,
@@ -28,11 +28,11 @@ pub(super) struct Running {
     name: Option<String>,
 }
 
-impl Running {
+impl TraderThread {
     pub(super) fn start(
         symbol: Symbol,
         runner: TraderRunner,
-        series: Arc<Series>,
+        series: Arc<SymbolWindow>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
         let (wake, stop) = bounded(1);
@@ -96,7 +96,7 @@ impl Grace {
 /// What the thread holds.
 struct Life {
     runner: TraderRunner,
-    series: Arc<Series>,
+    series: Arc<SymbolWindow>,
     clock: Arc<dyn Clock>,
     stop: Receiver<Infallible>,
     stopped: Arc<AtomicBool>,

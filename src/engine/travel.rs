@@ -12,7 +12,7 @@ use super::trader::{TraderReport, TraderSetup, TraderStatus};
 use super::trader_runner::{NewTrader, Reporter, TraderRunner, next_due};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::symbol::Symbol;
-use crate::ticks::{Limits, Series, Tick, TickError, TickStore, Window};
+use crate::ticks::{SymbolWindow, Tick, TickError, TickStore, Window, WindowLimits};
 
 /// How far one tick may move the clock unless told otherwise: longer than any pause of an exchange.
 const GAP_MAX: Duration = Duration::from_hours(7 * 24);
@@ -20,13 +20,13 @@ const GAP_MAX: Duration = Duration::from_hours(7 * 24);
 /// An engine on a manual clock.
 ///
 /// The clock starts in 1970; the first tick, or the first advance, may move it anywhere. Later ticks move it forward
-/// by at most [`Limits::future_max`] (7 days unless told otherwise): what lies further ahead is refused.
+/// by at most [`WindowLimits::future_max`] (7 days unless told otherwise): what lies further ahead is refused.
 /// A trader that never comes back from an evaluation hangs the caller: there is only one thread.
 pub struct TestEngine {
     store: TickStore,
     clock: Arc<ManualClock>,
     clock_is_set: bool,
-    limits: Limits,
+    limits: WindowLimits,
     new_trader: NewTrader,
     reporter: Reporter,
     reports: Arc<Mutex<Vec<TraderReport>>>,
@@ -37,7 +37,7 @@ pub struct TestEngine {
 
 struct Seated {
     runner: TraderRunner,
-    series: Arc<Series>,
+    series: Arc<SymbolWindow>,
     due: Option<Timestamp>,
     ended: bool,
 }
@@ -48,12 +48,12 @@ impl TestEngine {
         horizon: Duration,
         new_trader: impl Fn(Symbol) -> TraderSetup + Send + Sync + 'static,
     ) -> Self {
-        Self::with_limits(Limits { future_max: GAP_MAX, ..Limits::new(horizon) }, new_trader)
+        Self::with_limits(WindowLimits { future_max: GAP_MAX, ..WindowLimits::new(horizon) }, new_trader)
     }
 
     /// The same with limits; their `future_max` says how far one tick may move the clock.
     pub fn with_limits(
-        limits: Limits,
+        limits: WindowLimits,
         new_trader: impl Fn(Symbol) -> TraderSetup + Send + Sync + 'static,
     ) -> Self {
         let clock = Arc::new(ManualClock::default());

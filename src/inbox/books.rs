@@ -18,7 +18,7 @@ const BOOKED_FOR: Duration = Duration::from_hours(24);
 
 /// How this process stands with the strategies; shared by the reading and the settling half.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Holding(Arc<Mutex<Ownership>>);
+pub(super) struct StrategyHolder(Arc<Mutex<Ownership>>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Ownership {
@@ -31,7 +31,7 @@ pub(super) enum Ownership {
     Lost,
 }
 
-impl Holding {
+impl StrategyHolder {
     pub(super) fn get(&self) -> Ownership {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,10 +57,10 @@ pub(super) struct Beside<'a> {
 }
 
 /// The books as this process knows them.
-pub(super) struct Books {
+pub(super) struct StrategyBooks {
     /// This process as the holder; empty before it took the strategies.
     own: Arc<str>,
-    holding: Holding,
+    holding: StrategyHolder,
     /// As last written or read, by strategy.
     texts: BTreeMap<String, String>,
     /// By client order id.
@@ -68,8 +68,8 @@ pub(super) struct Books {
     has_told: bool,
 }
 
-impl Books {
-    pub(super) fn new(holding: Holding) -> Self {
+impl StrategyBooks {
+    pub(super) fn new(holding: StrategyHolder) -> Self {
         let (texts, booked) = (BTreeMap::new(), BTreeMap::new());
         Self { own: "".into(), holding, texts, booked, has_told: false }
     }

@@ -7,7 +7,7 @@ use crate::signal::EntryId;
 
 /// How an entry that is held stands with the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum EntryState {
     /// Pending: settling it records its outcome.
     Pending,
     /// A loss whose outcome was recorded in the step that found it: settling it records nothing more.
@@ -16,15 +16,15 @@ pub(super) enum Hold {
 
 /// The entries held, by id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Held(Arc<Mutex<HashMap<EntryId, Hold>>>);
+pub(super) struct HeldEntries(Arc<Mutex<HashMap<EntryId, EntryState>>>);
 
-impl Held {
+impl HeldEntries {
     /// False when it is held already.
-    pub(super) fn add(&self, id: &EntryId, hold: Hold) -> bool {
+    pub(super) fn add(&self, id: &EntryId, hold: EntryState) -> bool {
         self.lock().insert(id.clone(), hold).is_none()
     }
 
-    pub(super) fn get(&self, id: &EntryId) -> Option<Hold> {
+    pub(super) fn get(&self, id: &EntryId) -> Option<EntryState> {
         self.lock().get(id).copied()
     }
 
@@ -38,11 +38,12 @@ impl Held {
 
     /// The ids that the stream should know to be worked on.
     pub(super) fn pending(&self) -> Vec<EntryId> {
-        let pending = |(id, hold): (&EntryId, &Hold)| (*hold == Hold::Pending).then(|| id.clone());
+        let pending =
+            |(id, hold): (&EntryId, &EntryState)| (*hold == EntryState::Pending).then(|| id.clone());
         self.lock().iter().filter_map(pending).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EntryId, Hold>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EntryId, EntryState>> {
         // Each change is one call on the map: a panic elsewhere cannot have left it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -19,7 +19,7 @@ const RECORDS_MAX: usize = 1_000_000;
 /// A stream in memory: the producer's handle, and the way to see what became of the signals.
 #[derive(Clone)]
 pub struct MemoryStream {
-    shared: Arc<Shared>,
+    shared: Arc<SharedStream>,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,15 +34,15 @@ pub struct MemorySettler(MemoryStream);
 #[error("signal stream must hold at most {0} unread signals, and it does")]
 pub struct StreamFull(usize);
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedStream {
+    state: Mutex<StreamState>,
     arrived: Condition,
     unread_max: usize,
     activity: Activity,
 }
 
 #[derive(Default)]
-struct State {
+struct StreamState {
     last_id: (i64, u64),
     unread: VecDeque<Entry>,
     pending: BTreeMap<StreamPlace, Entry>,
@@ -60,7 +60,7 @@ impl MemoryStream {
     /// The same; each entry counts as under way until the settler has told what became of it.
     pub fn counted(unread_max: usize, clock: Arc<dyn Clock>, activity: Activity) -> Self {
         let (state, arrived) = (Mutex::default(), Condition::default());
-        Self { shared: Arc::new(Shared { state, arrived, unread_max, activity }), clock }
+        Self { shared: Arc::new(SharedStream { state, arrived, unread_max, activity }), clock }
     }
 
     /// The two halves of the inbox. Opening again is what a restart after a crash is: whatever was read and not
@@ -105,13 +105,13 @@ impl MemoryStream {
         self.state().dead.iter().cloned().collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StreamState> {
         // Nothing below can panic between two changes that belong together.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl StreamState {
     fn append(&mut self, fields: &[(&str, &str)], now: Timestamp) -> EntryId {
         let (millis, sequence) = self.last_id;
         self.last_id = if now.millis() > millis { (now.millis(), 0) } else { (millis, sequence + 1) };

@@ -186,7 +186,7 @@ pub trait Settler: Send {
 }
 
 /// The next step of a call.
-enum Step<A, T> {
+enum CallStep<A, T> {
     /// This is to be asked first, and the answer given.
     Command(A),
     /// It is done, and returns this.

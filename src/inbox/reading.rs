@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use super::books::{Holding, Ownership};
-use super::held::{Held, Hold};
-use super::{Delivery, InboxError, Step};
+use super::books::{Ownership, StrategyHolder};
+use super::held::{EntryState, HeldEntries};
+use super::{CallStep, Delivery, InboxError};
 use crate::clock::Timestamp;
 use crate::signal::{Entry, EntryId, OWN, StreamPlace};
 
@@ -35,9 +35,9 @@ pub(super) struct Pending {
     pub(super) idle: Duration,
 }
 
-/// What the stream is asked; each is answered by the [`Answer`] named.
+/// What the stream is asked; each is answered by the [`ReadAnswer`] named.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum ReadCommand {
     /// Connect, and make epoch and group where they are not there; `reconnects` when there was a group before: `Connected`.
     Connect { reconnects: bool },
     /// Record entries that were trimmed unread: `Checked`.
@@ -69,7 +69,7 @@ pub(super) enum Whose {
 
 /// What the stream answers.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ReadAnswer {
     /// The random value that names this life of the stream, and what is added to its time to get this machine's.
     Connected {
         epoch: String,
@@ -100,29 +100,29 @@ pub(super) enum Answer {
 }
 
 /// The reading half of one process, from its start to its end.
-pub(super) struct Reading {
+pub(super) struct StreamReader {
     consumer: String,
     lease: Duration,
-    held: Held,
-    holding: Holding,
+    held: HeldEntries,
+    holding: StrategyHolder,
     connected_before: bool,
-    session: Option<Session>,
+    session: Option<Connection>,
     /// What the stream gave, not looked at yet.
     arrived: VecDeque<(RawEntry, u64)>,
     /// Found, held, and not returned yet because there was no room.
     ready: VecDeque<Delivery>,
-    stage: Stage,
+    stage: ReadStage,
     /// The answer to a question that stands for itself.
-    answered: Option<Answer>,
+    answered: Option<ReadAnswer>,
 }
 
 /// What is known for as long as one connection lasts.
-struct Session {
+struct Connection {
     epoch: String,
     /// Add to the stream's time to get this machine's.
     offset_nanos: i64,
     /// The walk through own pending entries; `None` when it is done.
-    own_walk: Option<Walk>,
+    own_walk: Option<PendingWalk>,
     /// When that walk began last.
     own_walked_at: Timestamp,
     kept_house_at: Timestamp,
@@ -131,11 +131,11 @@ struct Session {
 }
 
 /// How far a call got.
-enum Stage {
+enum ReadStage {
     /// Own pending entries that are not held: those of an earlier life, read by a call that failed, or handed over.
     Own,
     /// Every third of a lease the clocks are compared, and what others left behind is taken; it began then.
-    LeftBehind(Walk, Timestamp),
+    LeftBehind(PendingWalk, Timestamp),
     /// New entries.
     New,
     /// They were asked for: whatever was found is returned.
@@ -143,7 +143,7 @@ enum Stage {
 }
 
 /// A walk through pending entries, page by page.
-struct Walk {
+struct PendingWalk {
     whose: Whose,
     after: Option<String>,
     /// The last entry of the page that was listed.
@@ -154,8 +154,8 @@ struct Walk {
     asked: Vec<Pending>,
 }
 
-impl Reading {
-    pub(super) fn new(consumer: String, lease: Duration, held: Held, holding: Holding) -> Self {
+impl StreamReader {
+    pub(super) fn new(consumer: String, lease: Duration, held: HeldEntries, holding: StrategyHolder) -> Self {
         Self {
             consumer,
             lease,
@@ -165,18 +165,18 @@ impl Reading {
             session: None,
             arrived: VecDeque::new(),
             ready: VecDeque::new(),
-            stage: Stage::Own,
+            stage: ReadStage::Own,
             answered: None,
         }
     }
 
     /// Connects, unless that is done.
-    pub(super) fn connect(&self) -> Step<Command, ()> {
+    pub(super) fn connect(&self) -> CallStep<ReadCommand, ()> {
         match &self.session {
-            None => Step::Command(Command::Connect { reconnects: self.connected_before }),
+            None => CallStep::Command(ReadCommand::Connect { reconnects: self.connected_before }),
             // Once it is known where the group stood.
-            Some(Session { checked_at: None, .. }) => Step::Command(Command::LossCheck),
-            Some(_) => Step::Done(()),
+            Some(Connection { checked_at: None, .. }) => CallStep::Command(ReadCommand::LossCheck),
+            Some(_) => CallStep::Done(()),
         }
     }
 
@@ -186,67 +186,67 @@ impl Reading {
         room: usize,
         until: Timestamp,
         now: Timestamp,
-    ) -> Step<Command, Vec<Delivery>> {
-        if let Step::Command(command) = self.connect() {
-            return Step::Command(command);
+    ) -> CallStep<ReadCommand, Vec<Delivery>> {
+        if let CallStep::Command(command) = self.connect() {
+            return CallStep::Command(command);
         }
         if let Some(command) = self.look_at_arrived() {
-            return Step::Command(command);
+            return CallStep::Command(command);
         }
-        self.ask_for_more(room, until, now).map_or_else(|| Step::Done(self.give(room)), Step::Command)
+        self.ask_for_more(room, until, now).map_or_else(|| CallStep::Done(self.give(room)), CallStep::Command)
     }
 
     /// The next step of [`super::Inbox::reread`].
-    pub(super) fn reread(&mut self, places: &[StreamPlace]) -> Step<Command, Vec<Delivery>> {
-        if let Step::Command(command) = self.connect() {
-            return Step::Command(command);
+    pub(super) fn reread(&mut self, places: &[StreamPlace]) -> CallStep<ReadCommand, Vec<Delivery>> {
+        if let CallStep::Command(command) = self.connect() {
+            return CallStep::Command(command);
         }
         let ids = places.iter().map(|place| EntryId::at(*place));
-        let Some(Answer::Reread(found)) = self.answered.take() else {
-            return Step::Command(Command::Reread(ids.collect()));
+        let Some(ReadAnswer::Reread(found)) = self.answered.take() else {
+            return CallStep::Command(ReadCommand::Reread(ids.collect()));
         };
         let fields = |found: Option<RawEntry>| found.and_then(|(_, fields)| fields);
-        Step::Done(ids.zip(found).map(|(id, found)| self.delivery(id, fields(found), 1)).collect())
+        CallStep::Done(ids.zip(found).map(|(id, found)| self.delivery(id, fields(found), 1)).collect())
     }
 
     /// The next step of [`super::Inbox::is_drained`].
-    pub(super) fn is_drained(&mut self) -> Step<Command, bool> {
-        if let Step::Command(command) = self.connect() {
-            return Step::Command(command);
+    pub(super) fn is_drained(&mut self) -> CallStep<ReadCommand, bool> {
+        if let CallStep::Command(command) = self.connect() {
+            return CallStep::Command(command);
         }
-        let Some(Answer::Group { lost, pending, delivered, newest }) = self.answered.take() else {
-            return Step::Command(Command::Group);
+        let Some(ReadAnswer::Group { lost, pending, delivered, newest }) = self.answered.take() else {
+            return CallStep::Command(ReadCommand::Group);
         };
         self.note_lost(lost);
         let place = |id: &String| EntryId::new(id).place();
         let all_read = newest.is_none_or(|newest| place(&newest) <= place(&delivered));
-        Step::Done(all_read && pending == 0 && self.ready.is_empty() && self.held.is_empty())
+        CallStep::Done(all_read && pending == 0 && self.ready.is_empty() && self.held.is_empty())
     }
 
     /// Takes in the answer to what was asked last.
     ///
     /// # Errors
     /// The stream is another one now; as after any failure [`Self::disconnected`] is due.
-    pub(super) fn on(&mut self, answer: Answer, now: Timestamp) -> Result<(), InboxError> {
+    pub(super) fn on(&mut self, answer: ReadAnswer, now: Timestamp) -> Result<(), InboxError> {
         match answer {
-            Answer::Connected { epoch, offset_nanos } => {
+            ReadAnswer::Connected { epoch, offset_nanos } => {
                 self.connected_before = true;
-                self.session = Some(Session::new(epoch, offset_nanos, now));
+                self.session = Some(Connection::new(epoch, offset_nanos, now));
             }
-            Answer::Checked(lost) => {
+            ReadAnswer::Checked(lost) => {
                 self.note_lost(lost);
                 if let Some(session) = &mut self.session {
                     session.checked_at = Some(now);
                 }
             }
-            Answer::Offset(nanos) => {
+            ReadAnswer::Offset(nanos) => {
                 if let Some(session) = &mut self.session {
                     session.offset_nanos = nanos;
                 }
-                self.stage = Stage::LeftBehind(Walk::new(Whose::LeftBehind), now);
+                self.stage = ReadStage::LeftBehind(PendingWalk::new(Whose::LeftBehind), now);
             }
-            Answer::Listed(page) => self.on_page(page),
-            Answer::Taken(taken) => {
+            ReadAnswer::Listed(page) => self.on_page(page),
+            ReadAnswer::Taken(taken) => {
                 let Some(walk) = self.walk() else { return Ok(()) };
                 let asked = walk.take();
                 let is_ours = |((id, fields), _): &(RawEntry, u64)| {
@@ -256,7 +256,7 @@ impl Reading {
                 let ours: Vec<_> = taken.into_iter().filter(is_ours).collect();
                 self.arrived.extend(ours);
             }
-            Answer::HandedOver(is_gone) => {
+            ReadAnswer::HandedOver(is_gone) => {
                 if let Some(((id, fields), deliveries)) = self.arrived.pop_front() {
                     if is_gone {
                         debug!(
@@ -268,7 +268,7 @@ impl Reading {
                     }
                 }
             }
-            Answer::New { lost, entries } => {
+            ReadAnswer::New { lost, entries } => {
                 self.note_lost(lost);
                 let (entries, epoch) = entries?;
                 if epoch.as_ref() != self.session.as_ref().map(|session| &session.epoch) {
@@ -277,9 +277,9 @@ impl Reading {
                     return Err(InboxError::Unavailable(text));
                 }
                 self.arrived.extend(entries.into_iter().map(|entry| (entry, 1)));
-                self.stage = Stage::Over;
+                self.stage = ReadStage::Over;
             }
-            Answer::Group { .. } | Answer::Reread(_) => self.answered = Some(answer),
+            ReadAnswer::Group { .. } | ReadAnswer::Reread(_) => self.answered = Some(answer),
         }
         Ok(())
     }
@@ -289,33 +289,33 @@ impl Reading {
     pub(super) fn disconnected(&mut self) {
         self.session = None;
         self.arrived.clear();
-        (self.stage, self.answered) = (Stage::Own, None);
+        (self.stage, self.answered) = (ReadStage::Own, None);
     }
 
-    fn ask_for_more(&mut self, room: usize, until: Timestamp, now: Timestamp) -> Option<Command> {
+    fn ask_for_more(&mut self, room: usize, until: Timestamp, now: Timestamp) -> Option<ReadCommand> {
         let interval = (self.lease / 3).max(Duration::from_millis(1));
         let holds = self.holding.get() == Ownership::Holds;
         let session = self.session.as_mut()?;
         if !self.ready.is_empty() {
             return None;
         }
-        if let Stage::Own = self.stage {
+        if let ReadStage::Own = self.stage {
             // While this process holds the strategies, others hand their signals over to it.
             if holds && session.own_walk.is_none() && is_due(session.own_walked_at, OWN_WALK_EVERY, now) {
-                session.own_walk = Some(Walk::new(Whose::Own));
+                session.own_walk = Some(PendingWalk::new(Whose::Own));
                 session.own_walked_at = now;
             }
             if let Some(walk) = &mut session.own_walk {
                 return Some(walk.command(room));
             }
             if is_due(session.kept_house_at, interval, now) {
-                return Some(Command::CompareClocks);
+                return Some(ReadCommand::CompareClocks);
             }
-            self.stage = Stage::New;
+            self.stage = ReadStage::New;
         }
         match &mut self.stage {
-            Stage::LeftBehind(walk, _) => Some(walk.command(room)),
-            Stage::New => {
+            ReadStage::LeftBehind(walk, _) => Some(walk.command(room)),
+            ReadStage::New => {
                 // Housekeeping must come round even when nothing arrives for long.
                 let wait = until.since(now).min(interval);
                 let wait = if holds { wait.min(OWN_WALK_EVERY) } else { wait };
@@ -324,15 +324,15 @@ impl Reading {
                 if with_loss_check {
                     session.checked_at = Some(now);
                 }
-                Some(Command::ReadNew { count: room, wait, with_loss_check })
+                Some(ReadCommand::ReadNew { count: room, wait, with_loss_check })
             }
-            Stage::Own | Stage::Over => None,
+            ReadStage::Own | ReadStage::Over => None,
         }
     }
 
     /// Ends a read. What was left of a page is listed again: it may be another's by then.
     fn give(&mut self, room: usize) -> Vec<Delivery> {
-        self.stage = Stage::Own;
+        self.stage = ReadStage::Own;
         if let Some(walk) = self.session.as_mut().and_then(|session| session.own_walk.as_mut()) {
             walk.wanted.clear();
         }
@@ -341,11 +341,11 @@ impl Reading {
 
     fn on_page(&mut self, page: Vec<Pending>) {
         let Some(last) = page.last().map(|pending| pending.id.clone()) else {
-            let stage = std::mem::replace(&mut self.stage, Stage::Own);
+            let stage = std::mem::replace(&mut self.stage, ReadStage::Own);
             match (stage, &mut self.session) {
-                (Stage::LeftBehind(_, since), Some(session)) => {
+                (ReadStage::LeftBehind(_, since), Some(session)) => {
                     session.kept_house_at = since;
-                    self.stage = Stage::New;
+                    self.stage = ReadStage::New;
                 }
                 (_, Some(session)) => session.own_walk = None,
                 (_, None) => {}
@@ -359,10 +359,10 @@ impl Reading {
         }
     }
 
-    fn walk(&mut self) -> Option<&mut Walk> {
+    fn walk(&mut self) -> Option<&mut PendingWalk> {
         match &mut self.stage {
-            Stage::LeftBehind(walk, _) => Some(walk),
-            Stage::Own | Stage::New | Stage::Over => self.session.as_mut()?.own_walk.as_mut(),
+            ReadStage::LeftBehind(walk, _) => Some(walk),
+            ReadStage::Own | ReadStage::New | ReadStage::Over => self.session.as_mut()?.own_walk.as_mut(),
         }
     }
 
@@ -373,13 +373,13 @@ impl Reading {
     fn note_lost(&mut self, lost: Loss) {
         if let Some((id, reason)) = lost {
             let id = EntryId::new(&id);
-            self.held.add(&id, Hold::Recorded);
+            self.held.add(&id, EntryState::Recorded);
             self.ready.push_back(Delivery::Lost { id, reason });
         }
     }
 
     /// Delivers what arrived, up to an entry that may be another process's.
-    fn look_at_arrived(&mut self) -> Option<Command> {
+    fn look_at_arrived(&mut self) -> Option<ReadCommand> {
         while let Some(((id, fields), deliveries)) = self.arrived.pop_front() {
             let (id, text) = (EntryId::new(&id), id);
             if self.held.get(&id).is_some() {
@@ -389,7 +389,7 @@ impl Reading {
             let is_own = fields.as_ref().is_some_and(|fields| fields.iter().any(is_own_field));
             if is_own && self.holding.get() != Ownership::Holds {
                 self.arrived.push_front(((text, fields), deliveries));
-                return Some(Command::HandOver { id, deliveries });
+                return Some(ReadCommand::HandOver { id, deliveries });
             }
             self.deliver(id, fields, deliveries);
         }
@@ -397,7 +397,7 @@ impl Reading {
     }
 
     fn deliver(&mut self, id: EntryId, fields: Option<Vec<(Vec<u8>, Vec<u8>)>>, deliveries: u64) {
-        self.held.add(&id, Hold::Pending);
+        self.held.add(&id, EntryState::Pending);
         let delivery = self.delivery(id, fields, deliveries);
         self.ready.push_back(delivery);
     }
@@ -419,12 +419,12 @@ impl Reading {
     }
 }
 
-impl Session {
+impl Connection {
     fn new(epoch: String, offset_nanos: i64, now: Timestamp) -> Self {
         Self {
             epoch,
             offset_nanos,
-            own_walk: Some(Walk::new(Whose::Own)),
+            own_walk: Some(PendingWalk::new(Whose::Own)),
             own_walked_at: now,
             kept_house_at: Timestamp::default(),
             checked_at: None,
@@ -432,18 +432,18 @@ impl Session {
     }
 }
 
-impl Walk {
+impl PendingWalk {
     fn new(whose: Whose) -> Self {
         Self { whose, after: None, last: None, wanted: VecDeque::new(), asked: Vec::new() }
     }
 
-    fn command(&mut self, room: usize) -> Command {
+    fn command(&mut self, room: usize) -> ReadCommand {
         let whose = self.whose;
         if self.wanted.is_empty() {
-            return Command::ListPending { whose, after: self.after.clone() };
+            return ReadCommand::ListPending { whose, after: self.after.clone() };
         }
         self.asked = self.wanted.drain(..self.wanted.len().min(room)).collect();
-        Command::Take { whose, ids: self.asked.iter().map(|pending| pending.id.clone()).collect() }
+        ReadCommand::Take { whose, ids: self.asked.iter().map(|pending| pending.id.clone()).collect() }
     }
 
     fn listed(&mut self, last: String, wanted: VecDeque<Pending>) {

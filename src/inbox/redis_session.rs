@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use super::InboxError;
 use super::link::{Link, RedisFault, accepted};
-use super::reading::{Answer, Command, Loss, Whose};
+use super::reading::{Loss, ReadAnswer, ReadCommand, Whose};
 use super::redis_stream::{From, RedisConfig};
 use super::reply::{self, expect};
 use crate::clock::{Clock, Timestamp};
@@ -19,7 +19,7 @@ const HAND_OVER_SCRIPT: &str = include_str!("scripts/hand_over.lua");
 /// Pending entries are listed in pages of this many.
 const PAGE_LEN: usize = 100;
 
-pub(super) struct Session {
+pub(super) struct ReaderSession {
     link: Link,
     lost_script: String,
     take_script: String,
@@ -28,7 +28,7 @@ pub(super) struct Session {
     server_run: String,
 }
 
-impl Session {
+impl ReaderSession {
     /// Connects, and makes epoch and group where they are not there; `reconnects` when there was a group before. Also returns the
     /// epoch, and what is added to the server's time to get this machine's.
     pub(super) fn start(
@@ -63,18 +63,18 @@ impl Session {
     /// Asks Redis.
     pub(super) fn answer(
         &mut self,
-        command: Command,
+        command: ReadCommand,
         config: &RedisConfig,
         clock: &dyn Clock,
-    ) -> Result<Answer, RedisFault> {
+    ) -> Result<ReadAnswer, RedisFault> {
         match command {
-            Command::Connect { .. } => Err(RedisFault::Unavailable("already connected".to_owned())),
-            Command::LossCheck => {
+            ReadCommand::Connect { .. } => Err(RedisFault::Unavailable("already connected".to_owned())),
+            ReadCommand::LossCheck => {
                 let check = self.loss_check(config, clock);
-                loss(self.link.call(&check, Duration::ZERO)).map(Answer::Checked)
+                loss(self.link.call(&check, Duration::ZERO)).map(ReadAnswer::Checked)
             }
-            Command::CompareClocks => clock_offset(&mut self.link, clock).map(Answer::Offset),
-            Command::ListPending { whose, after } => {
+            ReadCommand::CompareClocks => clock_offset(&mut self.link, clock).map(ReadAnswer::Offset),
+            ReadCommand::ListPending { whose, after } => {
                 let (idle_ms, consumer) = match whose {
                     Whose::Own => (0, Some(&config.consumer)),
                     Whose::LeftBehind => (millis(config.lease), None),
@@ -84,9 +84,9 @@ impl Session {
                 list.arg(&config.stream).arg(&config.group);
                 list.arg("IDLE").arg(idle_ms).arg(from).arg("+").arg(PAGE_LEN).arg(consumer);
                 let answer = self.link.call(&list, Duration::ZERO)?;
-                expect(reply::pending(answer), "XPENDING").map(Answer::Listed)
+                expect(reply::pending(answer), "XPENDING").map(ReadAnswer::Listed)
             }
-            Command::Take { whose, ids } => {
+            ReadCommand::Take { whose, ids } => {
                 let idle_ms = match whose {
                     Whose::Own => 0,
                     Whose::LeftBehind => millis(config.lease),
@@ -95,45 +95,56 @@ impl Session {
                 take.arg(&self.take_script).arg(1).arg(&config.stream).arg(&config.group);
                 take.arg(&config.consumer).arg(idle_ms).arg(ids);
                 let answer = self.link.call(&take, Duration::ZERO)?;
-                expect(reply::taken(answer), "take.lua").map(Answer::Taken)
+                expect(reply::taken(answer), "take.lua").map(ReadAnswer::Taken)
             }
-            Command::HandOver { id, deliveries } => {
+            ReadCommand::HandOver { id, deliveries } => {
                 let mut hand_over = redis::cmd("EVALSHA");
                 hand_over.arg(&self.hand_over_script).arg(2).arg(&config.stream);
                 hand_over.arg(config.group_key("strategies")).arg(&config.group).arg(&config.consumer);
                 let answer = self.link.call(hand_over.arg(id.as_str()).arg(deliveries), Duration::ZERO)?;
-                Ok(Answer::HandedOver(expect(reply::int(&answer), "hand_over.lua")? > 0))
+                Ok(ReadAnswer::HandedOver(expect(reply::int(&answer), "hand_over.lua")? > 0))
             }
-            Command::ReadNew { count, wait, with_loss_check } => {
-                let mut commands = redis::pipe();
-                if with_loss_check {
-                    commands.add_command(self.loss_check(config, clock));
-                }
-                // After the entries comes the epoch they belong to: Redis may be emptied between two reads.
-                commands.add_command(read_command(config, count, wait)).cmd("GET").arg(config.key("epoch"));
-                let mut answers = self.link.call_all(&commands, wait)?.into_iter().map(accepted);
-                let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
-                let lost = if with_loss_check { loss(next())? } else { None };
-                let entries = next().and_then(|entries| {
-                    let epoch = reply::text(next()?);
-                    Ok((expect(reply::stream_entries(entries), "XREADGROUP")?, epoch))
-                });
-                Ok(Answer::New { lost, entries: entries.map_err(InboxError::from) })
+            ReadCommand::ReadNew { count, wait, with_loss_check } => {
+                let check = with_loss_check.then(|| self.loss_check(config, clock));
+                self.read_new(config, (count, wait), check)
             }
-            Command::Group => self.group(config, clock),
-            Command::Reread(ids) => {
+            ReadCommand::Group => self.group(config, clock),
+            ReadCommand::Reread(ids) => {
                 let mut commands = redis::pipe();
                 for id in &ids {
                     commands.cmd("XRANGE").arg(&config.stream).arg(id.as_str()).arg(id.as_str());
                 }
                 let answers = self.link.call_all(&commands, Duration::ZERO)?.into_iter();
                 let entry = |answer| Ok(expect(reply::entries(accepted(answer)?), "XRANGE")?.pop());
-                answers.map(entry).collect::<Result<_, _>>().map(Answer::Reread)
+                answers.map(entry).collect::<Result<_, _>>().map(ReadAnswer::Reread)
             }
         }
     }
 
-    fn group(&mut self, config: &RedisConfig, clock: &dyn Clock) -> Result<Answer, RedisFault> {
+    fn read_new(
+        &mut self,
+        config: &RedisConfig,
+        (count, wait): (usize, Duration),
+        loss_check: Option<redis::Cmd>,
+    ) -> Result<ReadAnswer, RedisFault> {
+        let mut commands = redis::pipe();
+        let with_loss_check = loss_check.is_some();
+        if let Some(check) = loss_check {
+            commands.add_command(check);
+        }
+        // After the entries comes the epoch they belong to: Redis may be emptied between two reads.
+        commands.add_command(read_command(config, count, wait)).cmd("GET").arg(config.key("epoch"));
+        let mut answers = self.link.call_all(&commands, wait)?.into_iter().map(accepted);
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        let lost = if with_loss_check { loss(next())? } else { None };
+        let entries = next().and_then(|entries| {
+            let epoch = reply::text(next()?);
+            Ok((expect(reply::stream_entries(entries), "XREADGROUP")?, epoch))
+        });
+        Ok(ReadAnswer::New { lost, entries: entries.map_err(InboxError::from) })
+    }
+
+    fn group(&mut self, config: &RedisConfig, clock: &dyn Clock) -> Result<ReadAnswer, RedisFault> {
         let mut commands = redis::pipe();
         commands.add_command(self.loss_check(config, clock));
         commands.cmd("XINFO").arg("GROUPS").arg(&config.stream);
@@ -151,7 +162,7 @@ impl Session {
         let pending = expect(reply::named(&group, "pending").and_then(reply::int), "XINFO GROUPS")?;
         let delivered = reply::named(&group, "last-delivered-id").cloned().and_then(reply::text);
         let delivered = expect(delivered, "XINFO GROUPS")?;
-        Ok(Answer::Group { lost, pending, delivered, newest })
+        Ok(ReadAnswer::Group { lost, pending, delivered, newest })
     }
 
     fn loss_check(&self, config: &RedisConfig, clock: &dyn Clock) -> Cmd {

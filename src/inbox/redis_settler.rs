@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
-use super::books::{Holder, Holding};
-use super::held::Held;
+use super::books::{Holder, StrategyHolder};
+use super::held::HeldEntries;
 use super::link::{Link, RedisFault, accepted};
 use super::redis_session::random_hex;
 use super::redis_stream::RedisConfig;
 use super::reply::{self, expect};
-use super::settling::{Answer, Command, End, HoldStep, Settling, Which};
-use super::{InboxError, Keeper, KeptBooks, Settlement, Settler, Step};
+use super::settling::{HoldStep, RecordKind, SettleAnswer, SettleCommand, SettledEntry, StreamSettler};
+use super::{CallStep, InboxError, Keeper, KeptBooks, Settlement, Settler};
 use crate::clock::{Clock, Timestamp};
 use crate::signal::EntryId;
 use crate::units::Quantity;
@@ -39,11 +39,11 @@ const LOOK_BACK_PAGE_LEN: usize = 500;
 pub struct RedisSettler {
     config: RedisConfig,
     clock: Arc<dyn Clock>,
-    settling: Settling,
-    session: Option<Session>,
+    settling: StreamSettler,
+    session: Option<SettlerSession>,
 }
 
-struct Session {
+struct SettlerSession {
     link: Link,
     settle_script: String,
     renew_script: String,
@@ -56,7 +56,7 @@ impl Settler for RedisSettler {
     }
 
     fn renew(&mut self) -> Result<(), InboxError> {
-        self.carry_out(Settling::renew)
+        self.carry_out(StreamSettler::renew)
     }
 
     fn take_books(&mut self, strategies: &[String]) -> Result<Keeper, InboxError> {
@@ -85,20 +85,25 @@ impl Drop for RedisSettler {
 }
 
 impl RedisSettler {
-    pub(super) fn new(config: RedisConfig, held: Held, holding: Holding, clock: Arc<dyn Clock>) -> Self {
-        let settling = Settling::new(config.instance.clone(), config.consumer.clone(), held, holding);
+    pub(super) fn new(
+        config: RedisConfig,
+        held: HeldEntries,
+        holding: StrategyHolder,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let settling = StreamSettler::new(config.instance.clone(), config.consumer.clone(), held, holding);
         Self { config, clock, settling, session: None }
     }
 
     /// Asks Redis what the steps of one call ask for, until it is done.
     fn carry_out<'a, T>(
         &mut self,
-        next: impl Fn(&mut Settling, Timestamp) -> Step<Command<'a>, T>,
+        next: impl Fn(&mut StreamSettler, Timestamp) -> CallStep<SettleCommand<'a>, T>,
     ) -> Result<T, InboxError> {
         loop {
             let command = match next(&mut self.settling, self.clock.now()) {
-                Step::Done(value) => return Ok(value),
-                Step::Command(command) => command,
+                CallStep::Done(value) => return Ok(value),
+                CallStep::Command(command) => command,
             };
             let answer = self.answer(command).map_err(InboxError::from);
             if let Err(error) = answer.and_then(|answer| self.settling.on(answer)) {
@@ -109,16 +114,16 @@ impl RedisSettler {
         }
     }
 
-    fn answer(&mut self, command: Command<'_>) -> Result<Answer, RedisFault> {
+    fn answer(&mut self, command: SettleCommand<'_>) -> Result<SettleAnswer, RedisFault> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::start(&self.config)?),
+            none => none.insert(SettlerSession::start(&self.config)?),
         };
         session.answer(command, &self.config)
     }
 }
 
-impl Session {
+impl SettlerSession {
     fn start(config: &RedisConfig) -> Result<Self, RedisFault> {
         let mut link = Link::open(&config.url)?;
         let mut load = |script| {
@@ -134,44 +139,48 @@ impl Session {
         self.link.call(command, Duration::ZERO)
     }
 
-    fn answer(&mut self, command: Command<'_>, config: &RedisConfig) -> Result<Answer, RedisFault> {
+    fn answer(
+        &mut self,
+        command: SettleCommand<'_>,
+        config: &RedisConfig,
+    ) -> Result<SettleAnswer, RedisFault> {
         let [holder_key, books_key, booked_key] = strategy_keys(config);
         match command {
-            Command::Settle { ends, which, holder, at } => {
+            SettleCommand::Settle { ends, which, holder, at } => {
                 self.settle(&ends, which, holder.as_deref(), at, config)
             }
-            Command::LookBack { signals, since_ms } => self.look_back(&signals, since_ms, config),
-            Command::Hold { step, own, kept } => {
+            SettleCommand::LookBack { signals, since_ms } => self.look_back(&signals, since_ms, config),
+            SettleCommand::Hold { step, own, kept } => {
                 let hold = hold_command(&self.hold_script, config, &step, &own, &kept);
                 let in_the_way = Some(self.call(&hold)?).filter(|answer| *answer != Value::Nil);
                 let text = in_the_way.map(|other| expect(reply::text(other), "hold.lua"));
-                text.transpose().map(Answer::Held)
+                text.transpose().map(SettleAnswer::Held)
             }
-            Command::Renew(ids) => self.renew(&ids, config),
-            Command::FindHolder => {
+            SettleCommand::Renew(ids) => self.renew(&ids, config),
+            SettleCommand::FindHolder => {
                 let found = reply::text(self.call(redis::cmd("GET").arg(&holder_key))?);
                 let found = found.filter(|found| !found.is_empty());
-                found.map(|found| read_holder(found, &holder_key)).transpose().map(Answer::Holder)
+                found.map(|found| read_holder(found, &holder_key)).transpose().map(SettleAnswer::Holder)
             }
-            Command::ReadBooks => {
+            SettleCommand::ReadBooks => {
                 let books = self.call(redis::cmd("HGETALL").arg(&books_key))?;
                 let booked = self.call(redis::cmd("HGETALL").arg(&booked_key))?;
-                read_books(books, booked).map(Answer::Books)
+                read_books(books, booked).map(SettleAnswer::Books)
             }
-            Command::Forget(ids) => {
-                self.call(redis::cmd("HDEL").arg(&booked_key).arg(ids)).map(|_| Answer::Done)
+            SettleCommand::Forget(ids) => {
+                self.call(redis::cmd("HDEL").arg(&booked_key).arg(ids)).map(|_| SettleAnswer::Done)
             }
         }
     }
 
     fn settle(
         &mut self,
-        ends: &[End<'_>],
-        which: Which,
+        ends: &[SettledEntry<'_>],
+        which: RecordKind,
         holder: Option<&str>,
         at: Timestamp,
         config: &RedisConfig,
-    ) -> Result<Answer, RedisFault> {
+    ) -> Result<SettleAnswer, RedisFault> {
         let mut transaction = redis::pipe();
         transaction.cmd("MULTI");
         for chunk in ends.chunks(SETTLED_PER_CALL) {
@@ -181,7 +190,10 @@ impl Session {
             if holder.is_some() {
                 settle.arg(&strategy_keys(config));
             }
-            settle.arg(&config.group).arg(holder.unwrap_or_default()).arg(u8::from(which == Which::Emptied));
+            settle
+                .arg(&config.group)
+                .arg(holder.unwrap_or_default())
+                .arg(u8::from(which == RecordKind::Emptied));
             for end in chunk {
                 add_end(&mut settle, end, &config.instance, at);
             }
@@ -193,11 +205,11 @@ impl Session {
         for answer in expect(executed.and_then(reply::array), "EXEC")? {
             let ids = accepted(answer)?;
             if ids == Value::Nil {
-                return Ok(Answer::Settled(None));
+                return Ok(SettleAnswer::Settled(None));
             }
             absent.extend(expect(reply::texts(ids), "settle.lua")?);
         }
-        Ok(Answer::Settled(Some(absent)))
+        Ok(SettleAnswer::Settled(Some(absent)))
     }
 
     /// Newest first, page by page.
@@ -206,7 +218,7 @@ impl Session {
         signals: &HashSet<String>,
         since_ms: i64,
         config: &RedisConfig,
-    ) -> Result<Answer, RedisFault> {
+    ) -> Result<SettleAnswer, RedisFault> {
         let mut found = HashSet::new();
         for key in [config.key("outcomes"), config.key("dead")] {
             let mut to = "+".to_owned();
@@ -223,14 +235,14 @@ impl Session {
                     found.extend(signal.filter(|signal| signals.contains(signal)));
                 }
                 if found.len() == signals.len() {
-                    return Ok(Answer::Recorded(found));
+                    return Ok(SettleAnswer::Recorded(found));
                 }
             }
         }
-        Ok(Answer::Recorded(found))
+        Ok(SettleAnswer::Recorded(found))
     }
 
-    fn renew(&mut self, ids: &[EntryId], config: &RedisConfig) -> Result<Answer, RedisFault> {
+    fn renew(&mut self, ids: &[EntryId], config: &RedisConfig) -> Result<SettleAnswer, RedisFault> {
         let mut calls = redis::pipe();
         let mut ids: Vec<&EntryId> = ids.iter().collect();
         ids.sort_unstable_by_key(|id| id.place());
@@ -247,7 +259,7 @@ impl Session {
                 answer => drop(answer?),
             }
         }
-        Ok(Answer::Done)
+        Ok(SettleAnswer::Done)
     }
 }
 
@@ -257,7 +269,7 @@ fn strategy_keys(config: &RedisConfig) -> [String; 3] {
 }
 
 /// The arguments of `settle.lua` for one end.
-fn add_end(settle: &mut Cmd, end: &End<'_>, instance: &str, at: Timestamp) {
+fn add_end(settle: &mut Cmd, end: &SettledEntry<'_>, instance: &str, at: Timestamp) {
     settle.arg(end.settlement.entry().as_str());
     match end.settlement {
         Settlement::Outcome(outcome) | Settlement::Followed { outcome, .. } => {

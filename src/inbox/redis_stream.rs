@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::books::Holding;
-use super::held::Held;
+use super::books::StrategyHolder;
+use super::held::HeldEntries;
 pub use super::link::{RedisFault, RedisUrl};
-use super::reading::{Answer, Command, Reading};
-use super::redis_session::Session;
+use super::reading::{ReadAnswer, ReadCommand, StreamReader};
+use super::redis_session::ReaderSession;
 pub use super::redis_settler::RedisSettler;
-use super::{Delivery, Inbox, InboxError, Step};
+use super::{CallStep, Delivery, Inbox, InboxError};
 use crate::clock::{Clock, Timestamp};
 use crate::signal::{EntryId, StreamPlace};
 
@@ -60,10 +60,10 @@ impl Epoch {
 
 /// The two halves of one inbox; neither connects before it is used.
 pub fn open(config: RedisConfig, clock: Arc<dyn Clock>) -> (RedisInbox, RedisSettler) {
-    let held = Held::default();
-    let holding = Holding::default();
+    let held = HeldEntries::default();
+    let holding = StrategyHolder::default();
     let settler = RedisSettler::new(config.clone(), held.clone(), holding.clone(), Arc::clone(&clock));
-    let reading = Reading::new(config.consumer.clone(), config.lease, held, holding);
+    let reading = StreamReader::new(config.consumer.clone(), config.lease, held, holding);
     let inbox = RedisInbox { config, clock, epoch: Epoch::default(), reading, session: None };
     (inbox, settler)
 }
@@ -88,8 +88,8 @@ pub struct RedisInbox {
     config: RedisConfig,
     clock: Arc<dyn Clock>,
     epoch: Epoch,
-    reading: Reading,
-    session: Option<Session>,
+    reading: StreamReader,
+    session: Option<ReaderSession>,
 }
 
 impl Inbox for RedisInbox {
@@ -131,12 +131,12 @@ impl RedisInbox {
     /// Asks Redis what the steps of one call ask for, until it is done.
     fn carry_out<T>(
         &mut self,
-        next: impl Fn(&mut Reading, Timestamp) -> Step<Command, T>,
+        next: impl Fn(&mut StreamReader, Timestamp) -> CallStep<ReadCommand, T>,
     ) -> Result<T, InboxError> {
         loop {
             let command = match next(&mut self.reading, self.clock.now()) {
-                Step::Done(found) => return Ok(found),
-                Step::Command(command) => command,
+                CallStep::Done(found) => return Ok(found),
+                CallStep::Command(command) => command,
             };
             let answer = self.answer(command).map_err(InboxError::from);
             if let Err(error) = answer.and_then(|answer| self.reading.on(answer, self.clock.now())) {
@@ -147,14 +147,14 @@ impl RedisInbox {
         }
     }
 
-    fn answer(&mut self, command: Command) -> Result<Answer, RedisFault> {
+    fn answer(&mut self, command: ReadCommand) -> Result<ReadAnswer, RedisFault> {
         if let Some(session) = &mut self.session {
             return session.answer(command, &self.config, &*self.clock);
         }
-        let reconnects = command == Command::Connect { reconnects: true };
-        let (session, epoch, offset_nanos) = Session::start(&self.config, &*self.clock, reconnects)?;
+        let reconnects = command == ReadCommand::Connect { reconnects: true };
+        let (session, epoch, offset_nanos) = ReaderSession::start(&self.config, &*self.clock, reconnects)?;
         self.epoch.set(&epoch);
         self.session = Some(session);
-        Ok(Answer::Connected { epoch, offset_nanos })
+        Ok(ReadAnswer::Connected { epoch, offset_nanos })
     }
 }

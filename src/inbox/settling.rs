@@ -4,18 +4,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::books::{Beside, Books, Holding};
-use super::held::{Held, Hold};
-use super::{InboxError, Keeper, KeptBooks, Settlement, Step};
+use super::books::{Beside, StrategyBooks, StrategyHolder};
+use super::held::{EntryState, HeldEntries};
+use super::{CallStep, InboxError, Keeper, KeptBooks, Settlement};
 use crate::clock::Timestamp;
 use crate::signal::EntryId;
 
-/// What the stream is asked; each is answered by the [`Answer`] named.
+/// What the stream is asked; each is answered by the [`SettleAnswer`] named.
 #[derive(Debug)]
-pub(super) enum Command<'a> {
+pub(super) enum SettleCommand<'a> {
     /// All of these ends in one transaction, if the strategies' holder is this one where one is named; what is booked is
     /// booked at that instant: `Settled`.
-    Settle { ends: Vec<End<'a>>, which: Which, holder: Option<Arc<str>>, at: Timestamp },
+    Settle { ends: Vec<SettledEntry<'a>>, which: RecordKind, holder: Option<Arc<str>>, at: Timestamp },
     /// Which of these signals have their end on record, looked for from this millisecond of the stream on: `Recorded`.
     LookBack { signals: HashSet<String>, since_ms: i64 },
     /// The strategies' holder is asked for, or kept; some steps write books: `Held`.
@@ -32,14 +32,14 @@ pub(super) enum Command<'a> {
 
 /// The end of one entry with what is written beside it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct End<'a> {
+pub(super) struct SettledEntry<'a> {
     pub(super) settlement: &'a Settlement,
     pub(super) beside: Beside<'a>,
 }
 
 /// What is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum RecordKind {
     /// What is pending, with what belongs to it.
     Pending,
     /// What was pending on a stream that is gone; the books were written back before.
@@ -63,7 +63,7 @@ pub(super) enum HoldStep {
 
 /// What the stream answers.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum SettleAnswer {
     /// The signals that were not pending; `None` when another process may hold the strategies and nothing was done.
     Settled(Option<HashSet<String>>),
     Recorded(HashSet<String>),
@@ -76,20 +76,20 @@ pub(super) enum Answer {
 }
 
 /// The settling half of one process, from its start to its end.
-pub(super) struct Settling {
+pub(super) struct StreamSettler {
     instance: String,
     consumer: String,
-    held: Held,
-    books: Books,
+    held: HeldEntries,
+    books: StrategyBooks,
     /// What is to be done with the hold before anything else.
     hold: Option<HoldStep>,
-    stage: Stage,
+    stage: SettleStage,
 }
 
 /// How far a call got. After a failure it begins again: the whole batch is repeated, and what was done already is found to
 /// be no longer pending.
 #[derive(Default)]
-enum Stage {
+enum SettleStage {
     #[default]
     Begin,
     /// The holder was not this process: once the hold was looked after, the batch is tried once more.
@@ -106,41 +106,56 @@ enum Stage {
     Over,
 }
 
-impl Settling {
-    pub(super) fn new(instance: String, consumer: String, held: Held, holding: Holding) -> Self {
-        let (books, stage) = (Books::new(holding), Stage::Begin);
+impl StreamSettler {
+    pub(super) fn new(
+        instance: String,
+        consumer: String,
+        held: HeldEntries,
+        holding: StrategyHolder,
+    ) -> Self {
+        let (books, stage) = (StrategyBooks::new(holding), SettleStage::Begin);
         Self { instance, consumer, held, books, hold: None, stage }
     }
 
     /// The next step of [`super::Settler::settle`]. What is pending is settled; what is not was settled before (the answer
     /// was lost, or a peer took over), or its stream was emptied: only then it is recorded without an acknowledgement,
     /// and all books are written back.
-    pub(super) fn settle<'a>(&mut self, batch: &'a [Settlement], now: Timestamp) -> Step<Command<'a>, ()> {
+    pub(super) fn settle<'a>(
+        &mut self,
+        batch: &'a [Settlement],
+        now: Timestamp,
+    ) -> CallStep<SettleCommand<'a>, ()> {
         if let Some(command) = self.hold_first() {
-            return Step::Command(command);
+            return CallStep::Command(command);
         }
         match &self.stage {
-            Stage::Missing(missing) => {
+            SettleStage::Missing(missing) => {
                 let is_missing = |settlement: &&Settlement| missing.contains(settlement.entry().as_str());
                 let ends = batch.iter().filter(is_missing).collect();
-                return Step::Command(self.settle_ask(ends, Which::Emptied, now));
+                return CallStep::Command(self.settle_ask(ends, RecordKind::Emptied, now));
             }
-            Stage::Settled(absent) => {
+            SettleStage::Settled(absent) => {
                 let absent = absent.clone();
                 batch.iter().filter_map(Settlement::after).for_each(|after| self.books.note(after, now));
                 if !absent.is_empty() {
                     let since_ms = earliest(&absent, now);
-                    return Step::Command(Command::LookBack { signals: absent, since_ms });
+                    return CallStep::Command(SettleCommand::LookBack { signals: absent, since_ms });
                 }
             }
-            Stage::Over => {}
-            Stage::Begin | Stage::Again | Stage::Found(_) | Stage::Taken | Stage::Forget | Stage::Kept => {
+            SettleStage::Over => {}
+            SettleStage::Begin
+            | SettleStage::Again
+            | SettleStage::Found(_)
+            | SettleStage::Taken
+            | SettleStage::Forget
+            | SettleStage::Kept => {
                 // A loss that was recorded in the step that found it needs nothing more.
-                let is_open =
-                    |settlement: &&Settlement| self.held.get(settlement.entry()) != Some(Hold::Recorded);
+                let is_open = |settlement: &&Settlement| {
+                    self.held.get(settlement.entry()) != Some(EntryState::Recorded)
+                };
                 let ends: Vec<_> = batch.iter().filter(is_open).collect();
                 if !ends.is_empty() {
-                    return Step::Command(self.settle_ask(ends, Which::Pending, now));
+                    return CallStep::Command(self.settle_ask(ends, RecordKind::Pending, now));
                 }
             }
         }
@@ -151,14 +166,14 @@ impl Settling {
     }
 
     /// The next step of [`super::Settler::renew`].
-    pub(super) fn renew(&mut self, now: Timestamp) -> Step<Command<'static>, ()> {
+    pub(super) fn renew(&mut self, now: Timestamp) -> CallStep<SettleCommand<'static>, ()> {
         if let Some(command) = self.hold_first() {
-            return Step::Command(command);
+            return CallStep::Command(command);
         }
-        if let Stage::Begin = self.stage {
-            return Step::Command(Command::Renew(self.held.pending()));
+        if let SettleStage::Begin = self.stage {
+            return CallStep::Command(SettleCommand::Renew(self.held.pending()));
         }
-        self.forget(now).map_or_else(|| self.end(()), Step::Command)
+        self.forget(now).map_or_else(|| self.end(()), CallStep::Command)
     }
 
     /// The next step of [`super::Settler::take_books`]; `token` is random.
@@ -167,8 +182,8 @@ impl Settling {
         names: &[String],
         token: &str,
         now: Timestamp,
-    ) -> Step<Command<'static>, Keeper> {
-        if let Stage::Found(found) = &mut self.stage {
+    ) -> CallStep<SettleCommand<'static>, Keeper> {
+        if let SettleStage::Found(found) = &mut self.stage {
             let former = match found.take() {
                 Some((_, instance)) if instance != self.instance => return self.end(Keeper::Other(instance)),
                 // A process of the same instance is dead: the state directory admits one.
@@ -177,36 +192,36 @@ impl Settling {
             };
             self.books.name(&self.instance, &self.consumer, names, token);
             self.hold = Some(HoldStep::Take(former));
-            self.stage = Stage::Taken;
+            self.stage = SettleStage::Taken;
         }
         if let Some(command) = self.hold_first() {
-            return Step::Command(command);
+            return CallStep::Command(command);
         }
-        if let Stage::Taken = self.stage {
-            return Step::Command(Command::ReadBooks);
+        if let SettleStage::Taken = self.stage {
+            return CallStep::Command(SettleCommand::ReadBooks);
         }
-        if let Stage::Begin = self.stage {
-            return Step::Command(Command::FindHolder);
+        if let SettleStage::Begin = self.stage {
+            return CallStep::Command(SettleCommand::FindHolder);
         }
-        self.forget(now).map_or_else(|| self.end(Keeper::Us(self.books.kept())), Step::Command)
+        self.forget(now).map_or_else(|| self.end(Keeper::Us(self.books.kept())), CallStep::Command)
     }
 
     /// The next step of [`super::Settler::write_books`].
-    pub(super) fn write_books(&mut self, kept: &KeptBooks) -> Step<Command<'static>, ()> {
-        if let Stage::Begin = self.stage {
+    pub(super) fn write_books(&mut self, kept: &KeptBooks) -> CallStep<SettleCommand<'static>, ()> {
+        if let SettleStage::Begin = self.stage {
             self.keep(HoldStep::Keep);
-            self.stage = Stage::Kept;
+            self.stage = SettleStage::Kept;
         }
-        if let (Stage::Kept, None) = (&self.stage, &self.hold) {
+        if let (SettleStage::Kept, None) = (&self.stage, &self.hold) {
             self.books.note_kept(kept);
             self.keep(HoldStep::KeepWithBooks);
-            self.stage = Stage::Over;
+            self.stage = SettleStage::Over;
         }
-        self.hold_first().map_or_else(|| self.end(()), Step::Command)
+        self.hold_first().map_or_else(|| self.end(()), CallStep::Command)
     }
 
     /// Ends the hold, where there is one, and needs no answer.
-    pub(super) fn leave(&self) -> Option<Command<'static>> {
+    pub(super) fn leave(&self) -> Option<SettleCommand<'static>> {
         self.books.holds().then(|| self.hold_ask(HoldStep::Leave))
     }
 
@@ -219,44 +234,46 @@ impl Settling {
     ///
     /// # Errors
     /// The strategies changed hands meanwhile; as after any failure [`Self::disconnected`] is due.
-    pub(super) fn on(&mut self, answer: Answer) -> Result<(), InboxError> {
+    pub(super) fn on(&mut self, answer: SettleAnswer) -> Result<(), InboxError> {
         let stage = std::mem::take(&mut self.stage);
         self.stage = match (answer, stage) {
-            (Answer::Settled(None), Stage::Begin) => {
+            (SettleAnswer::Settled(None), SettleStage::Begin) => {
                 // The hold ran out, or Redis was emptied; or another process has the strategies now.
                 self.keep(HoldStep::Keep);
-                Stage::Again
+                SettleStage::Again
             }
-            (Answer::Settled(None), _) => return Err(changed_hands()),
-            (Answer::Settled(Some(_)), Stage::Missing(_)) => Stage::Over,
-            (Answer::Settled(Some(absent)), _) => Stage::Settled(absent),
-            (Answer::Recorded(found), Stage::Settled(absent)) if absent.is_subset(&found) => Stage::Over,
-            (Answer::Recorded(found), Stage::Settled(mut absent)) => {
+            (SettleAnswer::Settled(None), _) => return Err(changed_hands()),
+            (SettleAnswer::Settled(Some(_)), SettleStage::Missing(_)) => SettleStage::Over,
+            (SettleAnswer::Settled(Some(absent)), _) => SettleStage::Settled(absent),
+            (SettleAnswer::Recorded(found), SettleStage::Settled(absent)) if absent.is_subset(&found) => {
+                SettleStage::Over
+            }
+            (SettleAnswer::Recorded(found), SettleStage::Settled(mut absent)) => {
                 absent.retain(|signal| !found.contains(signal));
                 self.keep(HoldStep::KeepWithBooks);
-                Stage::Missing(absent)
+                SettleStage::Missing(absent)
             }
-            (Answer::Held(in_the_way), stage) => {
+            (SettleAnswer::Held(in_the_way), stage) => {
                 self.on_held(in_the_way)?;
                 stage
             }
-            (Answer::Holder(found), _) => Stage::Found(found),
-            (Answer::Books(kept), _) => {
+            (SettleAnswer::Holder(found), _) => SettleStage::Found(found),
+            (SettleAnswer::Books(kept), _) => {
                 self.books.begin(&kept);
-                Stage::Forget
+                SettleStage::Forget
             }
-            (Answer::Done, Stage::Begin) => {
+            (SettleAnswer::Done, SettleStage::Begin) => {
                 self.keep(HoldStep::Keep);
-                Stage::Forget
+                SettleStage::Forget
             }
-            (Answer::Done | Answer::Recorded(_), _) => Stage::Over,
+            (SettleAnswer::Done | SettleAnswer::Recorded(_), _) => SettleStage::Over,
         };
         Ok(())
     }
 
     /// The answer to what was asked last is lost: whoever called may call again with the same.
     pub(super) fn disconnected(&mut self) {
-        (self.hold, self.stage) = (None, Stage::Begin);
+        (self.hold, self.stage) = (None, SettleStage::Begin);
     }
 
     /// Where Redis lost the hold or the books they are written back, where another process took them they are lost.
@@ -280,40 +297,45 @@ impl Settling {
         self.hold = self.books.holds().then_some(step);
     }
 
-    fn hold_first(&self) -> Option<Command<'static>> {
+    fn hold_first(&self) -> Option<SettleCommand<'static>> {
         self.hold.clone().map(|step| self.hold_ask(step))
     }
 
-    fn hold_ask(&self, step: HoldStep) -> Command<'static> {
+    fn hold_ask(&self, step: HoldStep) -> SettleCommand<'static> {
         let kept = match step {
             HoldStep::KeepWithBooks | HoldStep::Again => self.books.kept(),
             HoldStep::Take(_) | HoldStep::Keep | HoldStep::Leave => KeptBooks::default(),
         };
-        Command::Hold { step, own: self.books.own(), kept }
+        SettleCommand::Hold { step, own: self.books.own(), kept }
     }
 
-    fn settle_ask<'a>(&mut self, batch: Vec<&'a Settlement>, which: Which, at: Timestamp) -> Command<'a> {
+    fn settle_ask<'a>(
+        &mut self,
+        batch: Vec<&'a Settlement>,
+        which: RecordKind,
+        at: Timestamp,
+    ) -> SettleCommand<'a> {
         let end = |settlement: &'a Settlement| {
             let beside = settlement.after().map(|after| self.books.beside(after)).unwrap_or_default();
             let beside = match which {
-                Which::Pending => beside,
+                RecordKind::Pending => beside,
                 // A later change of the same book may be written already.
-                Which::Emptied => Beside { next: beside.next, ..Beside::default() },
+                RecordKind::Emptied => Beside { next: beside.next, ..Beside::default() },
             };
-            End { settlement, beside }
+            SettledEntry { settlement, beside }
         };
         let ends: Vec<_> = batch.into_iter().map(end).collect();
         let needs_holder = self.books.holds() && ends.iter().any(|end| end.settlement.after().is_some());
-        Command::Settle { ends, which, holder: needs_holder.then(|| self.books.own()), at }
+        SettleCommand::Settle { ends, which, holder: needs_holder.then(|| self.books.own()), at }
     }
 
-    fn forget(&mut self, now: Timestamp) -> Option<Command<'static>> {
-        Some(self.books.drop_old(now)).filter(|old| !old.is_empty()).map(Command::Forget)
+    fn forget(&mut self, now: Timestamp) -> Option<SettleCommand<'static>> {
+        Some(self.books.drop_old(now)).filter(|old| !old.is_empty()).map(SettleCommand::Forget)
     }
 
-    fn end<A, T>(&mut self, value: T) -> Step<A, T> {
-        self.stage = Stage::Begin;
-        Step::Done(value)
+    fn end<A, T>(&mut self, value: T) -> CallStep<A, T> {
+        self.stage = SettleStage::Begin;
+        CallStep::Done(value)
     }
 }
 

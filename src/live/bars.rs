@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
-use super::House;
+use super::LiveRun;
 use crate::broker::{MarketData, Venue};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
@@ -57,36 +57,36 @@ impl BarGaps {
     /// Publishes the bars of each minute that no stream told, until the sender of `stop` is dropped.
     pub(super) fn fill<V: Venue>(
         &self,
-        house: &House<'_, V>,
+        live: &LiveRun<'_, V>,
         broker: &mut V::Broker,
         stop: &Receiver<Infallible>,
     ) {
         loop {
-            let now = house.clock.now();
+            let now = live.clock.now();
             let into = now.nanos().rem_euclid(60_000_000_000);
             let minute = Timestamp::from_nanos(now.nanos() - into) + MINUTE;
-            let alarm = house.clock.alarm(minute + AFTER_THE_MINUTE);
+            let alarm = live.clock.alarm(minute + AFTER_THE_MINUTE);
             let is_asked = select! {
                 recv(stop) -> _ => return,
                 recv(self.connected.1) -> _ => true,
                 recv(*alarm) -> _ => false,
             };
-            if is_asked || !house.stream_is_up.load(Ordering::Relaxed) {
-                self.read(house, broker);
+            if is_asked || !live.stream_is_up.load(Ordering::Relaxed) {
+                self.read(live, broker);
             }
         }
     }
 
-    fn read<V: Venue>(&self, house: &House<'_, V>, broker: &mut V::Broker) {
+    fn read<V: Venue>(&self, live: &LiveRun<'_, V>, broker: &mut V::Broker) {
         let gaps = self.known_until().clone();
         for (symbol, from) in gaps {
-            let now = house.clock.now();
+            let now = live.clock.now();
             match broker.minute_bars(symbol, from + Duration::from_nanos(1), now) {
                 Ok(bars) => {
                     for bar in bars {
                         let event = MarketEvent::Bar { symbol, bar, span: MINUTE };
                         self.note(&event);
-                        house.config.feed.publish(event);
+                        live.config.feed.publish(event);
                     }
                 }
                 // The next minute asks for them again.

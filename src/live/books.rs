@@ -27,7 +27,7 @@ struct Numbered {
 
 /// One line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     book: Option<Numbered>,
@@ -112,7 +112,7 @@ impl Restored {
         };
         for line in BufReader::new(file).lines() {
             // A line that a crash tore is the last one.
-            let Ok(Line { at, book, order }) = serde_json::from_str(&line?) else { continue };
+            let Ok(JournalLine { at, book, order }) = serde_json::from_str(&line?) else { continue };
             if let Some(book) = book {
                 self.has_lost_signals |= self.take(book);
             }
@@ -202,7 +202,7 @@ impl BookKeeper {
             }
             if let Some((id, filled)) = &after.booked {
                 let order = Some((id.to_string(), *filled));
-                lines.push_str(&line(&Line { at: now, book: None, order }));
+                lines.push_str(&line(&JournalLine { at: now, book: None, order }));
             }
         }
         journal.append(&lines);
@@ -216,11 +216,11 @@ impl Journal {
         let mut file = File::create(&new)?;
         let mut lines = String::new();
         for book in books.iter().chain(others(books, restored)) {
-            lines.push_str(&line(&Line { at: now, book: Some(book.clone()), order: None }));
+            lines.push_str(&line(&JournalLine { at: now, book: Some(book.clone()), order: None }));
         }
         for (id, booked) in &restored.booked {
             let order = Some((id.to_string(), booked.filled));
-            lines.push_str(&line(&Line { at: booked.at, book: None, order }));
+            lines.push_str(&line(&JournalLine { at: booked.at, book: None, order }));
         }
         file.write_all(lines.as_bytes())?;
         file.sync_all()?;
@@ -254,6 +254,6 @@ fn text(book: &Numbered) -> String {
     serde_json::to_string(book).unwrap_or_default() // Texts and numbers are always JSON.
 }
 
-fn line(line: &Line) -> String {
+fn line(line: &JournalLine) -> String {
     serde_json::to_string(line).unwrap_or_default() + "\n"
 }

@@ -12,12 +12,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::session_log::{OutcomeTap, SessionLog};
 use super::start_up::StartError;
 use super::threads::{start, until_done};
-use super::{House, LiveError, numbers, strategies};
+use super::{LiveError, LiveRun, numbers, strategies};
 use crate::activity::Activity;
 use crate::broker::{MarketNews, MarketWatch, Venue};
 use crate::clock::{Clock, recv_until};
 use crate::feed::Feed;
-use crate::history::session::Session;
+use crate::history::session::SessionStart;
 use crate::history::{HistoryError, RecordFormat, Recorder};
 use crate::market::MarketEvent;
 use crate::stop::{Stop, StopAtDrop};
@@ -39,13 +39,13 @@ pub(super) struct MarketThreads<'scope, 'a> {
     stop: StopAtDrop,
     others: Vec<ScopedJoinHandle<'scope, ()>>,
     streaming: Option<ScopedJoinHandle<'scope, ()>>,
-    writing: Option<ScopedJoinHandle<'scope, (Recorded, SessionLog)>>,
+    writing: Option<ScopedJoinHandle<'scope, (RecordingEnd, SessionLog)>>,
     feed: Closing<'a>,
 }
 
 impl MarketThreads<'_, '_> {
     /// Ends them in the direction of the data; all that was heard is written.
-    pub(super) fn end(self) -> Result<Option<(Recorded, SessionLog)>, LiveError> {
+    pub(super) fn end(self) -> Result<Option<(RecordingEnd, SessionLog)>, LiveError> {
         drop(self.stop);
         for other in self.others {
             let _ = other.join();
@@ -59,7 +59,7 @@ impl MarketThreads<'_, '_> {
     }
 }
 
-impl<V: Venue> House<'_, V> {
+impl<V: Venue> LiveRun<'_, V> {
     /// Starts what is needed: the recorder when there is a recording, the stream when somebody listens.
     pub(super) fn start_market<'scope>(
         &'scope self,
@@ -152,7 +152,7 @@ impl Drop for Closing<'_> {
 
 /// What was recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordingEnd {
     /// Where.
     pub directory: PathBuf,
     /// Events written.
@@ -171,7 +171,7 @@ pub struct Recorded {
 pub(super) struct Recording {
     recorder: Recorder,
     events: Receiver<MarketEvent>,
-    recorded: Recorded,
+    recorded: RecordingEnd,
     failing: bool,
 }
 
@@ -192,7 +192,7 @@ impl Recording {
         Ok(Self {
             recorder: Recorder::open(directory, format)?,
             events: feed.subscribe(NAME, RECORDER_QUEUE_LEN),
-            recorded: Recorded { directory: directory.to_owned(), ..Recorded::default() },
+            recorded: RecordingEnd { directory: directory.to_owned(), ..RecordingEnd::default() },
             failing: false,
         })
     }
@@ -200,7 +200,7 @@ impl Recording {
     /// Writes how the session begins; what becomes of its signals is told to the tap.
     pub(super) fn begin(
         self,
-        session: &Session,
+        session: &SessionStart,
         files: &[(String, String)],
     ) -> Result<(OutcomeTap, LoggedRecording), HistoryError> {
         let (tap, log) = SessionLog::begin(&self.recorded.directory, session, files)?;
@@ -218,7 +218,7 @@ impl Recording {
     }
 
     /// Good news is told when something was written since `before` and nothing failed.
-    fn flush(&mut self, before: &Recorded) {
+    fn flush(&mut self, before: &RecordingEnd) {
         if let Err(error) = self.recorder.flush() {
             return self.fail(&error);
         }
@@ -269,7 +269,7 @@ impl LoggedRecording {
     }
 
     /// What was written, and how many events were dropped because they came faster than that.
-    pub(super) fn end(self, feed: &Feed) -> (Recorded, SessionLog) {
+    pub(super) fn end(self, feed: &Feed) -> (RecordingEnd, SessionLog) {
         let Self { recording, log } = self;
         let dropped = feed.heard().iter().filter(|heard| heard.name == NAME).map(|heard| heard.dropped).sum();
         match catch_unwind(AssertUnwindSafe(|| recording.recorder.end())) {
@@ -280,7 +280,7 @@ impl LoggedRecording {
             Err(_) => tracing::error!("the recorder panicked at its end; its files stay as they are"),
         }
         let (outcomes, outcomes_lost) = log.kept();
-        (Recorded { dropped, outcomes, outcomes_lost, ..recording.recorded }, log)
+        (RecordingEnd { dropped, outcomes, outcomes_lost, ..recording.recorded }, log)
     }
 }
 
@@ -292,8 +292,8 @@ mod tests {
     use crate::market::Trade;
     use crate::units::Money;
 
-    fn session() -> Session {
-        Session {
+    fn session() -> SessionStart {
+        SessionStart {
             version: String::new(),
             started_at: Timestamp::from_secs(1_800_000_000),
             environment: String::new(),
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> Recorded {
+    fn recorded(count: usize, prepare: impl FnOnce(&Path)) -> RecordingEnd {
         let (place, feed) = (tempfile::tempdir().unwrap(), Feed::default());
         let directory = place.path().join("events");
         let recording = Recording::open(&directory, RecordFormat::Csv, &feed).unwrap();
@@ -326,13 +326,13 @@ mod tests {
 
     #[test]
     fn events_that_the_recorder_cannot_keep_up_with_are_dropped_and_counted() {
-        let Recorded { events, dropped, failed, .. } = recorded(RECORDER_QUEUE_LEN + 5, |_| {});
+        let RecordingEnd { events, dropped, failed, .. } = recorded(RECORDER_QUEUE_LEN + 5, |_| {});
         assert_eq!((events, dropped, failed), (RECORDER_QUEUE_LEN as u64, 5, 0));
     }
 
     #[test]
     fn events_that_cannot_be_written_are_counted_and_end_nothing() {
-        let Recorded { events, dropped, failed, .. } =
+        let RecordingEnd { events, dropped, failed, .. } =
             recorded(3, |place| std::fs::remove_dir_all(place).unwrap());
         assert_eq!((events, dropped, failed), (0, 0, 3));
     }

@@ -25,11 +25,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::activity::Activity;
-use crate::broker::{AccountReader, Venue};
+use crate::broker::{AccountReader, Broker, BrokerSnapshot, Venue};
 use crate::clock::{Clock, Timestamp};
 use crate::control::Control;
 use crate::core::Core;
-use crate::desk::Rules;
+use crate::desk::{Desk, Rules};
 use crate::execution::{LanesConfig, Timeouts};
 use crate::feed::Feed;
 use crate::history::session::{SessionEnd, Switch};
@@ -51,12 +51,12 @@ use kept::KeptEntries;
 use market_data::{Closing, LoggedRecording, Recording};
 use session_log::{OutcomeTap, SessionLog};
 use settling::Settling;
-use start_up::Waiting;
-use strategies::Recordings;
-use threads::{start, until_done};
+use start_up::StartWait;
+use strategies::{Ready, Recordings};
+use threads::{start, start_workers, until_done};
 
 pub use crate::stop::Stop;
-pub use market_data::{FeedSource, Recorded};
+pub use market_data::{FeedSource, RecordingEnd};
 pub use start_up::{LiveError, StartError};
 pub use strategies::StrategyPlan;
 pub use summary::{Summary, Tally};
@@ -132,42 +132,24 @@ pub fn run<V: Venue>(
     let recording = config.record.as_deref();
     let recording =
         recording.map(|place| Recording::open(place, config.record_format, &config.feed)).transpose()?;
-    let waiting = Waiting { clock, stop, no_wait: config.no_wait, seed: config.seed };
+    let waiting = StartWait { clock, stop, no_wait: config.no_wait, seed: config.seed };
     start_up::open_inbox(&mut inbox, &waiting)?;
     let mut broker = venue.connect().map_err(StartError::from)?;
     let broker_snapshot = start_up::broker_snapshot(&mut broker, &config.symbols, &config.weights, &waiting)?;
-    let (mut desk, weights) =
+    let (desk, weights) =
         start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &broker_snapshot)?;
     config.prices.begin(broker_snapshot.snapshots.clone(), broker_snapshot.session);
     started(&start_up::table(venue.environment(), &broker_snapshot, &weights, clock.now()));
-    let restored = config.strategies.as_ref().map(|plan| strategies::take(plan, &mut settler, &waiting));
-    let restored = restored.transpose()?.flatten();
     let started_at = clock.now();
-    let mut ready = None;
-    let mut plan = None;
-    if let (Some(own), Some(restored)) = (&config.strategies, restored) {
-        desk = desk
-            .with_portfolio(strategies::portfolio(own, &restored, &broker_snapshot)?)
-            .remembering(restored.booked.clone());
-        strategies::find_lost_orders(own, &restored, &mut desk, &mut broker, &waiting)?;
-        let recordings = config
-            .record
-            .as_deref()
-            .map(|own| Recordings { own, session: history::session::session_folder(own, started_at) });
-        let (ends, at) = ((&mut broker, &mut settler), (&waiting, started_at));
-        ready = Some(strategies::ready(own, &restored, &desk, ends, recordings.as_ref(), at)?);
-        plan = Some(own);
-    }
+    let ends = (&mut broker, &mut settler);
+    let (desk, plan, ready) = with_strategies(config, desk, &broker_snapshot, ends, &waiting, started_at)?;
     let books = strategies::session_books(desk.portfolio());
     let session =
         session_log::session(config, venue.environment(), &broker_snapshot, &weights, books, started_at);
     let (tap, recording) =
         recording.map(|recording| recording.begin(&session, &config.record_files)).transpose()?.unzip();
 
-    let (mut listeners, mut keeper, mut targets) = (Vec::new(), BookKeeper::default(), HashMap::new());
-    if let Some(ready) = ready {
-        (listeners, keeper, targets) = (ready.listeners, ready.keeper, ready.targets);
-    }
+    let Ready { listeners, keeper, targets } = ready;
     let watched = strategies::watched(&config.symbols, &listeners);
     let bars = BarGaps::new(strategies::bar_symbols(&listeners), started_at);
     let host = match plan {
@@ -179,7 +161,7 @@ pub fn run<V: Venue>(
         LanesConfig { sides_wait: true, waiting_max: config.signal_queue_len, deferred_max: DEFERRED_MAX };
     let core = Core::with_lanes(desk, lanes, config.timeouts.clone());
     let (settlement_sender, settlements) = bounded(SETTLEMENT_QUEUE_LEN);
-    let house = House {
+    let live = LiveRun {
         config,
         plan,
         listeners: host.listeners(),
@@ -198,12 +180,38 @@ pub fn run<V: Venue>(
         stream_times: Mutex::default(),
         tap,
     };
-    let worked = house.run(&mut inbox, &mut settler, &settlements, &host, recording)?;
+    let worked = live.run(&mut inbox, &mut settler, &settlements, &host, recording)?;
     let (strategies, hanging) = host.end(clock, END_WITHIN);
     for name in hanging {
         tracing::error!(strategy = name, "a strategy did not end; it is left behind");
     }
-    Ok(house.summary(worked, strategies, &mut broker))
+    Ok(live.summary(worked, strategies, &mut broker))
+}
+
+/// The desk with the books of the strategies that this process takes, and those strategies, ready to be started; as it
+/// was where there are none, or where another process has them.
+fn with_strategies<'c>(
+    config: &'c Config,
+    desk: Desk,
+    broker_snapshot: &BrokerSnapshot,
+    (broker, settler): (&mut impl Broker, &mut impl Settler),
+    waiting: &StartWait<'_>,
+    started_at: Timestamp,
+) -> Result<(Desk, Option<&'c StrategyPlan>, Ready), LiveError> {
+    let Some(plan) = &config.strategies else { return Ok((desk, None, Ready::default())) };
+    let Some(restored) = strategies::take(plan, settler, waiting)? else {
+        return Ok((desk, None, Ready::default()));
+    };
+    let portfolio = strategies::portfolio(plan, &restored, broker_snapshot)?;
+    let mut desk = desk.with_portfolio(portfolio).remembering(restored.booked.clone());
+    strategies::find_lost_orders(plan, &restored, &mut desk, broker, waiting)?;
+    let recordings = config
+        .record
+        .as_deref()
+        .map(|own| Recordings { own, session: history::session::session_folder(own, started_at) });
+    let (ends, at) = ((broker, settler), (waiting, started_at));
+    let ready = strategies::ready(plan, &restored, &desk, ends, recordings.as_ref(), at)?;
+    Ok((desk, Some(plan), ready))
 }
 
 /// How long strategies may take to end after the run.
@@ -214,10 +222,10 @@ struct Worked {
     signals: u64,
     end: IntakeEnd,
     intake_ended_at: Timestamp,
-    recorded: Option<(Recorded, SessionLog)>,
+    recorded: Option<(RecordingEnd, SessionLog)>,
 }
 
-struct House<'a, V: Venue> {
+struct LiveRun<'a, V: Venue> {
     config: &'a Config,
     /// Of the strategies, where this process runs them.
     plan: Option<&'a StrategyPlan>,
@@ -246,7 +254,7 @@ struct House<'a, V: Venue> {
     tap: Option<OutcomeTap>,
 }
 
-impl<V: Venue> House<'_, V> {
+impl<V: Venue> LiveRun<'_, V> {
     /// Starts all threads and joins them in the direction of the data: inbox, workers, settler, then those beside it, and
     /// the recorder after those who tell market events.
     fn run(
@@ -257,60 +265,23 @@ impl<V: Venue> House<'_, V> {
         host: &StrategyThreads,
         recording: Option<LoggedRecording>,
     ) -> Result<Worked, LiveError> {
-        let mut connections = Vec::with_capacity(self.config.workers);
-        for _ in 0..self.config.workers {
-            connections.push(self.venue.connect().map_err(StartError::from)?);
-        }
-        let mut poller_broker = self.venue.connect().map_err(StartError::from)?;
-        let mut books_broker = self.venue.connect().map_err(StartError::from)?;
-        let mut parked_broker = self.venue.connect().map_err(StartError::from)?;
+        let connect = || self.venue.connect().map_err(StartError::from);
+        let connections = (0..self.config.workers).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
+        let (parked, beside) = (connect()?, [connect()?, connect()?]);
         let workers = self.workers();
         std::thread::scope(|scope| {
-            let beside = Stop::default();
-            let stop_beside = beside.at_drop();
-            let stopped = beside.clone();
-            let tracker = start(scope, "tracker", move || {
-                until_done("tracker", self.clock, || self.venue.track(&self.core, &stopped));
-            })?;
+            let stopped = Stop::default();
+            let stop_beside = stopped.at_drop();
             let market = self.start_market(scope, recording)?;
             self.start_control(scope, host)?;
-            let stopped = beside.clone();
-            let poller = start(scope, "prices", move || {
-                until_done("prices", self.clock, || {
-                    let (symbols, interval) = (&self.watched, self.config.price_interval);
-                    prices::poll(
-                        &mut poller_broker,
-                        &self.config.prices,
-                        symbols,
-                        interval,
-                        self.clock,
-                        stopped.channel(),
-                        &mut |event| self.hear_poll(event),
-                    );
-                });
-            })?;
-            let stopped = beside.clone();
-            let books = start(scope, "books", move || {
-                until_done("books", self.clock, || {
-                    reconcile::reconcile(&mut books_broker, &self.core, self.clock, stopped.channel());
-                });
-            })?;
+            let beside = self.start_beside(scope, beside, &stopped)?;
             let settling = start(scope, "settler", || {
                 until_done("settler", self.clock, || {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
                     self.settling(settlements).run(settler, &mut tally)
                 })
             })?;
-            let mut threads = Vec::with_capacity(connections.len() + 1);
-            let workers = &workers;
-            for (number, mut connection) in (1..).zip(connections) {
-                threads.push(start(scope, &format!("worker-{number}"), move || {
-                    until_done("worker", self.clock, || workers.work(&mut connection));
-                })?);
-            }
-            threads.push(start(scope, "orders", move || {
-                until_done("orders", self.clock, || workers.tend(&mut parked_broker));
-            })?);
+            let threads = start_workers(scope, &workers, connections, parked)?;
             let intake = self.intake();
             let reading = start(scope, "inbox", move || intake.run(inbox))?;
 
@@ -327,8 +298,8 @@ impl<V: Venue> House<'_, V> {
             self.core.end_settling();
             let settled = settling.join();
             drop(stop_beside);
-            for beside in [tracker, poller, books] {
-                let _ = beside.join();
+            for thread in beside {
+                let _ = thread.join();
             }
             let recorded = market.end()?;
             let (Ok(fault), 0) = (settled, worked) else {
@@ -338,6 +309,38 @@ impl<V: Venue> House<'_, V> {
             let end = fault.map_or(end, IntakeEnd::Failed);
             Ok(Worked { signals, end, intake_ended_at, recorded })
         })
+    }
+
+    /// Starts what keeps the run informed beside the orders: news of them, prices, and whether books and broker agree.
+    fn start_beside<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        [mut poller, mut books]: [V::Broker; 2],
+        stop: &Stop,
+    ) -> Result<[ScopedJoinHandle<'scope, ()>; 3], LiveError>
+    where
+        V::Broker: 'scope,
+    {
+        let stopped = stop.clone();
+        let tracker = start(scope, "tracker", move || {
+            until_done("tracker", self.clock, || self.venue.track(&self.core, &stopped));
+        })?;
+        let stopped = stop.clone();
+        let prices = start(scope, "prices", move || {
+            until_done("prices", self.clock, || {
+                let Config { prices, price_interval, .. } = self.config;
+                let tell = &mut |event| self.hear_poll(event);
+                let (symbols, stopped) = (&self.watched, stopped.channel());
+                prices::poll(&mut poller, prices, symbols, *price_interval, self.clock, stopped, tell);
+            });
+        })?;
+        let stopped = stop.clone();
+        let books = start(scope, "books", move || {
+            until_done("books", self.clock, || {
+                reconcile::reconcile(&mut books, &self.core, self.clock, stopped.channel());
+            });
+        })?;
+        Ok([tracker, prices, books])
     }
 
     fn workers(&self) -> Workers<'_, V> {
@@ -405,7 +408,7 @@ impl<V: Venue> House<'_, V> {
             (_, Err(error)) => Err(error.to_string()),
         };
         let recorded = recorded.map(|(recorded, log)| {
-            let recorded = Recorded {
+            let recorded = RecordingEnd {
                 outcomes_lost: recorded.outcomes_lost + self.tap.as_ref().map_or(0, OutcomeTap::dropped),
                 ..recorded
             };
@@ -461,7 +464,7 @@ impl<V: Venue> House<'_, V> {
         start(scope, "control", move || control.serve(host, self.stop, &switched)).map(drop)
     }
 
-    fn session_end(&self, recorded: &Recorded, intake_ended_at: Timestamp) -> SessionEnd {
+    fn session_end(&self, recorded: &RecordingEnd, intake_ended_at: Timestamp) -> SessionEnd {
         let statement = self.core.statement();
         let missed = self.config.feed.heard().into_iter().filter(|heard| heard.dropped > 0);
         let positions = statement.positions.iter().map(|(symbol, held)| (*symbol, held.quantity()));

@@ -9,7 +9,7 @@ use super::Config;
 use crate::broker::BrokerSnapshot;
 use crate::clock::Timestamp;
 use crate::history::HistoryError;
-use crate::history::session::{Session, SessionBook, SessionEnd, SessionRecorder, Switch};
+use crate::history::session::{SessionBook, SessionEnd, SessionRecorder, SessionStart, Switch};
 use crate::market::MarketEvent;
 use crate::outcome::Outcome;
 use crate::symbol::Symbol;
@@ -19,21 +19,21 @@ use crate::units::Weight;
 const OUTCOME_QUEUE_LEN: usize = 1 << 14;
 
 /// What is told to be recorded.
-enum Told {
+enum LogEntry {
     Outcome(Box<Outcome>),
     Switch(Switch),
 }
 
 /// Where the settler tells what it settled; it never waits.
 pub(super) struct OutcomeTap {
-    sender: Sender<Told>,
+    sender: Sender<LogEntry>,
     dropped: AtomicU64,
 }
 
 /// The end of the tap: what was told becomes lines.
 pub(super) struct SessionLog {
     recorder: SessionRecorder,
-    told: Receiver<Told>,
+    told: Receiver<LogEntry>,
     written: u64,
     failed: u64,
     failing: bool,
@@ -42,7 +42,7 @@ pub(super) struct SessionLog {
 impl OutcomeTap {
     /// Passes on what became of a signal, or counts it as lost when the queue is full.
     pub(super) fn tell(&self, outcome: &Outcome) {
-        if self.sender.try_send(Told::Outcome(Box::new(outcome.clone()))).is_err()
+        if self.sender.try_send(LogEntry::Outcome(Box::new(outcome.clone()))).is_err()
             && self.dropped.fetch_add(1, Ordering::Relaxed) == 0
         {
             tracing::error!("outcomes come faster than they can be recorded; some are not, and counted");
@@ -51,7 +51,7 @@ impl OutcomeTap {
 
     /// Passes on that a strategy was started or stopped.
     pub(super) fn tell_switch(&self, switch: Switch) {
-        if self.sender.try_send(Told::Switch(switch)).is_err() {
+        if self.sender.try_send(LogEntry::Switch(switch)).is_err() {
             tracing::error!("a start or stop of a strategy could not be recorded");
         }
     }
@@ -66,7 +66,7 @@ impl SessionLog {
     /// Writes how the session begins.
     pub(super) fn begin(
         directory: &Path,
-        session: &Session,
+        session: &SessionStart,
         files: &[(String, String)],
     ) -> Result<(OutcomeTap, Self), HistoryError> {
         let recorder = SessionRecorder::create(directory, session, files)?;
@@ -86,8 +86,8 @@ impl SessionLog {
     pub(super) fn write(&mut self) {
         for told in self.told.try_iter() {
             let written = match &told {
-                Told::Outcome(outcome) => self.recorder.record(outcome),
-                Told::Switch(switch) => {
+                LogEntry::Outcome(outcome) => self.recorder.record(outcome),
+                LogEntry::Switch(switch) => {
                     if let Err(error) = self.recorder.switch(switch) {
                         tracing::error!(%error, "a start or stop of a strategy is not recorded");
                     }
@@ -137,9 +137,9 @@ pub(super) fn session(
     weights: &[(Symbol, Weight)],
     books: Vec<SessionBook>,
     now: Timestamp,
-) -> Session {
+) -> SessionStart {
     let quotes = broker_snapshot.snapshots.iter().filter_map(|seen| Some((seen.symbol, seen.quote?)));
-    Session {
+    SessionStart {
         version: concat!("bot ", env!("CARGO_PKG_VERSION")).to_owned(),
         started_at: now,
         environment: environment.to_owned(),

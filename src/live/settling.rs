@@ -44,7 +44,7 @@ pub(super) struct Settling<'a> {
 }
 
 /// What was tried, and what is done next. Pure: results and times come in.
-struct Progress {
+struct BatchProgress {
     backoff: Backoff,
     /// When the stream is told next that this process still works.
     renew_at: Timestamp,
@@ -64,7 +64,7 @@ enum Next {
     GivenUp,
 }
 
-impl Progress {
+impl BatchProgress {
     fn new(seed: u64, now: Timestamp) -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5), seed);
         Self { backoff, renew_at: now + RENEW_EVERY, is_failing: false, fault: None }
@@ -111,7 +111,7 @@ impl Settling<'_> {
     /// A stream that cannot be used stops the run: no more orders are sent whose ends could not be recorded; that error is
     /// returned.
     pub(super) fn run(&self, settler: &mut impl Settler, tally: &mut Tally) -> Option<InboxError> {
-        let mut progress = Progress::new(self.seed, self.clock.now());
+        let mut progress = BatchProgress::new(self.seed, self.clock.now());
         loop {
             let wait_until = progress.renew_at.min(self.clock.now() + RENEW_EVERY);
             match recv_until(self.clock, self.settlements, wait_until) {
@@ -152,7 +152,7 @@ impl Settling<'_> {
         settler: &mut impl Settler,
         batch: &[Settlement],
         tally: &mut Tally,
-        progress: &mut Progress,
+        progress: &mut BatchProgress,
     ) -> bool {
         // What follows begins before what it follows from ends.
         let next =
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_same_batch_is_tried_until_there_is_no_time_left_and_the_first_reason_to_stop_stands() {
-        let mut progress = Progress::new(1, Timestamp::default());
+        let mut progress = BatchProgress::new(1, Timestamp::default());
         let failed = |text: &str| Err(InboxError::Misconfigured(text.to_owned()));
         let short = Duration::from_millis(1);
         assert_eq!(progress.on_try(failed("first"), short, 2), Next::Again(short));

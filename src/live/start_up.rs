@@ -72,7 +72,7 @@ pub enum StartError {
 const VOLATILITY_DAYS: usize = 63;
 
 /// How long things are waited for at start-up.
-pub(super) struct Waiting<'a> {
+pub(super) struct StartWait<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) stop: &'a Stop,
     /// Give up at the first failure.
@@ -80,7 +80,7 @@ pub(super) struct Waiting<'a> {
     pub(super) seed: u64,
 }
 
-impl Waiting<'_> {
+impl StartWait<'_> {
     /// Tries until it works, saying once that it waits; what cannot get better by waiting is an error at once.
     pub(super) fn until_ready<T>(
         &self,
@@ -132,7 +132,7 @@ impl Waiting<'_> {
 }
 
 /// Waits until the stream can be read.
-pub(super) fn open_inbox(inbox: &mut impl Inbox, waiting: &Waiting<'_>) -> Result<(), StartError> {
+pub(super) fn open_inbox(inbox: &mut impl Inbox, waiting: &StartWait<'_>) -> Result<(), StartError> {
     waiting.until_ready("the signal stream", || Ok(inbox.is_drained().map(|_| ())?))
 }
 
@@ -141,7 +141,7 @@ pub(super) fn broker_snapshot(
     broker: &mut impl Broker,
     symbols: &[Symbol],
     weights: &WeightRule,
-    waiting: &Waiting<'_>,
+    waiting: &StartWait<'_>,
 ) -> Result<BrokerSnapshot, StartError> {
     let days = if *weights == WeightRule::InverseVolatility { VOLATILITY_DAYS } else { 0 };
     let broker_snapshot = waiting.until_ready("the broker", || Ok(broker.broker_snapshot(symbols, days)?))?;

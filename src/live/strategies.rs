@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::books::{BookKeeper, Restored};
-use super::start_up::{StartError, Waiting};
+use super::start_up::{StartError, StartWait};
 use crate::broker::{Broker, BrokerError, BrokerSnapshot};
 use crate::clock::{Clock, Timestamp};
 use crate::data::queue::Queue;
@@ -59,6 +59,7 @@ impl fmt::Debug for StrategyPlan {
 }
 
 /// Strategies that are ready to be started.
+#[derive(Default)]
 pub(super) struct Ready {
     pub(super) listeners: Vec<Listener>,
     pub(super) keeper: BookKeeper,
@@ -85,7 +86,7 @@ const LOOK_BACK: Duration = Duration::from_mins(1);
 pub(super) fn take(
     plan: &StrategyPlan,
     settler: &mut impl Settler,
-    waiting: &Waiting<'_>,
+    waiting: &StartWait<'_>,
 ) -> Result<Option<Restored>, StartError> {
     let names: Vec<String> = plan.specs.iter().map(|spec| spec.name().to_owned()).collect();
     if names.is_empty() {
@@ -136,7 +137,7 @@ pub(super) fn find_lost_orders(
     restored: &Restored,
     desk: &mut Desk,
     broker: &mut impl Broker,
-    waiting: &Waiting<'_>,
+    waiting: &StartWait<'_>,
 ) -> Result<(), StartError> {
     let Some(last_at) = restored.last_at.filter(|_| restored.has_lost_signals) else { return Ok(()) };
     let since = last_at - LOOK_BACK;
@@ -161,7 +162,7 @@ pub(super) fn ready<S: Settler>(
     desk: &Desk,
     (broker, settler): (&mut impl Broker, &mut S),
     record: Option<&Recordings<'_>>,
-    (waiting, now): (&Waiting<'_>, Timestamp),
+    (waiting, now): (&StartWait<'_>, Timestamp),
 ) -> Result<Ready, StartError> {
     let books: Vec<_> = desk.portfolio().members().iter().map(|member| member.book.clone()).collect();
     let mut listeners = Vec::with_capacity(plan.specs.len());
@@ -200,7 +201,7 @@ fn warm(
     listener: &mut Listener,
     broker: &mut impl Broker,
     record_in: Option<&Recordings<'_>>,
-    (waiting, now): (&Waiting<'_>, Timestamp),
+    (waiting, now): (&StartWait<'_>, Timestamp),
 ) -> Result<(), StartError> {
     let mut events = past_of_files(plan, spec, record_in.map(|record| record.own), now)?;
     let known: Vec<(Symbol, Timestamp)> = listener.feed().bars_known_until().collect();

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::market_data::Recorded;
+use super::market_data::RecordingEnd;
 use crate::clock::Timestamp;
 use crate::core::Overload;
 use crate::desk::Statement;
@@ -107,7 +107,7 @@ pub struct Summary {
     /// How the price polling went.
     pub prices: Health,
     /// What was recorded, when that was asked for.
-    pub recorded: Option<Recorded>,
+    pub recorded: Option<RecordingEnd>,
     /// How each strategy did.
     pub strategies: Vec<Status>,
     /// For how much of the time, and by how much, each strategy was off its targets.
@@ -264,8 +264,8 @@ impl Summary {
     }
 }
 
-fn recorded_text(recorded: &Recorded) -> String {
-    let Recorded { directory, events, dropped, failed, outcomes, outcomes_lost } = recorded;
+fn recorded_text(recorded: &RecordingEnd) -> String {
+    let RecordingEnd { directory, events, dropped, failed, outcomes, outcomes_lost } = recorded;
     let lost = |count: u64, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
     let (dropped, failed) = (lost(*dropped, "dropped"), lost(*failed, "failed"));
     let outcomes_lost = lost(*outcomes_lost, "outcomes lost");

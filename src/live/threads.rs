@@ -5,7 +5,9 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::LiveError;
+use crate::broker::Venue;
 use crate::clock::{self, Clock};
+use crate::workers::Workers;
 
 /// So that a thread that panics at once does not fill the log.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
@@ -31,4 +33,26 @@ pub(super) fn until_done<T>(name: &str, clock: &dyn Clock, mut work: impl FnMut(
         tracing::error!(thread = name, "a thread panicked; it starts over");
         clock::sleep(clock, RESTART_PAUSE);
     }
+}
+
+/// Starts the workers, each with its own connection, and who follows the orders that they parked.
+pub(super) fn start_workers<'scope, V: Venue>(
+    scope: &'scope Scope<'scope, '_>,
+    workers: &'scope Workers<'scope, V>,
+    connections: Vec<V::Broker>,
+    mut parked: V::Broker,
+) -> Result<Vec<ScopedJoinHandle<'scope, ()>>, LiveError>
+where
+    V::Broker: 'scope,
+{
+    let mut threads = Vec::with_capacity(connections.len() + 1);
+    for (number, mut connection) in (1..).zip(connections) {
+        threads.push(start(scope, &format!("worker-{number}"), move || {
+            until_done("worker", workers.clock, || workers.work(&mut connection));
+        })?);
+    }
+    threads.push(start(scope, "orders", move || {
+        until_done("orders", workers.clock, || workers.tend(&mut parked));
+    })?);
+    Ok(threads)
 }

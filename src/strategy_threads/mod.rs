@@ -79,12 +79,12 @@ pub enum StrategyThreadsError {
 /// All strategies of a run.
 #[derive(Debug, Default)]
 pub struct StrategyThreads {
-    members: Vec<Member>,
+    members: Vec<StrategyThreadHandle>,
 }
 
-struct Member {
+struct StrategyThreadHandle {
     name: String,
-    switches: Sender<Switch>,
+    switches: Sender<SwitchRequest>,
     ends: Sender<OrderEnd>,
     status: Arc<Mutex<Status>>,
     thread: JoinHandle<()>,
@@ -92,7 +92,7 @@ struct Member {
 }
 
 /// A request to start or stop one strategy.
-struct Switch {
+struct SwitchRequest {
     active: bool,
     answer: Sender<Result<(), String>>,
 }
@@ -128,7 +128,14 @@ impl StrategyThreads {
             let thread = std::thread::Builder::new()
                 .name(name.clone())
                 .spawn(move || thread.work(&events, &ended, &told, &activity))?;
-            members.push(Member { name, switches, ends, status, thread, clock: Arc::clone(clock) });
+            members.push(StrategyThreadHandle {
+                name,
+                switches,
+                ends,
+                status,
+                thread,
+                clock: Arc::clone(clock),
+            });
         }
         Ok(Self { members })
     }
@@ -151,7 +158,7 @@ impl StrategyThreads {
         })?;
         let busy = || StrategyThreadsError::Busy(name.to_owned());
         let (answer, answered) = bounded(1);
-        let (clock, switch) = (&*member.clock, Switch { active, answer });
+        let (clock, switch) = (&*member.clock, SwitchRequest { active, answer });
         let until = || clock.now() + SWITCH_WITHIN;
         send_until(clock, &member.switches, switch, until()).map_err(|_| busy())?;
         recv_until(clock, &answered, until()).map_err(|_| busy())?.map_err(StrategyThreadsError::Broken)
@@ -186,7 +193,7 @@ impl StrategyThreads {
     }
 }
 
-impl fmt::Debug for Member {
+impl fmt::Debug for StrategyThreadHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member").field("name", &self.name).finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, select};
 
 use super::signal_sender::post;
-use super::{SignalSender, Status, Switch, lock};
+use super::{SignalSender, Status, SwitchRequest, lock};
 use crate::activity::Activity;
 use crate::clock::{Alarm, Clock, Timestamp};
 use crate::market::MarketEvent;
@@ -54,7 +54,7 @@ impl StrategyThread {
         mut self,
         events: &Receiver<MarketEvent>,
         ends: &Receiver<OrderEnd>,
-        switches: &Receiver<Switch>,
+        switches: &Receiver<SwitchRequest>,
         activity: &Activity,
     ) {
         // What it came to want while it was warmed is wanted now.
@@ -131,7 +131,7 @@ impl StrategyThread {
         self.follow(told);
     }
 
-    fn switch(&mut self, switch: &Switch) {
+    fn switch(&mut self, switch: &SwitchRequest) {
         let runner = self.listener.run_mut().runner_mut();
         let answer = if switch.active {
             runner.start().map_err(|error| error.to_string())

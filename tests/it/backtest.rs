@@ -25,7 +25,7 @@ use bot::backtest::record::Record;
 use bot::backtest::{self, Hears, Setup, StrategySetup};
 use bot::broker::simulated::{ExecutionModel, FillModel};
 use bot::clock::Timestamp;
-use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
+use bot::data::{Chunk, DataError, ReadReport, Row, RowKind, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::market::MarketEvent;
@@ -36,7 +36,7 @@ use bot::symbol::Symbol;
 use bot::units::{Money, Weight};
 use tempfile::TempDir;
 
-use crate::house::said;
+use crate::test_bed::said;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -56,8 +56,8 @@ impl Source for Chunks {
         Ok(self.0.next())
     }
 
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }
 
@@ -322,7 +322,7 @@ impl Folder {
     fn backtest(&self, manifest: &str, more: &[&str]) -> serde_json::Value {
         let output = self.bot(&[&["backtest", manifest, "--json"], more].concat());
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-        crate::house::summary(&output)
+        crate::test_bed::summary(&output)
     }
 }
 

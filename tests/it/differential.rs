@@ -152,7 +152,8 @@ fn a_recorded_run_replays_without_a_difference_and_so_does_each_of_its_sessions(
         drive::live(folder.path(), &market, &Otherwise { restarts: &restarts, ..Otherwise::default() });
         let mut signals = 0;
         for session in 1..=restarts.len() + 1 {
-            let options = parity::Options { session: Some(session), ..parity::Options::default() };
+            let options =
+                parity::ParityOptions { session: Some(session), ..parity::ParityOptions::default() };
             let compared = parity::compare(&folder.path().join("recorded"), &options, &mut |_| true).unwrap();
             signals += compared.signals;
             let told: Vec<String> = compared.differences.iter().map(|one| format!("{one:?}")).collect();

@@ -9,19 +9,19 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bot::broker::simulated::{self, Prices};
+use bot::broker::simulated::{self, PriceModel};
 use bot::calendar;
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::data::{Chunk, DataError, OnBadRow, OnGap, Origin, RowKind, Spec};
-use bot::download::{self, Access, DownloadError, Fetched, Series};
+use bot::download::{self, Access, DownloadError, DownloadSeries, Fetched};
 use bot::exchange::{Config, Exchange, RequestLimit, Running};
 use bot::market::Bar;
 use bot::units::Price;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use crate::house::{Bot, SECRET, exits, said, summary};
 use crate::redis_server::wait_until;
+use crate::test_bed::{Bot, SECRET, exits, said, summary};
 
 const LONG: Duration = Duration::from_mins(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -39,9 +39,9 @@ impl Stage {
     }
 
     fn with(bars: &[Bar], clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
-        let mut market = simulated::Config::new("NVDA".parse().unwrap(), Price::whole(100));
+        let mut market = simulated::MarketConfig::new("NVDA".parse().unwrap(), Price::whole(100));
         market.symbols.push(("SPY".parse().unwrap(), Price::whole(600)));
-        market.prices = Prices::Replay { bars: bars.to_vec(), speed: 1.0 };
+        market.prices = PriceModel::Replay { bars: bars.to_vec(), speed: 1.0 };
         let mut config = Config::new(market);
         change(&mut config);
         let exchange = Exchange::start(config, clock).unwrap();
@@ -316,8 +316,9 @@ fn fetch(
     row_kind: RowKind,
     symbol: &str,
     days: (&str, &str),
-) -> (Series, Result<Fetched, DownloadError>) {
-    let series = Series::new(&stage.path("cache"), symbol.parse().unwrap(), row_kind, "iex", "raw").unwrap();
+) -> (DownloadSeries, Result<Fetched, DownloadError>) {
+    let series =
+        DownloadSeries::new(&stage.path("cache"), symbol.parse().unwrap(), row_kind, "iex", "raw").unwrap();
     let env = |name: &str| match name {
         "APCA_API_DATA_URL" => Some(stage.address.clone()),
         "APCA_API_KEY_ID" | "APCA_API_SECRET_KEY" => Some("word".to_owned()),

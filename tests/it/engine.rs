@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bot::backtest::{self, wiring};
 use bot::clock::{Clock, SystemClock, Timestamp};
-use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
+use bot::data::{Chunk, DataError, ReadReport, Row, RowKind, Source};
 use bot::engine::{
     Engine, EngineOptions, News, OnFailure, TestEngine, TradeDirection, TradeOrder, Trader, TraderError,
     TraderReport, TraderSetup, TraderState, TraderStrategy,

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bot::broker::simulated::{self, Prices};
+use bot::broker::simulated::{self, PriceModel};
 use bot::clock::{Clock, ManualClock, Timestamp};
 use bot::exchange::{Answer, Config, Exchange, RequestLimit, Running};
 use bot::market::Quote;
@@ -35,9 +35,9 @@ impl Stage {
         // Refused when another test was first, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-11-20T15:30:00Z").unwrap()));
-        let mut market = simulated::Config::new("NVDA".parse().unwrap(), "100".parse().unwrap());
+        let mut market = simulated::MarketConfig::new("NVDA".parse().unwrap(), "100".parse().unwrap());
         market.symbols.push(("SPY".parse().unwrap(), "650".parse().unwrap()));
-        market.prices = Prices::Still;
+        market.prices = PriceModel::Still;
         let mut config = Config::new(market);
         change(&mut config);
         let exchange = Exchange::start(config, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::house::{Bot, House, SECRET, exits, said, summary};
 use crate::redis_server::{RedisServer, wait_until};
+use crate::test_bed::{Bot, SECRET, TestBed, exits, said, summary};
 
 const PATIENT: [&str; 7] = ["run", "--json", "--rate-limit", "off", "--signal-age-max", "1h", "--size=1%"];
 const A_WHILE: Duration = Duration::from_mins(1);
@@ -15,88 +15,80 @@ fn patient<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_redis_that_never_comes_back_ends_the_drain_in_time_with_the_number_left() {
-    let mut house =
-        House::with(RedisServer::start_durable(), |config| config.latency = Duration::from_millis(5));
-    let signals = house.send_mixed(300, 21);
-    let bot = Bot::start(house.command("state", &patient(&["-w", "4", "--drain-timeout", "500ms"])));
-    house.wait_for_outcomes(50);
-    house.redis.kill();
+    let mut bed =
+        TestBed::with(RedisServer::start_durable(), |config| config.latency = Duration::from_millis(5));
+    let signals = bed.send_mixed(300, 21);
+    let bot = Bot::start(bed.command("state", &patient(&["-w", "4", "--drain-timeout", "500ms"])));
+    bed.wait_for_outcomes(50);
+    bed.redis.kill();
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 9);
     let left = summary(&output)["left_pending"].as_u64().unwrap();
     assert!(left > 0 && said(&output).contains(&format!("{left} signals were not final in time")), "{left}");
 
-    house.redis.restart();
-    let output = house.run(&patient(&["-w", "4", "--drain"]));
+    bed.redis.restart();
+    let output = bed.run(&patient(&["-w", "4", "--drain"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn an_exchange_that_is_gone_with_orders_pending_ends_the_drain_in_time_with_the_number_left() {
-    let mut house = House::with(RedisServer::start(), |config| config.latency = Duration::from_secs(1));
+    let mut bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_secs(1));
     for _ in 0..3 {
-        house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+        bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
     }
     let slow = ["-w", "2", "--drain-timeout", "300ms", "--quote-age-max", "1h"];
-    let bot = Bot::start(house.command("state", &patient(&slow)));
-    wait_until(A_WHILE, || (house.exchange().counts().posts > 0).then_some(())).unwrap();
-    house.exchange = None;
+    let bot = Bot::start(bed.command("state", &patient(&slow)));
+    wait_until(A_WHILE, || (bed.exchange().counts().posts > 0).then_some(())).unwrap();
+    bed.exchange = None;
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 9);
-    let (left, recorded) = (summary(&output)["left_pending"].clone(), house.outcomes_len());
-    assert!(
-        house.pending() > 0 && left == house.pending() && house.pending() + recorded == 3,
-        "{}",
-        said(&output)
-    );
+    let (left, recorded) = (summary(&output)["left_pending"].clone(), bed.outcomes_len());
+    assert!(bed.pending() > 0 && left == bed.pending() && bed.pending() + recorded == 3, "{}", said(&output));
     let known = ["filled", "refused"];
-    assert!(
-        house.outcomes().iter().all(|outcome| known.contains(&&*outcome["outcome"])),
-        "{}",
-        said(&output)
-    );
+    assert!(bed.outcomes().iter().all(|outcome| known.contains(&&*outcome["outcome"])), "{}", said(&output));
 }
 
 #[test]
 fn outcomes_that_could_not_be_recorded_are_noticed_before_the_first_order() {
-    let house = House::new();
-    house.redis.run(&["SET", "{nvda}:outcomes", "a string"]);
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
-    let output = house.run(&patient(&[]));
+    let bed = TestBed::new();
+    bed.redis.run(&["SET", "{nvda}:outcomes", "a string"]);
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+    let output = bed.run(&patient(&[]));
     exits(&output, 3);
     assert!(said(&output).contains("{nvda}:outcomes must be a stream, was a string"), "{}", said(&output));
-    assert_eq!(house.exchange().counts().posts, 0);
+    assert_eq!(bed.exchange().counts().posts, 0);
 }
 
 #[test]
 fn outcomes_that_become_unrecordable_stop_the_bot_and_the_summary_is_printed() {
-    let house = House::new();
-    let bot = Bot::start(house.command("state", &patient(&["--drain-timeout", "300ms"])));
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
-    house.wait_for_outcomes(1);
-    house.redis.run(&["SET", "{nvda}:outcomes", "a string"]);
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
+    let bed = TestBed::new();
+    let bot = Bot::start(bed.command("state", &patient(&["--drain-timeout", "300ms"])));
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+    bed.wait_for_outcomes(1);
+    bed.redis.run(&["SET", "{nvda}:outcomes", "a string"]);
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
     let output = bot.end();
     exits(&output, 3);
     let first = summary(&output);
     assert_eq!((&first["left_pending"], &first["outcomes"]["filled"]), (&1.into(), &1.into()), "{first}");
     assert_eq!(first["positions"]["NVDA"], "3");
 
-    house.redis.run(&["DEL", "{nvda}:outcomes"]);
-    exits(&house.run(&patient(&["--drain"])), 0);
-    assert_eq!(house.orders().len(), 2, "the second order was found, not sent again");
-    assert_eq!((house.outcomes_len(), house.pending()), (1, 0));
+    bed.redis.run(&["DEL", "{nvda}:outcomes"]);
+    exits(&bed.run(&patient(&["--drain"])), 0);
+    assert_eq!(bed.orders().len(), 2, "the second order was found, not sent again");
+    assert_eq!((bed.outcomes_len(), bed.pending()), (1, 0));
 }
 
 #[test]
 fn neither_the_password_of_redis_nor_the_brokers_secret_is_ever_printed() {
-    let house = House::with(RedisServer::start_with(&["--requirepass", "hunter2"]), |_| {});
-    let place = house.redis.url().replace("redis://", "");
+    let bed = TestBed::with(RedisServer::start_with(&["--requirepass", "hunter2"]), |_| {});
+    let place = bed.redis.url().replace("redis://", "");
     let ends = |url: &str, code: i32| {
-        let mut command = house.command("state", &patient(&["--drain", "--no-wait", "-vv"]));
+        let mut command = bed.command("state", &patient(&["--drain", "--no-wait", "-vv"]));
         command.env("REDIS_URL", url).env("RUST_LOG", "trace");
         let output = Bot::start(command).end();
         exits(&output, code);
@@ -112,9 +104,9 @@ fn neither_the_password_of_redis_nor_the_brokers_secret_is_ever_printed() {
 
 #[test]
 fn a_thousand_workers_start_where_a_process_may_open_a_thousand_files() {
-    let house = House::new();
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
-    let bot = house.command("state", &patient(&["-w", "1024", "--drain"]));
+    let bed = TestBed::new();
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+    let bot = bed.command("state", &patient(&["-w", "1024", "--drain"]));
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -Sn 1024 && exec \"$0\" \"$@\""]).arg(bot.get_program());
     limited.args(bot.get_args()).envs(bot.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -127,9 +119,9 @@ fn a_thousand_workers_start_where_a_process_may_open_a_thousand_files() {
 
 #[test]
 fn names_that_cannot_be_are_a_usage_error_and_an_unusable_state_directory_says_where() {
-    let house = House::new();
+    let bed = TestBed::new();
     let ends = |arguments: &[&str], code: i32, says: &str| {
-        let output = house.run(&patient(arguments));
+        let output = bed.run(&patient(arguments));
         exits(&output, code);
         assert!(said(&output).contains(says), "{}", said(&output));
     };
@@ -138,36 +130,36 @@ fn names_that_cannot_be_are_a_usage_error_and_an_unusable_state_directory_says_w
         ends(&["--group", name], 2, "name must be 1 to 200 bytes without spaces and braces");
     }
     ends(&["--state", "/dev/null/state"], 1, "state directory /dev/null/state cannot be used: ");
-    house.redis.run(&["SET", "text", "a string"]);
+    bed.redis.run(&["SET", "text", "a string"]);
     ends(&["--stream", "text"], 3, "WRONGTYPE");
 }
 
 #[test]
 fn a_symbol_that_is_named_twice_keeps_its_whole_weight() {
-    let house = House::new();
-    house.send(&["ticker", "NVDA", "direction", "b"]);
-    exits(&house.run(&["run", "--symbols", "NVDA,nvda,NVDA", "--drain"]), 0);
-    let shares: u32 = house.outcomes()[0]["qty"].parse().unwrap();
+    let bed = TestBed::new();
+    bed.send(&["ticker", "NVDA", "direction", "b"]);
+    exits(&bed.run(&["run", "--symbols", "NVDA,nvda,NVDA", "--drain"]), 0);
+    let shares: u32 = bed.outcomes()[0]["qty"].parse().unwrap();
     assert!(shares > 500, "100000 dollars at 180 buy more than {shares} shares");
 }
 
 #[test]
-fn one_wish_that_is_told_twice_is_no_force() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_millis(300));
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
-    let bot = Bot::start(house.command("state", &patient(&[])));
-    wait_until(A_WHILE, || (house.exchange().counts().posts > 0).then_some(())).unwrap();
+fn one_request_that_is_told_twice_is_no_force() {
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_millis(300));
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+    let bot = Bot::start(bed.command("state", &patient(&[])));
+    wait_until(A_WHILE, || (bed.exchange().counts().posts > 0).then_some(())).unwrap();
     bot.signal_times("TERM", 2);
     let output = bot.end();
     exits(&output, 0);
-    assert_eq!((summary(&output)["left_pending"].clone(), house.outcomes_len()), (0.into(), 1));
+    assert_eq!((summary(&output)["left_pending"].clone(), bed.outcomes_len()), (0.into(), 1));
 }
 
 #[test]
 fn two_instances_drain_one_stream_together() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
-    let signals = house.send_mixed(300, 23);
-    let start = |state: &str| Bot::start(house.command(state, &patient(&["-w", "2", "--drain"])));
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
+    let signals = bed.send_mixed(300, 23);
+    let start = |state: &str| Bot::start(bed.command(state, &patient(&["-w", "2", "--drain"])));
     let bots = [start("one"), start("two")];
     let taken = bots.map(|bot| {
         let output = bot.end();
@@ -175,19 +167,19 @@ fn two_instances_drain_one_stream_together() {
         summary(&output)["signals"].as_u64().unwrap()
     });
     assert_eq!(taken.iter().sum::<u64>(), 300);
-    let output = house.run(&patient(&["--drain"]));
-    house.check_worked_off(&signals, &summary(&output));
+    let output = bed.run(&patient(&["--drain"]));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn a_run_that_ends_by_count_takes_no_more_than_that_and_leaves_the_rest() {
-    let house = House::new();
-    let signals = house.send_mixed(50, 24);
-    let output = house.run(&patient(&["-w", "4", "--max-signals", "20"]));
+    let bed = TestBed::new();
+    let signals = bed.send_mixed(50, 24);
+    let output = bed.run(&patient(&["-w", "4", "--max-signals", "20"]));
     exits(&output, 0);
-    assert_eq!((summary(&output)["signals"].clone(), house.outcomes_len()), (20.into(), 20));
-    exits(&house.run(&patient(&["--for", "0s"])), 0);
-    assert_eq!((house.outcomes_len(), house.pending()), (20, 0));
-    let output = house.run(&patient(&["--drain"]));
-    house.check_worked_off(&signals, &summary(&output));
+    assert_eq!((summary(&output)["signals"].clone(), bed.outcomes_len()), (20.into(), 20));
+    exits(&bed.run(&patient(&["--for", "0s"])), 0);
+    assert_eq!((bed.outcomes_len(), bed.pending()), (20, 0));
+    let output = bed.run(&patient(&["--drain"]));
+    bed.check_worked_off(&signals, &summary(&output));
 }

@@ -34,7 +34,7 @@ fn real_time() -> Arc<dyn Clock> {
 }
 
 fn exchange_with(clock: &Arc<dyn Clock>, change: impl FnOnce(&mut exchange::Config)) -> Running {
-    let mut market = simulated::Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+    let mut market = simulated::MarketConfig::new("NVDA".parse().unwrap(), "180".parse().unwrap());
     market.symbols.push(("SPY".parse().unwrap(), "650".parse().unwrap()));
     market.hours = Hours::Always;
     let mut config = exchange::Config::new(market);

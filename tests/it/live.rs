@@ -3,8 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use crate::house::{Bot, House, SECRET, exits, said, summary};
 use crate::redis_server::{RedisServer, free_port, wait_until};
+use crate::test_bed::{Bot, SECRET, TestBed, exits, said, summary};
 
 const PATIENT: [&str; 7] = ["run", "--json", "--rate-limit", "off", "--signal-age-max", "1h", "--size=10%"];
 
@@ -14,13 +14,13 @@ fn patient<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[track_caller]
 fn check_thousand_signals(workers: &str) {
-    let house = House::new();
-    let signals = house.send_mixed(1_000, 7);
-    let output = house.run(&patient(&["-w", workers, "--drain"]));
+    let bed = TestBed::new();
+    let signals = bed.send_mixed(1_000, 7);
+    let output = bed.run(&patient(&["-w", workers, "--drain"]));
     exits(&output, 0);
     let summary = summary(&output);
     assert_eq!(summary["signals"], 1_000);
-    house.check_worked_off(&signals, &summary);
+    bed.check_worked_off(&signals, &summary);
 }
 
 #[test]
@@ -40,136 +40,136 @@ fn a_thousand_signals_become_exactly_one_order_each_with_sixty_four_workers() {
 
 #[test]
 fn kill_minus_nine_in_the_middle_of_a_thousand_signals_makes_no_order_twice() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
-    let signals = house.send_mixed(1_000, 8);
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
+    let signals = bed.send_mixed(1_000, 8);
     for killed_after in [100, 400, 700] {
-        let bot = Bot::start(house.command("state", &patient(&["-w", "8"])));
-        house.wait_for_outcomes(killed_after);
+        let bot = Bot::start(bed.command("state", &patient(&["-w", "8"])));
+        bed.wait_for_outcomes(killed_after);
         bot.signal("KILL");
         assert_eq!(bot.end().status.signal(), Some(9));
     }
-    let output = house.run(&patient(&["-w", "8", "--drain"]));
+    let output = bed.run(&patient(&["-w", "8", "--drain"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn a_redis_that_is_killed_and_comes_back_loses_nothing() {
-    let mut house =
-        House::with(RedisServer::start_durable(), |config| config.latency = Duration::from_millis(1));
-    let signals = house.send_mixed(400, 9);
-    let bot = Bot::start(house.command("state", &patient(&["-w", "4", "--drain"])));
-    house.wait_for_outcomes(60);
-    house.redis.restart();
+    let mut bed =
+        TestBed::with(RedisServer::start_durable(), |config| config.latency = Duration::from_millis(1));
+    let signals = bed.send_mixed(400, 9);
+    let bot = Bot::start(bed.command("state", &patient(&["-w", "4", "--drain"])));
+    bed.wait_for_outcomes(60);
+    bed.redis.restart();
     let output = bot.end();
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
     assert!(said(&output).contains("signals cannot be read; trying again"), "{}", said(&output));
 }
 
 #[test]
 fn sigterm_finishes_what_is_in_hand_and_leaves_the_rest_to_the_next_process() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_millis(5));
-    let signals = house.send_mixed(500, 10);
-    let bot = Bot::start(house.command("state", &patient(&["-w", "4"])));
-    house.wait_for_outcomes(50);
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_millis(5));
+    let signals = bed.send_mixed(500, 10);
+    let bot = Bot::start(bed.command("state", &patient(&["-w", "4"])));
+    bed.wait_for_outcomes(50);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
     let first = summary(&output);
     assert_eq!(first["left_pending"], 0);
-    assert_eq!(house.pending(), 0, "what was taken is settled");
-    assert_eq!(first["signals"].as_u64().unwrap(), house.outcomes_len() as u64);
-    let output = house.run(&patient(&["-w", "4", "--drain"]));
+    assert_eq!(bed.pending(), 0, "what was taken is settled");
+    assert_eq!(first["signals"].as_u64().unwrap(), bed.outcomes_len() as u64);
+    let output = bed.run(&patient(&["-w", "4", "--drain"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn a_second_signal_forces_the_end_and_nothing_is_lost() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_secs(3));
-    let signals = [house.send(&["ticker", "NVDA", "direction", "b"])];
-    let bot = Bot::start(house.command("state", &patient(&["-w", "1", "--quote-age-max", "1h"])));
-    wait_until(Duration::from_mins(1), || (house.exchange().counts().posts > 0).then_some(())).unwrap();
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_secs(3));
+    let signals = [bed.send(&["ticker", "NVDA", "direction", "b"])];
+    let bot = Bot::start(bed.command("state", &patient(&["-w", "1", "--quote-age-max", "1h"])));
+    wait_until(Duration::from_mins(1), || (bed.exchange().counts().posts > 0).then_some(())).unwrap();
     bot.signal("INT");
     // Signals that come close together are one intent; this one is another.
     std::thread::sleep(Duration::from_millis(200));
     bot.signal("INT");
     exits(&bot.end(), 130);
-    let output = house.run(&patient(&["-w", "1", "--drain", "--quote-age-max", "1h"]));
+    let output = bed.run(&patient(&["-w", "1", "--drain", "--quote-age-max", "1h"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn a_partial_fill_of_an_immediate_order_is_counted_by_its_quantity() {
-    let house = House::new();
-    house.exchange().with(|core| {
+    let bed = TestBed::new();
+    bed.exchange().with(|core| {
         let symbol = "NVDA".parse().unwrap();
         let (quote, _) = core.latest(symbol).unwrap();
         core.set_quote(symbol, bot::market::Quote { ask_size: 7.0, ..quote })
     });
-    let signals = [house.send(&["ticker", "nvda", "direction", "BUY", "qty", "10"])];
-    let output = house.run(&patient(&["--quote-age-max", "1h", "--drain"]));
+    let signals = [bed.send(&["ticker", "nvda", "direction", "BUY", "qty", "10"])];
+    let output = bed.run(&patient(&["--quote-age-max", "1h", "--drain"]));
     exits(&output, 0);
-    let outcome = &house.outcomes()[0];
+    let outcome = &bed.outcomes()[0];
     assert_eq!(
         (&*outcome["outcome"], &*outcome["filled_qty"], &*outcome["qty"]),
         ("partly_filled", "7", "10")
     );
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn a_request_limit_slows_the_pool_down_and_loses_nothing() {
     let limit =
         bot::exchange::RequestLimit { requests: 20.try_into().unwrap(), span: Duration::from_secs(1) };
-    let house = House::with(RedisServer::start(), |config| config.limit = Some(limit));
-    let signals = house.send_mixed(60, 11);
-    let output = house.run(&patient(&["-w", "8", "--drain"]));
+    let bed = TestBed::with(RedisServer::start(), |config| config.limit = Some(limit));
+    let signals = bed.send_mixed(60, 11);
+    let output = bed.run(&patient(&["-w", "8", "--drain"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }
 
 #[test]
 fn what_is_no_signal_goes_to_the_dead_letters_and_the_same_producers_id_is_the_same_order() {
-    let house = House::new();
-    house.send(&["ticker", "NVDA"]);
-    house.send(&["ticker", "TSLA", "direction", "b"]);
-    house.send(&["Ticker", "NVDA", "Direction", "B", "id", "mine-1", "qty", "3"]);
-    house.send(&["ticker", "NVDA", "direction", "b", "id", "mine-1", "qty", "3"]);
-    house.redis.run(&["XADD", "nvda", "99999999999999-0", "ticker", "NVDA", "direction", "b"]);
-    let output = house.run(&patient(&["-w", "2", "--drain"]));
+    let bed = TestBed::new();
+    bed.send(&["ticker", "NVDA"]);
+    bed.send(&["ticker", "TSLA", "direction", "b"]);
+    bed.send(&["Ticker", "NVDA", "Direction", "B", "id", "mine-1", "qty", "3"]);
+    bed.send(&["ticker", "NVDA", "direction", "b", "id", "mine-1", "qty", "3"]);
+    bed.redis.run(&["XADD", "nvda", "99999999999999-0", "ticker", "NVDA", "direction", "b"]);
+    let output = bed.run(&patient(&["-w", "2", "--drain"]));
     exits(&output, 0);
-    let reasons: Vec<_> = house.stream("{nvda}:dead").iter().map(|dead| dead["reason"].clone()).collect();
+    let reasons: Vec<_> = bed.stream("{nvda}:dead").iter().map(|dead| dead["reason"].clone()).collect();
     assert_eq!(
         reasons[..2],
         ["field direction is missing", "field ticker must be one of NVDA, was \"TSLA\""]
     );
     assert!(reasons[2].starts_with("id must be at most 2000 ms in the future"), "{reasons:?}");
-    assert_eq!(house.orders().len(), 1);
-    assert_eq!(house.outcomes().len(), 2);
-    house.check_books(&summary(&output));
+    assert_eq!(bed.orders().len(), 1);
+    assert_eq!(bed.outcomes().len(), 2);
+    bed.check_books(&summary(&output));
 }
 
 #[test]
 fn old_signals_are_recorded_as_expired_and_never_traded() {
-    let house = House::new();
+    let bed = TestBed::new();
     for _ in 0..50 {
-        house.redis.run(&["XADD", "nvda", "*", "ticker", "NVDA", "direction", "b", "ttl_ms", "0"]);
+        bed.redis.run(&["XADD", "nvda", "*", "ticker", "NVDA", "direction", "b", "ttl_ms", "0"]);
     }
-    house.redis.run(&["XADD", "nvda", "*", "ticker", "NVDA", "direction", "b", "qty", "1"]);
-    let output = house.run(&patient(&["--drain"]));
+    bed.redis.run(&["XADD", "nvda", "*", "ticker", "NVDA", "direction", "b", "qty", "1"]);
+    let output = bed.run(&patient(&["--drain"]));
     exits(&output, 0);
     assert_eq!(summary(&output)["outcomes"]["expired"], 50);
-    assert_eq!(house.orders().len(), 1);
+    assert_eq!(bed.orders().len(), 1);
 }
 
 #[test]
 fn no_secret_is_ever_printed() {
-    let house = House::new();
-    house.send_mixed(5, 12);
-    let mut command = house.command("state", &patient(&["--drain", "-vv"]));
+    let bed = TestBed::new();
+    bed.send_mixed(5, 12);
+    let mut command = bed.command("state", &patient(&["--drain", "-vv"]));
     command.env("RUST_LOG", "trace");
     let output = Bot::start(command).end();
     exits(&output, 0);
@@ -179,11 +179,11 @@ fn no_secret_is_ever_printed() {
 
 #[test]
 fn the_summary_is_printed_even_when_the_broker_is_gone() {
-    let mut house = House::new();
-    let bot = Bot::start(house.command("state", &patient(&[])));
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
-    house.wait_for_outcomes(1);
-    house.exchange = None;
+    let mut bed = TestBed::new();
+    let bot = Bot::start(bed.command("state", &patient(&[])));
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
+    bed.wait_for_outcomes(1);
+    bed.exchange = None;
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
@@ -194,14 +194,14 @@ fn the_summary_is_printed_even_when_the_broker_is_gone() {
 
 #[test]
 fn a_broker_that_comes_later_is_waited_for_with_a_message() {
-    let mut house = House::new();
-    let address = house.exchange.take().unwrap().addr();
-    let bot = Bot::start(house.command("state", &patient(&["--max-signals", "1"])));
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
+    let mut bed = TestBed::new();
+    let address = bed.exchange.take().unwrap().addr();
+    let bot = Bot::start(bed.command("state", &patient(&["--max-signals", "1"])));
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "2"]);
     // The bot cannot read signals before it has seen the account.
-    let waits = wait_until(Duration::from_millis(300), || (house.outcomes_len() > 0).then_some(()));
+    let waits = wait_until(Duration::from_millis(300), || (bed.outcomes_len() > 0).then_some(()));
     assert_eq!(waits, None);
-    let late = House::with(RedisServer::start(), |config| config.listen = address);
+    let late = TestBed::with(RedisServer::start(), |config| config.listen = address);
     let output = bot.end();
     exits(&output, 0);
     assert!(said(&output).contains("waiting for the broker"), "{}", said(&output));
@@ -210,21 +210,20 @@ fn a_broker_that_comes_later_is_waited_for_with_a_message() {
 
 #[test]
 fn a_stop_while_waiting_at_start_up_is_a_clean_end() {
-    let mut house = House::new();
-    house.exchange = None;
-    let bot = Bot::start(house.command("state", &patient(&[])));
+    let mut bed = TestBed::new();
+    bed.exchange = None;
+    let bot = Bot::start(bed.command("state", &patient(&[])));
     // The consumer group is there when the bot has come as far as the broker.
-    wait_until(Duration::from_mins(1), || (house.redis.ask(&["EXISTS", "nvda"]) == "1").then_some(()))
-        .unwrap();
+    wait_until(Duration::from_mins(1), || (bed.redis.ask(&["EXISTS", "nvda"]) == "1").then_some(())).unwrap();
     bot.signal("TERM");
     exits(&bot.end(), 0);
 }
 
 #[test]
 fn wrong_words_end_with_the_code_that_says_so() {
-    let house = House::new();
+    let bed = TestBed::new();
     let ends = |arguments: &[&str], change: &dyn Fn(&mut std::process::Command), code: i32, says: &str| {
-        let mut command = house.command("state", arguments);
+        let mut command = bed.command("state", arguments);
         change(&mut command);
         let output = Bot::start(command).end();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
@@ -248,38 +247,38 @@ fn wrong_words_end_with_the_code_that_says_so() {
 
 #[test]
 fn a_second_process_in_the_same_state_directory_is_kept_out() {
-    let house = House::new();
-    let bot = Bot::start(house.command("state", &patient(&["-w", "1"])));
-    house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
-    house.wait_for_outcomes(1);
-    exits(&house.run(&["run"]), 8);
+    let bed = TestBed::new();
+    let bot = Bot::start(bed.command("state", &patient(&["-w", "1"])));
+    bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"]);
+    bed.wait_for_outcomes(1);
+    exits(&bed.run(&["run"]), 8);
     bot.signal("TERM");
     exits(&bot.end(), 0);
 }
 
 #[test]
 fn each_worker_keeps_one_connection() {
-    let house = House::new();
-    house.send_mixed(500, 13);
-    exits(&house.run(&patient(&["-w", "4", "--drain"])), 0);
-    let counts = house.exchange().counts();
+    let bed = TestBed::new();
+    bed.send_mixed(500, 13);
+    exits(&bed.run(&patient(&["-w", "4", "--drain"])), 0);
+    let counts = bed.exchange().counts();
     // Four workers, start-up (six parallel reads), prices, books, tracker and its socket.
     assert!(counts.connections <= 4 + 6 + 4, "{counts:?}");
 }
 
 #[test]
 fn three_instances_share_the_stream_and_still_make_one_order_each() {
-    let house = House::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
-    let signals = house.send_mixed(600, 14);
-    let start = |state: &str| Bot::start(house.command(state, &patient(&["-w", "4"])));
+    let bed = TestBed::with(RedisServer::start(), |config| config.latency = Duration::from_millis(2));
+    let signals = bed.send_mixed(600, 14);
+    let start = |state: &str| Bot::start(bed.command(state, &patient(&["-w", "4"])));
     let bots = [start("one"), start("two"), start("three")];
-    house.wait_for_outcomes(signals.len());
+    bed.wait_for_outcomes(signals.len());
     for bot in bots {
         bot.signal("TERM");
         exits(&bot.end(), 0);
     }
     // Each instance's books follow the others' trades later; a fresh look shows the account as it is.
-    let output = house.run(&patient(&["--drain"]));
+    let output = bed.run(&patient(&["--drain"]));
     exits(&output, 0);
-    house.check_worked_off(&signals, &summary(&output));
+    bed.check_worked_off(&signals, &summary(&output));
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::house::{Bot, House, exits, said, summary};
 use crate::redis_server::wait_until;
+use crate::test_bed::{Bot, TestBed, exits, said, summary};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -34,10 +34,10 @@ fn on_event(event) {
 type Change<'a> = &'a dyn Fn(&str) -> String;
 
 /// A session of some seconds: two strategies, and signals from elsewhere with and without a quantity.
-fn record(house: &House) -> PathBuf {
+fn record(bed: &TestBed) -> PathBuf {
     let mut manifest = "[risk]\nshort = true\n[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n".to_owned();
     for (name, script) in [("seesaw", SEESAW), ("turner", TURNER)] {
-        std::fs::write(house.state(&format!("{name}_strategy.rhai")), script).unwrap();
+        std::fs::write(bed.state(&format!("{name}_strategy.rhai")), script).unwrap();
         writeln!(
             manifest,
             "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]"
@@ -46,14 +46,14 @@ fn record(house: &House) -> PathBuf {
         // With a capital of their own they leave the rest of the account to signals from elsewhere.
         writeln!(manifest, "capital = \"20000\"\nsize = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
     }
-    let path = house.state("run.toml");
+    let path = bed.state("run.toml");
     std::fs::write(&path, manifest).unwrap();
-    let place = house.state("tape");
+    let place = bed.state("tape");
     let arguments =
         ["run", path.to_str().unwrap(), "--json", "--rate-limit", "off", "-w", "2", "--size", "$2000"];
     let record = ["--record", place.to_str().unwrap()];
-    let bot = Bot::start(house.command("state", &[&arguments[..], &record[..]].concat()));
-    let first = wait_until(LONG, || (house.outcomes_len() >= 2).then_some(()));
+    let bot = Bot::start(bed.command("state", &[&arguments[..], &record[..]].concat()));
+    let first = wait_until(LONG, || (bed.outcomes_len() >= 2).then_some(()));
     assert!(first.is_some(), "a strategy sent something");
     let mut sent = Vec::new();
     for fields in [
@@ -64,24 +64,24 @@ fn record(house: &House) -> PathBuf {
         &["ticker", "NVDA", "direction", "b", "qty", "4", "limit", "1"],
         &["ticker", "NVDA", "direction", "b", "qty", "100000"],
     ] {
-        let before = house.outcomes_len();
-        sent.push(house.send(fields));
-        assert!(wait_until(LONG, || (house.outcomes_len() > before).then_some(())).is_some());
+        let before = bed.outcomes_len();
+        sent.push(bed.send(fields));
+        assert!(wait_until(LONG, || (bed.outcomes_len() > before).then_some(())).is_some());
     }
-    let enough = wait_until(LONG, || (house.outcomes_len() >= 25).then_some(()));
-    assert!(enough.is_some(), "{} outcomes", house.outcomes_len());
+    let enough = wait_until(LONG, || (bed.outcomes_len() >= 25).then_some(()));
+    assert!(enough.is_some(), "{} outcomes", bed.outcomes_len());
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
     let recorded = &summary(&output)["recorded"];
-    assert_eq!(recorded["outcomes"], house.outcomes_len(), "{recorded}");
+    assert_eq!(recorded["outcomes"], bed.outcomes_len(), "{recorded}");
     assert_eq!(recorded["outcomes_lost"], 0);
     place
 }
 
-fn parity(house: &House, place: &Path, more: &[&str]) -> (i32, Value, String) {
+fn parity(bed: &TestBed, place: &Path, more: &[&str]) -> (i32, Value, String) {
     let arguments = [&["parity", place.to_str().unwrap(), "--json"], more].concat();
-    let output = house.run(&arguments);
+    let output = bed.run(&arguments);
     (output.status.code().unwrap(), summary(&output), said(&output))
 }
 
@@ -120,10 +120,10 @@ fn tamper(place: &Path, column: &str, change: impl Fn(&str) -> String) {
 
 #[test]
 fn a_recorded_session_comes_out_as_it_was_and_whatever_differs_is_explained() {
-    let house = House::new();
-    let place = record(&house);
-    let out = house.state("compared");
-    let (code, found, said) = parity(&house, &place, &["--out", out.to_str().unwrap()]);
+    let bed = TestBed::new();
+    let place = record(&bed);
+    let out = bed.state("compared");
+    let (code, found, said) = parity(&bed, &place, &["--out", out.to_str().unwrap()]);
     let csv = std::fs::read_to_string(out.join("parity.csv")).unwrap();
     eprintln!("{found:#}\n{csv}");
     assert_eq!((code, &found["unexplained"]), (0, &0.into()), "{said}\n{found:#}");
@@ -133,8 +133,8 @@ fn a_recorded_session_comes_out_as_it_was_and_whatever_differs_is_explained() {
     assert_eq!(csv.lines().count() as u64, found["different"].as_u64().unwrap() + 1);
 
     // A script that was changed since is not what is replayed.
-    std::fs::write(house.state("seesaw_strategy.rhai"), "fn on_event(event) { }").unwrap();
-    assert_eq!(parity(&house, &place, &[]).1, found, "the same every time");
+    std::fs::write(bed.state("seesaw_strategy.rhai"), "fn on_event(event) { }").unwrap();
+    assert_eq!(parity(&bed, &place, &[]).1, found, "the same every time");
 
     let genuine = std::fs::read_to_string(outcomes_file(&place)).unwrap();
     let dearer = |price: &str| (price.parse::<f64>().unwrap() * 1.1).to_string();
@@ -142,7 +142,7 @@ fn a_recorded_session_comes_out_as_it_was_and_whatever_differs_is_explained() {
         [("filled_avg_price", &dearer), ("qty", &|_| "11".to_owned()), ("filled_qty", &|_| "9".to_owned())];
     for (column, change) in changes {
         tamper(&place, column, change);
-        let (code, found, said) = parity(&house, &place, &[]);
+        let (code, found, said) = parity(&bed, &place, &[]);
         assert_eq!(code, 10, "{column}: {found:#}");
         assert!(found["unexplained"].as_u64().unwrap() >= 1, "{column}: {found:#}");
         assert!(said.contains("unexplained"), "{said}");
@@ -152,22 +152,22 @@ fn a_recorded_session_comes_out_as_it_was_and_whatever_differs_is_explained() {
 
 #[test]
 fn a_recording_without_a_session_is_told_from_one_that_is_not_there() {
-    let house = House::new();
-    let place = house.state("old");
+    let bed = TestBed::new();
+    let place = bed.state("old");
     std::fs::create_dir(&place).unwrap();
     std::fs::write(place.join("quotes-2026-11-20.csv"), "time,symbol,bid,bid_size,ask,ask_size\n").unwrap();
-    let old = house.run(&["parity", place.to_str().unwrap()]);
+    let old = bed.run(&["parity", place.to_str().unwrap()]);
     exits(&old, 4);
     assert!(said(&old).contains("holds no session"), "{}", said(&old));
-    let nowhere = house.run(&["parity", house.state("nowhere").to_str().unwrap()]);
+    let nowhere = bed.run(&["parity", bed.state("nowhere").to_str().unwrap()]);
     exits(&nowhere, 4);
     assert!(said(&nowhere).contains("must be a directory that exists"), "{}", said(&nowhere));
 }
 
 /// A session of `manifest`, ended in order once `act` has returned.
-fn session(house: &House, manifest: &str, more: &[&str], act: impl FnOnce()) -> Value {
+fn session(bed: &TestBed, manifest: &str, more: &[&str], act: impl FnOnce()) -> Value {
     let arguments = ["run", manifest, "--json", "--rate-limit", "off", "-w", "2", "--record", "tape"];
-    let bot = Bot::start(house.command("state", &[&arguments[..], more].concat()));
+    let bot = Bot::start(bed.command("state", &[&arguments[..], more].concat()));
     act();
     bot.signal("TERM");
     let output = bot.end();
@@ -176,70 +176,69 @@ fn session(house: &House, manifest: &str, more: &[&str], act: impl FnOnce()) -> 
 }
 
 /// Starts or stops a strategy by name, as soon as the bot listens.
-fn switch(house: &House, verb: &str, strategy: &str) {
-    let switched =
-        wait_until(LONG, || house.run(&["strategy", verb, strategy]).status.success().then_some(()));
+fn switch(bed: &TestBed, verb: &str, strategy: &str) {
+    let switched = wait_until(LONG, || bed.run(&["strategy", verb, strategy]).status.success().then_some(()));
     assert!(switched.is_some(), "{verb} {strategy}");
 }
 
-fn wait_for(house: &House, strategy: &str, count: usize) {
-    let of = |house: &House| {
-        let outcomes = house.outcomes();
+fn wait_for(bed: &TestBed, strategy: &str, count: usize) {
+    let of = |bed: &TestBed| {
+        let outcomes = bed.outcomes();
         outcomes.iter().filter(|one| one.get("strategy").is_some_and(|name| name == strategy)).count()
     };
-    assert!(wait_until(LONG, || (of(house) >= count).then_some(())).is_some(), "{} of {strategy}", of(house));
+    assert!(wait_until(LONG, || (of(bed) >= count).then_some(())).is_some(), "{} of {strategy}", of(bed));
 }
 
 #[test]
 fn the_flow_of_the_readme_is_compared_with_nothing_unexplained_whatever_session_came_last() {
-    let house = House::new();
+    let bed = TestBed::new();
     let readme = include_str!("../../README.md");
     let manifest = readme.split("```toml\n").find(|block| block.starts_with("# live.toml")).unwrap();
-    std::fs::write(house.state("live.toml"), manifest.split("```").next().unwrap()).unwrap();
-    exits(&house.run(&["strategy", "new", "dip"]), 0);
-    session(&house, "live.toml", &[], || {
+    std::fs::write(bed.state("live.toml"), manifest.split("```").next().unwrap()).unwrap();
+    exits(&bed.run(&["strategy", "new", "dip"]), 0);
+    session(&bed, "live.toml", &[], || {
         // What it came to want over the exchange's past it wants at once.
-        wait_for(&house, "dip", 1);
-        switch(&house, "start", "cross");
-        switch(&house, "stop", "dip");
-        house.send(&["ticker", "NVDA", "direction", "b", "qty", "3"]);
-        house.send(&["ticker", "NVDA", "direction", "s", "qty", "3"]);
-        house.wait_for_outcomes(3);
+        wait_for(&bed, "dip", 1);
+        switch(&bed, "start", "cross");
+        switch(&bed, "stop", "dip");
+        bed.send(&["ticker", "NVDA", "direction", "b", "qty", "3"]);
+        bed.send(&["ticker", "NVDA", "direction", "s", "qty", "3"]);
+        bed.wait_for_outcomes(3);
     });
-    let before = house.outcomes_len();
-    let nothing = house.state("nothing.toml");
+    let before = bed.outcomes_len();
+    let nothing = bed.state("nothing.toml");
     std::fs::write(&nothing, "").unwrap();
-    exits(&house.run(&["run", nothing.to_str().unwrap(), "--record", "tape", "--for", "1s"]), 0);
-    assert_eq!(house.outcomes_len(), before, "of the last session there is nothing to compare");
-    let (code, found, said) = parity(&house, &house.state("tape"), &[]);
+    exits(&bed.run(&["run", nothing.to_str().unwrap(), "--record", "tape", "--for", "1s"]), 0);
+    assert_eq!(bed.outcomes_len(), before, "of the last session there is nothing to compare");
+    let (code, found, said) = parity(&bed, &bed.state("tape"), &[]);
     assert_eq!((code, &found["unexplained"]), (0, &0.into()), "{said}\n{found:#}");
     assert_eq!(found["signals"].as_u64().unwrap(), before as u64, "{found:#}");
 }
 
 #[test]
 fn orders_of_strategies_that_are_started_and_stopped_by_name_come_out_as_they_were() {
-    let house = House::new();
-    std::fs::write(house.state("seesaw_strategy.rhai"), SEESAW).unwrap();
+    let bed = TestBed::new();
+    std::fs::write(bed.state("seesaw_strategy.rhai"), SEESAW).unwrap();
     let mut manifest = "[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n".to_owned();
     for (name, more) in [("first", ""), ("second", "active = false\n")] {
         writeln!(manifest, "[[strategy]]\nname = \"{name}\"\nscript = \"seesaw_strategy.rhai\"").unwrap();
         writeln!(manifest, "capital = \"20000\"\n{more}size = {{ rule = \"7sh\", mode = \"order\" }}")
             .unwrap();
     }
-    std::fs::write(house.state("run.toml"), manifest).unwrap();
-    session(&house, "run.toml", &["--size", "$1000"], || {
-        wait_for(&house, "first", 2);
-        switch(&house, "start", "second");
-        wait_for(&house, "second", 3);
-        switch(&house, "stop", "first");
-        house.send(&["ticker", "NVDA", "direction", "b"]);
-        house.send(&["ticker", "NVDA", "direction", "s"]);
-        wait_for(&house, "second", 5);
-        switch(&house, "stop", "second");
-        switch(&house, "start", "first");
-        wait_for(&house, "first", 7);
+    std::fs::write(bed.state("run.toml"), manifest).unwrap();
+    session(&bed, "run.toml", &["--size", "$1000"], || {
+        wait_for(&bed, "first", 2);
+        switch(&bed, "start", "second");
+        wait_for(&bed, "second", 3);
+        switch(&bed, "stop", "first");
+        bed.send(&["ticker", "NVDA", "direction", "b"]);
+        bed.send(&["ticker", "NVDA", "direction", "s"]);
+        wait_for(&bed, "second", 5);
+        switch(&bed, "stop", "second");
+        switch(&bed, "start", "first");
+        wait_for(&bed, "first", 7);
     });
-    let (code, found, said) = parity(&house, &house.state("tape"), &[]);
+    let (code, found, said) = parity(&bed, &bed.state("tape"), &[]);
     assert_eq!((code, &found["unexplained"]), (0, &0.into()), "{said}\n{found:#}");
     let (signals, same) = (found["signals"].as_u64().unwrap(), found["same"].as_u64().unwrap());
     assert!(signals >= 14 && same * 10 >= signals * 7, "{found:#}");

@@ -222,7 +222,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let mut market = simulated::Config::new(nvda(), Price::whole(100));
+        let mut market = simulated::MarketConfig::new(nvda(), Price::whole(100));
         market.symbols.push((spy(), Price::whole(500)));
         market.hours = simulated::Hours::Always;
         Self {

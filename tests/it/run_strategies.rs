@@ -22,8 +22,8 @@ use bot::symbol::Symbol;
 use bot::ticks::{Span, Tick};
 use bot::units::Price;
 
-use crate::house::{Bot, Fields, House, exits, said, summary};
 use crate::redis_server::{RedisServer, wait_until};
+use crate::test_bed::{Bot, Fields, TestBed, exits, said, summary};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -40,17 +40,17 @@ fn on_event(event) {
 }
 ";
 
-fn write(house: &House, file: &str, text: &str) -> String {
-    let path = house.state(file);
+fn write(bed: &TestBed, file: &str, text: &str) -> String {
+    let path = bed.state(file);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
 /// A manifest with a strategy for each script, asked at each trade and sized ten shares.
-fn manifest(house: &House, scripts: &[(&str, &str)]) -> String {
+fn manifest(bed: &TestBed, scripts: &[(&str, &str)]) -> String {
     let mut text = TRADES.to_owned();
     for (name, script) in scripts {
-        write(house, &format!("{name}_strategy.rhai"), script);
+        write(bed, &format!("{name}_strategy.rhai"), script);
         writeln!(
             text,
             "[[strategy]]\nname = \"{name}\"\nscript = \"{name}_strategy.rhai\"\nsymbols = [\"NVDA\"]"
@@ -58,61 +58,60 @@ fn manifest(house: &House, scripts: &[(&str, &str)]) -> String {
         .unwrap();
         writeln!(text, "size = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
     }
-    write(house, "run.toml", &text)
+    write(bed, "run.toml", &text)
 }
 
-fn start(house: &House, manifest: &str, more: &[&str]) -> Bot {
+fn start(bed: &TestBed, manifest: &str, more: &[&str]) -> Bot {
     let arguments = [&["run", manifest, "--json", "--rate-limit", "off", "-w", "2"], more].concat();
-    Bot::start(house.command("state", &arguments))
+    Bot::start(bed.command("state", &arguments))
 }
 
-fn of(house: &House, strategy: &str) -> Vec<Fields> {
-    house
-        .outcomes()
+fn of(bed: &TestBed, strategy: &str) -> Vec<Fields> {
+    bed.outcomes()
         .into_iter()
         .filter(|outcome| outcome.get("strategy").is_some_and(|name| name == strategy))
         .collect()
 }
 
 #[track_caller]
-fn wait_for_outcomes(house: &House, strategy: &str, count: usize) {
-    let enough = wait_until(LONG, || (of(house, strategy).len() >= count).then_some(()));
-    assert!(enough.is_some(), "{} of {count} outcomes of {strategy}", of(house, strategy).len());
+fn wait_for_outcomes(bed: &TestBed, strategy: &str, count: usize) {
+    let enough = wait_until(LONG, || (of(bed, strategy).len() >= count).then_some(()));
+    assert!(enough.is_some(), "{} of {count} outcomes of {strategy}", of(bed, strategy).len());
 }
 
 #[test]
 fn a_strategys_signals_are_traded_like_all_others_and_its_position_follows_its_strength() {
-    let house = House::new();
-    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW)]), &[]);
-    wait_for_outcomes(&house, "seesaw", 4);
+    let bed = TestBed::new();
+    let bot = start(&bed, &manifest(&bed, &[("seesaw", SEESAW)]), &[]);
+    wait_for_outcomes(&bed, "seesaw", 4);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
-    let outcomes = of(&house, "seesaw");
+    let outcomes = of(&bed, "seesaw");
     let sides: Vec<_> =
         outcomes.iter().map(|outcome| format!("{} {}", outcome["direction"], outcome["qty"])).collect();
     assert_eq!(sides[..4], ["b 10", "s 10", "b 10", "s 10"]);
     assert!(outcomes.iter().all(|outcome| outcome["outcome"] == "filled"), "{outcomes:?}");
     let summary = summary(&output);
-    house.check_books(&summary);
+    bed.check_books(&summary);
     // What it sent after the intake had stopped stays on the stream for the next process.
-    assert_eq!(summary["strategies"][0]["signals"].as_u64().unwrap(), house.stream("nvda").len() as u64);
+    assert_eq!(summary["strategies"][0]["signals"].as_u64().unwrap(), bed.stream("nvda").len() as u64);
     assert_eq!(summary["signals"].as_u64().unwrap(), outcomes.len() as u64);
-    assert_eq!(outcomes.len(), house.orders().len());
+    assert_eq!(outcomes.len(), bed.orders().len());
 }
 
 #[test]
 fn a_script_in_the_strategies_folder_is_found_by_its_strategys_name() {
-    let house = House::new();
-    std::fs::create_dir(house.state("strategies")).unwrap();
-    write(&house, "strategies/seesaw_strategy.rhai", SEESAW);
+    let bed = TestBed::new();
+    std::fs::create_dir(bed.state("strategies")).unwrap();
+    write(&bed, "strategies/seesaw_strategy.rhai", SEESAW);
     let size = "size = { rule = \"10sh\" }";
-    let manifest = write(&house, "run.toml", &format!("{TRADES}[[strategy]]\nname = \"seesaw\"\n{size}\n"));
-    let bot = start(&house, &manifest, &["--for", "1s"]);
-    wait_for_outcomes(&house, "seesaw", 1);
+    let manifest = write(&bed, "run.toml", &format!("{TRADES}[[strategy]]\nname = \"seesaw\"\n{size}\n"));
+    let bot = start(&bed, &manifest, &["--for", "1s"]);
+    wait_for_outcomes(&bed, "seesaw", 1);
     exits(&bot.end(), 0);
-    let nowhere = write(&house, "nowhere.toml", "[[strategy]]\nname = \"ghost\"\n");
-    let output = house.run(&["check", &nowhere]);
+    let nowhere = write(&bed, "nowhere.toml", "[[strategy]]\nname = \"ghost\"\n");
+    let output = bed.run(&["check", &nowhere]);
     exits(&output, 3);
     let says = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -123,20 +122,20 @@ fn a_script_in_the_strategies_folder_is_found_by_its_strategys_name() {
 
 #[test]
 fn strategies_are_stopped_and_started_by_name_while_the_bot_runs() {
-    let house = House::new();
-    let bot = start(&house, &manifest(&house, &[("seesaw", SEESAW), ("other", SEESAW)]), &[]);
-    wait_for_outcomes(&house, "seesaw", 1);
+    let bed = TestBed::new();
+    let bot = start(&bed, &manifest(&bed, &[("seesaw", SEESAW), ("other", SEESAW)]), &[]);
+    wait_for_outcomes(&bed, "seesaw", 1);
     let switch =
-        |arguments: &[&str]| Bot::start(house.command("state", &[&["strategy"], arguments].concat())).end();
+        |arguments: &[&str]| Bot::start(bed.command("state", &[&["strategy"], arguments].concat())).end();
     exits(&switch(&["stop", "seesaw"]), 0);
     let status = summary(&switch(&["status", "--json"]));
     assert_eq!((&status[0]["active"], &status[1]["active"]), (&false.into(), &true.into()));
     let events = status[1]["signals"].as_u64().unwrap();
-    wait_for_outcomes(&house, "other", usize::try_from(events).unwrap() + 2);
+    wait_for_outcomes(&bed, "other", usize::try_from(events).unwrap() + 2);
     let stopped_at = summary(&switch(&["status", "--json"]))[0]["signals"].clone();
     assert_eq!(stopped_at, status[0]["signals"], "a stopped strategy sends nothing");
     exits(&switch(&["start", "seesaw"]), 0);
-    wait_for_outcomes(&house, "seesaw", usize::try_from(stopped_at.as_u64().unwrap()).unwrap() + 1);
+    wait_for_outcomes(&bed, "seesaw", usize::try_from(stopped_at.as_u64().unwrap()).unwrap() + 1);
     let nobody = switch(&["stop", "nobody"]);
     exits(&nobody, 4);
     assert!(
@@ -151,15 +150,15 @@ fn strategies_are_stopped_and_started_by_name_while_the_bot_runs() {
 
 #[test]
 fn a_strategy_that_loops_fails_or_returns_nan_hurts_only_itself() {
-    let house = House::new();
+    let bed = TestBed::new();
     let scripts = [
         ("forever", "fn on_event(event) { loop { } }"),
         ("nan", "fn on_event(event) { signal(event.symbol, 0.0 / 0.0); }"),
         ("throws", "fn on_event(event) { throw \"on purpose\"; }"),
         ("seesaw", SEESAW),
     ];
-    let bot = start(&house, &manifest(&house, &scripts), &[]);
-    wait_for_outcomes(&house, "seesaw", 3);
+    let bot = start(&bed, &manifest(&bed, &scripts), &[]);
+    wait_for_outcomes(&bed, "seesaw", 3);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
@@ -174,7 +173,7 @@ fn a_strategy_that_loops_fails_or_returns_nan_hurts_only_itself() {
                 || said(&output).contains(failure)
         );
     }
-    house.check_books(&summary);
+    bed.check_books(&summary);
 }
 
 /// Long above the mean of the last two seconds' trades, flat below: all that it knows comes from its window.
@@ -191,18 +190,15 @@ fn on_event(event) {
 
 #[track_caller]
 fn check_live_and_replayed(script: &str) {
-    let house = House::new();
-    let record = house.state("tape").display().to_string();
-    let bot = start(&house, &manifest(&house, &[("same", script)]), &["--record", &record]);
-    wait_for_outcomes(&house, "same", 4);
+    let bed = TestBed::new();
+    let record = bed.state("tape").display().to_string();
+    let bot = start(&bed, &manifest(&bed, &[("same", script)]), &["--record", &record]);
+    wait_for_outcomes(&bed, "same", 4);
     bot.signal("TERM");
     exits(&bot.end(), 0);
-    let sent: Vec<String> = house
-        .stream("nvda")
-        .iter()
-        .map(|signal| format!("{} {}", signal["id"], signal["strength"]))
-        .collect();
-    let replayed = replay(Path::new(&record), house.state("same_strategy.rhai").as_path());
+    let sent: Vec<String> =
+        bed.stream("nvda").iter().map(|signal| format!("{} {}", signal["id"], signal["strength"])).collect();
+    let replayed = replay(Path::new(&record), bed.state("same_strategy.rhai").as_path());
     assert_eq!(sent, replayed[..sent.len()], "replay");
     assert!(
         replayed.len() <= sent.len() + 1,
@@ -257,9 +253,9 @@ impl Trader for InAndOut {
 
 #[test]
 fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
-    let house = House::new();
-    let bot = Bot::start(house.command("state", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
-    let sender = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+    let bed = TestBed::new();
+    let bot = Bot::start(bed.command("state", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
+    let sender = to_stream(&bed.redis.url().parse().unwrap(), "nvda");
     let outlet = OrderForwarder::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), sender);
     let issued = Arc::new(Mutex::new(Vec::new()));
     let (note, sender) = (Arc::clone(&issued), outlet.clone());
@@ -273,18 +269,18 @@ fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
     let nvda: Symbol = "NVDA".parse().unwrap();
     engine.tick(Tick::new(nvda, 180.0)).unwrap();
     engine.start(nvda).unwrap();
-    wait_for_outcomes(&house, "walnut", 2);
+    wait_for_outcomes(&bed, "walnut", 2);
     engine.stop(nvda).unwrap();
 
     // Whoever is not sure that an order arrived sends it again: the same signal, no second order.
     let first = issued.lock().unwrap()[0];
     outlet.send(&first).unwrap();
     let another_process = || {
-        let elsewhere = to_stream(&house.redis.url().parse().unwrap(), "nvda");
+        let elsewhere = to_stream(&bed.redis.url().parse().unwrap(), "nvda");
         OrderForwarder::new("walnut", Some("10".parse().unwrap()), Arc::new(SystemClock), elsewhere)
     };
     another_process().send(&first).unwrap();
-    wait_for_outcomes(&house, "walnut", 4);
+    wait_for_outcomes(&bed, "walnut", 4);
 
     // Long again, said twice, and closed after a restart: what is held already is not bought a second time.
     let later =
@@ -292,17 +288,17 @@ fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
     let orders = [(1, TradeDirection::Long), (2, TradeDirection::Long), (3, TradeDirection::Close)];
     for (seconds, direction) in orders {
         another_process().send(&later(seconds, direction)).unwrap();
-        wait_for_outcomes(&house, "walnut", 4 + usize::try_from(seconds).unwrap());
+        wait_for_outcomes(&bed, "walnut", 4 + usize::try_from(seconds).unwrap());
     }
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
 
-    let entries = house.stream("nvda");
+    let entries = bed.stream("nvda");
     let id = format!("walnut-NVDA-{}-long", first.timestamp.nanos());
     assert_eq!((&entries[0]["id"], &entries[0]["target"]), (&id, &"10".to_owned()));
     assert!(entries[0]["ttl_ms"].parse::<u64>().unwrap() <= 60_000);
-    let outcomes = of(&house, "walnut");
+    let outcomes = of(&bed, "walnut");
     let word = |outcome: &Fields, field| outcome.get(field).cloned().unwrap_or_default();
     let sides: Vec<_> = outcomes
         .iter()
@@ -310,16 +306,16 @@ fn an_engines_orders_are_traded_by_the_pool_each_exactly_once() {
         .collect();
     assert_eq!(sides[..2], ["filled b 10", "filled s 10"]);
     assert_eq!(sides[4..], ["filled b 10", "skipped  ", "filled s 10"]);
-    assert_eq!(house.orders().len(), 4, "one order for each that changes what is held");
-    house.check_books(&summary(&output));
+    assert_eq!(bed.orders().len(), 4, "one order for each that changes what is held");
+    bed.check_books(&summary(&output));
 }
 
 #[test]
 fn numbers_of_a_redis_stream_and_another_symbols_quotes_are_looked_at_live() {
-    let house = House::with(RedisServer::start(), |config| {
+    let bed = TestBed::with(RedisServer::start(), |config| {
         config.market.symbols.push(("SPY".parse().unwrap(), Price::whole(500)));
     });
-    house.redis.run(&["XADD", "scores", "*", "value", "0.25"]);
+    bed.redis.run(&["XADD", "scores", "*", "value", "0.25"]);
     let script = r#"
 fn on_event(event) {
     let news = latest("NEWS");
@@ -327,97 +323,96 @@ fn on_event(event) {
     if news != () && spy != () && spy.price > 300.0 { signal(event.symbol, news.price); }
 }
 "#;
-    write(&house, "reader_strategy.rhai", script);
+    write(&bed, "reader_strategy.rhai", script);
     let manifest = format!(
         "{TRADES}[data.spy]\nkind = \"redis\"\nevent = \"quote\"\n\
          [data.news]\nkind = \"redis\"\nevent = \"number\"\nstream = \"scores\"\n\
          [[strategy]]\nname = \"reader\"\nscript = \"reader_strategy.rhai\"\nsymbols = [\"NVDA\"]\n\
          also = [\"spy\", \"news\"]\nsize = {{ rule = \"40sh\", mode = \"target\" }}\n"
     );
-    let bot = start(&house, &write(&house, "run.toml", &manifest), &[]);
-    wait_for_outcomes(&house, "reader", 1);
-    house.redis.run(&["XADD", "scores", "*", "value", "0.5"]);
-    wait_for_outcomes(&house, "reader", 2);
+    let bot = start(&bed, &write(&bed, "run.toml", &manifest), &[]);
+    wait_for_outcomes(&bed, "reader", 1);
+    bed.redis.run(&["XADD", "scores", "*", "value", "0.5"]);
+    wait_for_outcomes(&bed, "reader", 2);
     bot.signal("TERM");
     exits(&bot.end(), 0);
-    let bought = of(&house, "reader");
+    let bought = of(&bed, "reader");
     let bought: Vec<_> = bought.iter().map(|one| (&*one["direction"], &*one["filled_qty"])).collect();
     assert_eq!(bought, [("b", "10"), ("b", "10")]);
 }
 
 #[test]
 fn what_cannot_be_fed_live_is_refused_at_the_start_with_the_section_that_names_it() {
-    let house = House::new();
-    write(&house, "news.csv", "time,value\n2026-11-20T15:00:00Z,1\n");
+    let bed = TestBed::new();
+    write(&bed, "news.csv", "time,value\n2026-11-20T15:00:00Z,1\n");
     let news = "[data.news]\nkind = \"csv\"\nevent = \"number\"\npath = \"news.csv\"\n";
     let strategy = "[[strategy]]\nname = \"hold\"\nkind = \"buy_and_hold\"\nalso = [\"news\"]\n";
-    let output = house.run(&["run", &write(&house, "run.toml", &format!("{TRADES}{news}{strategy}"))]);
+    let output = bed.run(&["run", &write(&bed, "run.toml", &format!("{TRADES}{news}{strategy}"))]);
     exits(&output, 3);
     let rule = "data.news.kind: numbers must come from \"redis\" for a live run, was \"csv\"";
     assert!(said(&output).contains(rule), "{}", said(&output));
-    assert_eq!(house.exchange().counts().requests, 0, "nothing was started");
+    assert_eq!(bed.exchange().counts().requests, 0, "nothing was started");
 }
 
 #[test]
 fn a_strategy_that_leaves_orders_standing_is_refused_at_the_start() {
-    let house = House::new();
-    write(&house, "rests_strategy.rhai", "fn on_event(event) { buy(event.symbol, 5, 90.0); cancel_all(); }");
+    let bed = TestBed::new();
+    write(&bed, "rests_strategy.rhai", "fn on_event(event) { buy(event.symbol, 5, 90.0); cancel_all(); }");
     for (code, rule) in [
         ("kind = \"naive_test\"", "kind must be one whose orders end at once until standing orders exist"),
         ("script = \"rests_strategy.rhai\"", "until standing orders exist"),
     ] {
         let manifest =
             format!("{TRADES}[[strategy]]\nname = \"rests\"\n{code}\nsize = {{ mode = \"order\" }}\n");
-        let output = house.run(&["run", &write(&house, "run.toml", &manifest)]);
+        let output = bed.run(&["run", &write(&bed, "run.toml", &manifest)]);
         exits(&output, 3);
         assert!(said(&output).contains(rule), "{}", said(&output));
     }
-    assert_eq!(house.exchange().counts().requests, 0);
+    assert_eq!(bed.exchange().counts().requests, 0);
 }
 
 /// Shares that the account holds at the exchange.
-fn held(house: &House) -> String {
+fn held(bed: &TestBed) -> String {
     let nvda = "NVDA".parse().unwrap();
-    house
-        .exchange()
+    bed.exchange()
         .with(|core| core.position(nvda).map_or_else(String::new, |found| found.quantity.to_string()))
 }
 
-fn hold(house: &House, name: &str) -> String {
+fn hold(bed: &TestBed, name: &str) -> String {
     let size = "size = { rule = \"5sh\", mode = \"target\" }";
     let text = format!("{TRADES}[[strategy]]\nname = \"{name}\"\nkind = \"buy_and_hold\"\n{size}\n");
-    write(house, &format!("{name}.toml"), &text)
+    write(bed, &format!("{name}.toml"), &text)
 }
 
 #[test]
 fn a_strategy_that_holds_five_shares_holds_five_after_every_restart_and_after_redis_forgot_all() {
-    let house = House::new();
-    let manifest = hold(&house, "hold");
+    let bed = TestBed::new();
+    let manifest = hold(&bed, "hold");
     for round in 0..4 {
         if round == 3 {
-            house.redis.run(&["FLUSHALL"]);
+            bed.redis.run(&["FLUSHALL"]);
         }
-        let bot = start(&house, &manifest, &[]);
+        let bot = start(&bed, &manifest, &[]);
         if round == 0 {
-            wait_for_outcomes(&house, "hold", 1);
+            wait_for_outcomes(&bed, "hold", 1);
         }
-        wait_for_events(&house, "state", 20);
+        wait_for_events(&bed, "state", 20);
         bot.signal(if round == 1 { "KILL" } else { "TERM" });
         let output = bot.end();
         if round != 1 {
             exits(&output, 0);
-            house.check_books(&summary(&output));
+            bed.check_books(&summary(&output));
         }
-        assert_eq!(held(&house), "5", "start {round}");
+        assert_eq!(held(&bed), "5", "start {round}");
     }
-    assert_eq!(house.orders().len(), 1);
+    assert_eq!(bed.orders().len(), 1);
 }
 
 /// Waits until the only strategy of the bot in this state directory was asked so often.
 #[track_caller]
-fn wait_for_events(house: &House, state: &str, count: u64) {
+fn wait_for_events(bed: &TestBed, state: &str, count: u64) {
     let asked = || {
-        let output = Bot::start(house.command(state, &["strategy", "status", "--json"])).end();
+        let output = Bot::start(bed.command(state, &["strategy", "status", "--json"])).end();
         output.status.success().then(|| summary(&output)[0]["events"].as_u64()).flatten()
     };
     let enough = wait_until(LONG, || asked().filter(|events| *events >= count));
@@ -426,18 +421,18 @@ fn wait_for_events(house: &House, state: &str, count: u64) {
 
 #[test]
 fn who_does_not_run_the_strategies_says_so_and_hands_their_signals_to_who_does() {
-    let house = House::new();
-    let manifest = manifest(&house, &[("seesaw", SEESAW)]);
-    let runs = start(&house, &manifest, &[]);
-    wait_for_events(&house, "state", 1);
+    let bed = TestBed::new();
+    let manifest = manifest(&bed, &[("seesaw", SEESAW)]);
+    let runs = start(&bed, &manifest, &[]);
+    wait_for_events(&bed, "state", 1);
     let second = [&["run", &*manifest][..], &["--json", "--rate-limit", "off", "-w", "2"]].concat();
-    let second = Bot::start(house.command("second", &second));
-    let plain = Bot::start(house.command("plain", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
-    wait_for_outcomes(&house, "seesaw", 12);
+    let second = Bot::start(bed.command("second", &second));
+    let plain = Bot::start(bed.command("plain", &["run", "--json", "--rate-limit", "off", "-w", "2"]));
+    wait_for_outcomes(&bed, "seesaw", 12);
     let plain_signals: Vec<_> =
-        (0..6).map(|_| house.send(&["ticker", "NVDA", "direction", "b", "qty", "1"])).collect();
+        (0..6).map(|_| bed.send(&["ticker", "NVDA", "direction", "b", "qty", "1"])).collect();
     let all = || {
-        let outcomes = house.outcomes();
+        let outcomes = bed.outcomes();
         plain_signals.iter().all(|id| outcomes.iter().any(|outcome| outcome["signal"] == *id)).then_some(())
     };
     assert!(wait_until(LONG, all).is_some());
@@ -450,7 +445,7 @@ fn who_does_not_run_the_strategies_says_so_and_hands_their_signals_to_who_does()
     assert!(said(&second).contains("another process runs the strategies"), "{}", said(&second));
     runs.signal("TERM");
     exits(&runs.end(), 0);
-    let outcomes = of(&house, "seesaw");
+    let outcomes = of(&bed, "seesaw");
     let instances: HashSet<_> = outcomes.iter().map(|outcome| &outcome["instance"]).collect();
     assert_eq!(instances.len(), 1, "one process follows them all");
     // On their way over the other processes some are overtaken, and none is traded twice or late.
@@ -460,5 +455,5 @@ fn who_does_not_run_the_strategies_says_so_and_hands_their_signals_to_who_does()
     let sides: Vec<_> = filled.map(|outcome| &*outcome["direction"]).collect();
     assert!(sides.len() >= 4 && sides.windows(2).all(|pair| pair[0] != pair[1]), "{sides:?}");
     let own = if sides.last() == Some(&"b") { 10 } else { 0 };
-    assert_eq!(held(&house), (own + plain_signals.len()).to_string());
+    assert_eq!(held(&bed), (own + plain_signals.len()).to_string());
 }

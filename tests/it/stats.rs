@@ -7,12 +7,12 @@ use bot::backtest::record::Record;
 use bot::backtest::{self, Hears, Setup, StrategySetup};
 use bot::broker::simulated::{ExecutionModel, Fees, FillModel};
 use bot::clock::Timestamp;
-use bot::data::{Account, Chunk, DataError, Row, RowKind, Source};
+use bot::data::{Chunk, DataError, ReadReport, Row, RowKind, Source};
 use bot::desk::Rules;
 use bot::manifest::{Combine, Period};
 use bot::portfolio::{Member, Retry, Sizing, StrategyBook};
 use bot::risk::Limits;
-use bot::stats::{self, Made, Options};
+use bot::stats::{self, Made, StatisticsOptions};
 use bot::strategy::{self, Every, Runner, StrategyRun};
 use bot::units::{BasisPoints, Money, Weight};
 
@@ -22,8 +22,8 @@ impl Source for Once {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
         Ok(self.0.take())
     }
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }
 
@@ -90,7 +90,8 @@ fn record() -> Record {
 }
 
 fn files(record: &Record) -> Vec<Vec<u8>> {
-    let statistics = stats::compute(record, &Options { bootstrap: 50, ..Options::default() });
+    let statistics =
+        stats::compute(record, &StatisticsOptions { bootstrap: 50, ..StatisticsOptions::default() });
     let mut files = vec![Vec::new(); 4];
     stats::write_stats_json(&statistics, &Made::default(), &mut files[0]).unwrap();
     stats::write_trades_csv(&statistics, &mut files[1]).unwrap();
@@ -102,7 +103,7 @@ fn files(record: &Record) -> Vec<Vec<u8>> {
 #[test]
 fn the_statistics_of_a_real_run_add_up() {
     let record = record();
-    let found = stats::compute(&record, &Options::default());
+    let found = stats::compute(&record, &StatisticsOptions::default());
     assert_eq!(found.integrity.breaches, [""; 0]);
     assert!(found.headline.fills > 20 && found.headline.trades > 20, "{:?}", found.headline);
     assert_eq!(found.returns.len(), 60);

@@ -72,12 +72,12 @@ fn cross_script(params: &WrittenParams) -> Box<dyn Strategy> {
 }
 
 #[test]
-fn the_same_events_give_the_same_wishes() {
+fn the_same_events_give_the_same_intents() {
     let events = events(3_000);
     for kind in Registry::built_in().kinds() {
         let twice = [0, 1].map(|_| intents(kind.make(&WrittenParams::new(), &[]).unwrap(), &events));
         assert_eq!(twice[0], twice[1], "{kind:?}");
-        assert!(!twice[0].is_empty(), "{kind:?} wished for nothing");
+        assert!(!twice[0].is_empty(), "{kind:?} wanted nothing");
     }
     let none = WrittenParams::new();
     let usable: Vec<_> =
@@ -87,7 +87,7 @@ fn the_same_events_give_the_same_wishes() {
 }
 
 #[test]
-fn the_shipped_script_wishes_for_what_the_built_in_kind_wishes_for() {
+fn the_shipped_script_wants_what_the_built_in_kind_wants() {
     let usable: Vec<_> =
         events(3_000).into_iter().filter(|event| bot::strategy::usable_price(event).is_some()).collect();
     for written in [&[][..], &[("fast", "3"), ("slow", "9"), ("warmup", "500")][..]] {
@@ -99,7 +99,7 @@ fn the_shipped_script_wishes_for_what_the_built_in_kind_wishes_for() {
 }
 
 #[test]
-fn another_seed_gives_other_wishes() {
+fn another_seed_gives_other_intents() {
     let events = events(1_000);
     let of = |seed| intents(registry().make("random", &params(&[("seed", seed)]), &[]).unwrap(), &events);
     assert_ne!(of("1"), of("2"));
@@ -186,7 +186,7 @@ fn a_new_strategy_passes_its_check_and_runs_the_same_each_time() {
     assert_eq!(once.stdout, again.stdout);
     let first = String::from_utf8(once.stdout).unwrap();
     let first: Json = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    assert_eq!(first["wish"], "signal");
+    assert_eq!(first["intent"], "signal");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use bot_core::market::{MarketEvent, Quote};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
-use bot_simulated::margin_account::{Fill, MarginAccount};
+use bot_simulated::margin_account::{AccountFill, MarginAccount};
 use bot_simulated::matching::{Level, Matcher, Working};
 use bot_simulated::{ExecutionModel, FillModel, OnShortCash};
 
@@ -24,7 +24,7 @@ use bot_simulated::{ExecutionModel, FillModel, OnShortCash};
 pub struct Connector {
     model: ExecutionModel,
     account: MarginAccount,
-    listings: Vec<Listing>,
+    listings: Vec<ListedSymbol>,
     /// By slot, beside what each event touches.
     instruments: Vec<Instrument>,
     /// Whose position is worth another sum than the account knows.
@@ -33,7 +33,7 @@ pub struct Connector {
 }
 
 #[derive(Debug)]
-struct Listing {
+struct ListedSymbol {
     matcher: Matcher,
     /// On their way, by arrival.
     queue: VecDeque<Arriving>,
@@ -43,12 +43,12 @@ struct Listing {
     last: f64,
     /// The price of the last fill.
     filled_at: Option<Price>,
-    mark: Mark,
+    mark: PositionMark,
 }
 
 /// What the account knows of a position's worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum PositionMark {
     /// There is no position.
     None,
     /// What it is worth at the last price.
@@ -116,15 +116,15 @@ impl Connector {
     pub fn list(&mut self, instrument: Instrument) {
         self.account.list(instrument.symbol);
         let (matcher, queue) = (Matcher::default(), VecDeque::new());
-        let (shown, last, filled_at, mark) = (None, f64::NAN, None, Mark::None);
+        let (shown, last, filled_at, mark) = (None, f64::NAN, None, PositionMark::None);
         self.instruments.push(instrument);
-        self.listings.push(Listing { matcher, queue, shown, last, filled_at, mark });
+        self.listings.push(ListedSymbol { matcher, queue, shown, last, filled_at, mark });
     }
 
     /// Puts shares into the account that are there before the first order; negative for a short position.
     pub fn hold(&mut self, slot: Slot, shares: Quantity) {
         self.account.deposit(slot.0, shares);
-        self.listings[slot.0].mark = Mark::Known;
+        self.listings[slot.0].mark = PositionMark::Known;
     }
 
     /// Takes an order; it meets the market at once where the fill model says so, else when its price comes.
@@ -168,7 +168,7 @@ impl Connector {
     pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64) {
         let listing = &mut self.listings[slot.0];
         listing.last = price;
-        let is_news = listing.mark == Mark::Known;
+        let is_news = listing.mark == PositionMark::Known;
         if self.model.fill != FillModel::NextOpen && fills(self.model.fill, event) {
             listing.shown = Some(*event);
         }
@@ -180,7 +180,7 @@ impl Connector {
     /// Apart from what every event does.
     #[cold]
     fn note_moved(&mut self, slot: Slot) {
-        self.listings[slot.0].mark = Mark::Old;
+        self.listings[slot.0].mark = PositionMark::Old;
         self.moved.push(slot);
     }
 
@@ -235,7 +235,7 @@ impl Connector {
         slot: Slot,
         event: &MarketEvent,
         size_of: SizeOf<'_>,
-        met: &mut Vec<ExecutionReport>,
+        executions: &mut Vec<ExecutionReport>,
     ) {
         let quotes_last = self.model.fill == FillModel::Quote;
         let at = match (self.model.fill, event) {
@@ -245,7 +245,7 @@ impl Connector {
         if quotes_last {
             while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at < at) {
                 self.waiting -= 1;
-                met.push(if self.display_last(slot) {
+                executions.push(if self.display_last(slot) {
                     self.meet(slot, &first, first.at, size_of)
                 } else {
                     ExecutionReport::canceled(&first.order, first.at)
@@ -261,7 +261,7 @@ impl Connector {
                 }
                 is_displayed = self.display_last(slot);
             }
-            met.push(self.meet(slot, &first, at, size_of));
+            executions.push(self.meet(slot, &first, at, size_of));
         }
     }
 
@@ -313,7 +313,7 @@ impl Connector {
             }
         }
         let quantity = level.size.min(order.remaining);
-        let mut fill = Fill::of(order.side, quantity, level.price, self.model.fees);
+        let mut fill = AccountFill::of(order.side, quantity, level.price, self.model.fees);
         let missing = if arriving.is_forced {
             Money::ZERO
         } else {
@@ -328,7 +328,7 @@ impl Connector {
                 return ExecutionReport { key, at, quantity, is_reduced: false, end };
             }
             order.remaining = carried;
-            fill = Fill::of(order.side, carried, level.price, self.model.fees);
+            fill = AccountFill::of(order.side, carried, level.price, self.model.fees);
         }
         let listing = &mut self.listings[slot.0];
         if listing.matcher.submit(order, TimeInForce::Ioc).0.is_none() {
@@ -336,11 +336,11 @@ impl Connector {
         }
         self.account.book(slot.0, &fill);
         listing.filled_at = Some(fill.price);
-        if listing.mark != Mark::Old {
-            listing.mark = Mark::Old;
+        if listing.mark != PositionMark::Old {
+            listing.mark = PositionMark::Old;
             self.moved.push(slot);
         }
-        let Fill { quantity, price, fee, .. } = fill;
+        let AccountFill { quantity, price, fee, .. } = fill;
         ExecutionReport {
             key: order.key,
             at,
@@ -351,15 +351,15 @@ impl Connector {
     }
 
     /// The most shares of a fill that the account carries; what closes a position is carried in any case.
-    fn carried(&self, slot: Slot, fill: &Fill) -> Quantity {
-        let Fill { side, quantity, price, .. } = *fill;
+    fn carried(&self, slot: Slot, fill: &AccountFill) -> Quantity {
+        let AccountFill { side, quantity, price, .. } = *fill;
         match self.model.on_short_cash {
             OnShortCash::Reject => Quantity::ZERO,
             OnShortCash::Reduce => {
                 let always = closing(self.account.shares(slot.0), side);
                 let lot = self.instruments[slot.0].lot;
                 most_carried(lot, always, quantity, |quantity| {
-                    let fill = Fill::of(side, quantity, price, self.model.fees);
+                    let fill = AccountFill::of(side, quantity, price, self.model.fees);
                     self.account.missing(slot.0, &fill).is_zero()
                 })
             }
@@ -378,7 +378,8 @@ impl Connector {
     fn mark(&mut self) {
         for slot in self.moved.drain(..) {
             let listing = &mut self.listings[slot.0];
-            listing.mark = if self.account.shares(slot.0).is_zero() { Mark::None } else { Mark::Known };
+            listing.mark =
+                if self.account.shares(slot.0).is_zero() { PositionMark::None } else { PositionMark::Known };
             // An order may fill before its symbol showed a price otherwise.
             if let Some(price) = Price::from_f64(listing.last).ok().or(listing.filled_at) {
                 self.account.mark(slot.0, price);

@@ -11,7 +11,7 @@ pub struct Slot(pub usize);
 /// The latest prices of a run.
 #[derive(Debug, Default)]
 pub struct Prices {
-    shown: Vec<Shown>,
+    shown: Vec<LatestPrice>,
     /// By symbol.
     slots: Vec<(Symbol, Slot)>,
     /// Whose prices moved since somebody asked, each once.
@@ -21,7 +21,7 @@ pub struct Prices {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Shown {
+struct LatestPrice {
     at: Timestamp,
     bid: f64,
     ask: f64,
@@ -49,7 +49,7 @@ impl Prices {
                 let slot = Slot(self.shown.len());
                 self.slots.insert(place, (symbol, slot));
                 let (at, none) = (Timestamp::from_nanos(i64::MIN), f64::NAN);
-                self.shown.push(Shown {
+                self.shown.push(LatestPrice {
                     at,
                     bid: none,
                     ask: none,
@@ -107,7 +107,7 @@ impl Prices {
         };
         let shown = &mut self.shown[slot.0];
         let is_news = !shown.is_moved;
-        *shown = Shown { at, bid, ask, price, is_quoted, is_moved: true };
+        *shown = LatestPrice { at, bid, ask, price, is_quoted, is_moved: true };
         if is_news {
             self.note_moved(event.symbol(), slot);
         }
@@ -130,7 +130,7 @@ impl Prices {
 
 impl LatestPrices for Prices {
     fn snapshot(&self, symbol: Symbol) -> Option<Snapshot> {
-        let Shown { at, bid, ask, price, .. } = self.shown[self.slot(symbol)?.0];
+        let LatestPrice { at, bid, ask, price, .. } = self.shown[self.slot(symbol)?.0];
         let quote = Quote { at, bid, bid_size: 0.0, ask, ask_size: 0.0 };
         (!price.is_nan()).then_some(Snapshot { symbol, quote: Some(quote), trade: None, read_at: at })
     }

@@ -20,7 +20,7 @@
 //! "#)?;
 //! let setup = wiring::wire(&manifest, &mut bot_data::open)?;
 //! let record = run(setup, &mut |_progress| true)?;
-//! let statistics = stats::compute(&record, &stats::Options::default());
+//! let statistics = stats::compute(&record, &stats::StatisticsOptions::default());
 //! assert_eq!((statistics.headline.events, statistics.headline.fills), (1000, 1));
 //! assert!(statistics.integrity.ok); // The books are what the fills say.
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -20,7 +20,7 @@ pub(super) struct Marks {
     start_cash: Money,
     benchmark: Option<usize>,
     benchmark_price: f64,
-    live: Live,
+    live: RunningAccount,
     taken: Vec<Mark>,
     /// By slot.
     prices: Vec<Vec<f64>>,
@@ -31,7 +31,7 @@ pub(super) struct Marks {
 
 /// The account from event to event, in `f64`: for extremes only.
 #[derive(Debug)]
-struct Live {
+struct RunningAccount {
     cash: f64,
     /// Worth of all positions.
     value: f64,
@@ -61,7 +61,7 @@ impl Marks {
             start_cash,
             benchmark,
             benchmark_price: f64::NAN,
-            live: Live {
+            live: RunningAccount {
                 cash,
                 value: 0.0,
                 required: 0.0,
@@ -232,7 +232,7 @@ impl Marks {
     }
 }
 
-impl Live {
+impl RunningAccount {
     /// Takes over what fills changed.
     fn follow(&mut self, trading: &mut Trading) {
         self.cash = trading.connector.cash().to_f64();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bot_core::clock::Clock;
-use bot_data::{Account, Chunk, DataError, Digest, Source};
+use bot_data::{Chunk, DataError, Digest, ReadReport, Source};
 
 /// What was seen of a source; shared, so that it can be asked for once the source is gone.
 #[derive(Clone, Default)]
@@ -54,7 +54,7 @@ impl Source for MeteredSource {
         chunk
     }
 
-    fn account(&self) -> Account {
-        self.source.account()
+    fn report(&self) -> ReadReport {
+        self.source.report()
     }
 }

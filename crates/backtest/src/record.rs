@@ -27,16 +27,16 @@ pub struct Record {
     pub books: Vec<StrategyBook>,
     /// Every signal that asked for an order, in the order of the decisions.
     pub orders: Vec<OrderSummary>,
-    /// Every fill, in order; a transaction may have several.
+    /// Every fill, in order; an order may have several.
     pub fills: Vec<FillRecord>,
     /// The account at the end of each period, the run's end included; the first mark is the start.
     pub marks: Vec<Mark>,
     /// Last known price of each traded symbol at the same instants as `marks` (NaN before the first), one list for each of `symbols`.
     pub prices: Vec<Vec<f64>>,
     /// The data sources by name, in order.
-    pub sources: Vec<(String, bot_data::Account)>,
+    pub sources: Vec<(String, bot_data::ReadReport)>,
     /// The account at the end.
-    pub end: End,
+    pub end: FinalAccount,
     /// Highest and lowest equity at any event, and the deepest fall between two events, as a fraction (0.1 is 10 %).
     pub extremes: Extremes,
     /// The connector in words: how orders fill, what they cost.
@@ -55,7 +55,7 @@ impl Record {
     /// SHA-256 of all orders and fills in order, in 64 hexadecimal digits: equal runs have equal ones.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
-        for order in self.orders.iter().filter(|order_summary| order_summary.is_order) {
+        for order in self.orders.iter().filter(|order| order.is_order) {
             hash.update(order.symbol.as_str());
             hash.update([0, u8::from(order.side == Side::Buy)]);
             hash.update(order.at.nanos().to_le_bytes());
@@ -174,7 +174,7 @@ pub struct Mark {
 
 /// The account at the end.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct End {
+pub struct FinalAccount {
     /// Cash.
     pub cash: Money,
     /// Cash plus positions at the last known prices.

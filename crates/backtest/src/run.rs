@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::connector::{Connector, ExecutionReport};
 use super::latest_prices::{Prices, Slot};
 use super::marks::Marks;
-use super::record::{End, Record};
+use super::record::{FinalAccount, Record};
 use super::setup::{Hears, Setup, StrategySetup};
 use super::trading::Trading;
 use bot_core::account::{Account, Holding};
@@ -34,7 +34,7 @@ pub struct Progress {
 }
 
 /// So many events pass between two looks at whether to go on.
-const GLANCE_EVENTS: u64 = 1 << 16;
+const PROGRESS_EVENTS: u64 = 1 << 16;
 
 /// Runs to the end of the data, or until `go_on` says no: then what happened so far is the record.
 ///
@@ -44,14 +44,7 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     let sources = std::mem::take(&mut setup.sources);
     let (names, sources): (Vec<String>, Vec<Box<dyn Source>>) = sources.into_iter().unzip();
     let listeners = Listeners::of(&mut setup.strategies, names.len());
-    let balance = Balance { cash: setup.cash, ..Balance::default() };
-    let account = Account {
-        cash: setup.cash,
-        buying_power: setup.model.margin.buying_power(setup.model.margin.excess(balance)),
-        equity: setup.cash,
-        holdings: setup.holdings.clone(),
-        ..Account::default()
-    };
+    let account = opening_account(&setup);
     let desk = Desk::new(setup.rules, setup.weights, &account, &Prices::default()).told_of_moves();
     let words = setup.model.words();
     let connector = Connector::new(setup.model.clone(), setup.cash);
@@ -68,8 +61,9 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     }
     let slots = vec![None; names.len()];
     trading.prices.set_quotes_first(setup.model.fill == FillModel::Quote);
-    let (met, asks, heard) = (Vec::new(), Vec::new(), Vec::new());
-    let mut run = Run { trading, marks, listeners, slots, met, asks, heard, events: 0, ruined_at: None };
+    let (executions, due, heard) = (Vec::new(), Vec::new(), Vec::new());
+    let mut run =
+        BacktestRun { trading, marks, listeners, slots, executions, due, heard, events: 0, ruined_at: None };
     run.trading.hold(&setup.holdings);
     run.marks.list(setup.holdings.len());
 
@@ -81,17 +75,17 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
         if run.ruined_at.is_some() {
             break;
         }
-        if run.events - seen >= GLANCE_EVENTS {
+        if run.events - seen >= PROGRESS_EVENTS {
             seen = run.events;
-            let bytes = queue.sources().map(|source| source.account().bytes).sum();
+            let bytes = queue.sources().map(|source| source.report().bytes).sum();
             if !go_on(Progress { events: run.events, at: run.marks.last_at(), bytes }) {
                 interrupted = true;
                 break;
             }
         }
     }
-    let accounts = queue.sources().map(Source::account);
-    let sources = names.iter().cloned().zip(accounts).collect();
+    let reports = queue.sources().map(Source::report);
+    let sources = names.iter().cloned().zip(reports).collect();
     let benchmark = setup.benchmark.and_then(|place| names.get(place).cloned());
     Ok(run.finish(Record {
         name: setup.name,
@@ -104,23 +98,31 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     }))
 }
 
-struct Run {
+/// The account before the first event.
+fn opening_account(setup: &Setup) -> Account {
+    let (cash, margin) = (setup.cash, setup.model.margin);
+    let excess = margin.excess(Balance { cash, ..Balance::default() });
+    let buying_power = margin.buying_power(excess);
+    Account { cash, buying_power, equity: cash, holdings: setup.holdings.clone(), ..Account::default() }
+}
+
+struct BacktestRun {
     trading: Trading,
     marks: Marks,
     listeners: Listeners,
     /// The slot of each source's last event.
     slots: Vec<Option<(Symbol, Slot)>>,
     /// Reused, so that an event costs no allocation.
-    met: Vec<ExecutionReport>,
+    executions: Vec<ExecutionReport>,
     /// Whom to ask about what, once all events of this instant are in the views.
-    asks: Vec<(usize, MarketEvent)>,
+    due: Vec<(usize, MarketEvent)>,
     heard: Vec<HeardEvent>,
     events: u64,
     /// When nothing was left: no event after it is of interest.
     ruined_at: Option<Timestamp>,
 }
 
-impl Run {
+impl BacktestRun {
     fn go(&mut self, Batch { source, chunk, range, next_at }: &Batch) {
         match &**chunk {
             Chunk::Rows { symbol, row_kind, rows } => {
@@ -152,7 +154,7 @@ impl Run {
     #[inline]
     fn step(&mut self, source: usize, event: &MarketEvent, at: Timestamp, next_at: Option<Timestamp>) {
         self.events += 1;
-        if !self.asks.is_empty() && at > self.marks.last_at() {
+        if !self.due.is_empty() && at > self.marks.last_at() {
             self.ask_all();
         }
         self.marks.begin(at, &mut self.trading);
@@ -161,12 +163,12 @@ impl Run {
         }
         if let Some(price) = usable_price(event) {
             let slot = self.slot(source, event.symbol());
-            self.trading.show_market(slot, event, price, &mut self.met);
+            self.trading.show_market(slot, event, price, &mut self.executions);
             if self.trading.prices.note(slot, event, price, at) {
                 self.marks.moved(slot, price, source);
             }
-            for met in self.met.drain(..) {
-                self.trading.settle(&met, at);
+            for execution in self.executions.drain(..) {
+                self.trading.settle(&execution, at);
             }
             if !self.marks.end(&mut self.trading) {
                 self.check_margin(at);
@@ -177,7 +179,7 @@ impl Run {
         for place in &self.listeners.also[source] {
             self.trading.show(*place, event);
         }
-        let is_last_of_instant = self.asks.is_empty() && next_at.is_some_and(|next| next > at);
+        let is_last_of_instant = self.due.is_empty() && next_at.is_some_and(|next| next > at);
         match self.listeners.main[source].as_slice() {
             [place] if is_last_of_instant && self.listeners.feeds.is_empty() => {
                 self.trading.count(*place);
@@ -190,13 +192,13 @@ impl Run {
                 for place in main {
                     self.trading.count(*place);
                     if self.trading.show(*place, event) {
-                        self.asks.push((*place, *event));
+                        self.due.push((*place, *event));
                     }
                 }
             }
         }
         self.feed(source, event);
-        if is_last_of_instant && !self.asks.is_empty() {
+        if is_last_of_instant && !self.due.is_empty() {
             self.ask_all();
         }
     }
@@ -208,7 +210,7 @@ impl Run {
             for (is_main, event) in self.heard.drain(..) {
                 if self.trading.show(*place, &event) && is_main {
                     self.trading.count(*place);
-                    self.asks.push((*place, event));
+                    self.due.push((*place, event));
                 }
             }
         }
@@ -217,13 +219,13 @@ impl Run {
     /// All events of an instant are in the views: strategies are asked in their order, each about its events in theirs.
     #[cold]
     fn ask_all(&mut self) {
-        let mut asks = std::mem::take(&mut self.asks);
-        asks.sort_by_key(|(place, _)| *place); // Stable.
-        for (place, event) in &asks {
+        let mut due = std::mem::take(&mut self.due);
+        due.sort_by_key(|(place, _)| *place); // Stable.
+        for (place, event) in &due {
             self.trading.evaluate(*place, event, event.known_at());
         }
-        asks.clear();
-        self.asks = asks;
+        due.clear();
+        self.due = due;
     }
 
     /// A quote that is no price: a side of it is empty, or it is crossed. Nothing fills at the one before it any more.
@@ -231,10 +233,10 @@ impl Run {
     fn blank(&mut self, source: usize, symbol: Symbol, event: &MarketEvent, at: Timestamp) {
         let slot = self.slot(source, symbol);
         let last = self.trading.prices.price(slot);
-        self.trading.show_market(slot, event, last, &mut self.met);
+        self.trading.show_market(slot, event, last, &mut self.executions);
         self.trading.prices.note(slot, event, last, at);
-        for met in std::mem::take(&mut self.met) {
-            self.trading.settle(&met, at);
+        for execution in std::mem::take(&mut self.executions) {
+            self.trading.settle(&execution, at);
         }
     }
 
@@ -274,10 +276,10 @@ impl Run {
             self.ask_all();
             self.trading.finish(self.marks.last_at() + Duration::from_nanos(1));
         }
-        self.marks.list(self.trading.prices.len()); // Also for symbols that were wished for and never shown.
+        self.marks.list(self.trading.prices.len()); // Also for symbols that were asked for and never shown.
         self.marks.finish(&mut self.trading);
         let statement = self.trading.statement();
-        let end = End {
+        let end = FinalAccount {
             cash: statement.cash,
             equity: statement.equity,
             fees: self.trading.connector.fees(),

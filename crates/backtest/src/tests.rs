@@ -53,11 +53,11 @@ impl Play {
             "buy" | "sell" => return self.order(slot, verb, at, numbers),
             verb => panic!("{verb}"),
         };
-        let mut met = Vec::new();
-        self.connector.arrive(slot, &event, &mut |_, _| None, &mut met);
+        let mut executions = Vec::new();
+        self.connector.arrive(slot, &event, &mut |_, _| None, &mut executions);
         self.connector.show(slot, &event, event.price());
-        for met in &met {
-            self.tell(met);
+        for execution in &executions {
+            self.tell(execution);
         }
     }
 
@@ -67,14 +67,14 @@ impl Play {
         let order_type =
             numbers.get(1).map_or(OrderType::Market, |limit| OrderType::Limit(limit.parse().unwrap()));
         let order = working(self.orders, side, order_type, numbers[0].parse().unwrap());
-        if let Some(met) = self.connector.submit(slot, order, at, &mut |_, _| None) {
-            self.tell(&met);
+        if let Some(execution) = self.connector.submit(slot, order, at, &mut |_, _| None) {
+            self.tell(&execution);
         }
     }
 
-    fn tell(&mut self, met: &ExecutionReport) {
-        let mut text = format!("#{} at {}: ", met.key, met.at.millis() / 1_000);
-        match &met.end {
+    fn tell(&mut self, execution: &ExecutionReport) {
+        let mut text = format!("#{} at {}: ", execution.key, execution.at.millis() / 1_000);
+        match &execution.end {
             ExecutionEnd::Filled { quantity, price, fee } if fee.is_zero() => {
                 write!(text, "{quantity} for {price}")
             }

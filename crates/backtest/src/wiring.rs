@@ -31,13 +31,13 @@ pub enum WiringError {
 }
 
 /// Begins to read a source.
-pub type Open<'a> = dyn FnMut(&Spec) -> Result<Box<dyn Source>, DataError> + 'a;
+pub type OpenSource<'a> = dyn FnMut(&Spec) -> Result<Box<dyn Source>, DataError> + 'a;
 
 /// Makes the run that a manifest describes; `open` begins to read a source.
 ///
 /// # Errors
 /// A strategy that is not made, or a source that cannot be opened.
-pub fn wire(manifest: &Manifest, open: &mut Open<'_>) -> Result<Setup, WiringError> {
+pub fn wire(manifest: &Manifest, open: &mut OpenSource<'_>) -> Result<Setup, WiringError> {
     let specs = StrategySpec::all(manifest, &[]);
     // In the order in which their events come at one instant, which is not the manifest's.
     let told: Vec<usize> = spec::order_of(&manifest.data)

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts what was handed over and what was dealt with; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct Activity(Arc<Counts>);
+pub struct Activity(Arc<ActivityCount>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ActivityCount {
     begun: AtomicU64,
     ended: AtomicU64,
 }

@@ -18,7 +18,7 @@ pub struct Instrument {
     /// Of what.
     pub symbol: Symbol,
     /// What limits are multiples of.
-    pub tick: Tick,
+    pub tick: TickSize,
     /// What quantities are multiples of, above 0; 1 for whole shares.
     pub lot: Quantity,
     /// The least that an order may be worth; 0 for no such limit.
@@ -33,7 +33,7 @@ pub struct Instrument {
 
 /// What limits are multiples of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tick {
+pub enum TickSize {
     /// 0.01 from a dollar up, 0.0001 below it (SEC rule 612).
     UsShare,
     /// The same at every price.
@@ -78,7 +78,7 @@ pub struct Instruments(Vec<Instrument>);
 /// The smallest part of a share or of a coin that is traded (Alpaca takes 9 decimals).
 pub const FRACTION: Quantity = Quantity::billionths(1);
 /// The tick of a pair where nobody says which: the finest price that is kept.
-const TICK_OF_PAIR: Tick = Tick::Fixed(Price::billionths(1));
+const TICK_OF_PAIR: TickSize = TickSize::Fixed(Price::billionths(1));
 
 impl Instruments {
     /// Those that are written, each symbol once.
@@ -107,7 +107,7 @@ impl Instrument {
         let Some((_, currency)) = symbol.as_str().split_once('/') else {
             return Self {
                 symbol,
-                tick: Tick::UsShare,
+                tick: TickSize::UsShare,
                 lot: Quantity::ONE,
                 notional_min: Money::ZERO,
                 currency: Currency::default(),
@@ -230,7 +230,7 @@ impl Instrument {
     }
 }
 
-impl Tick {
+impl TickSize {
     /// At a price.
     pub fn at(self, price: Decimal) -> Decimal {
         match self {
@@ -241,7 +241,7 @@ impl Tick {
     }
 }
 
-impl fmt::Display for Tick {
+impl fmt::Display for TickSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UsShare => f.write_str("0.01 from a dollar up, 0.0001 below it"),
@@ -339,7 +339,7 @@ mod tests {
         check_limit(of("NVDA"), Buy, "0.12349", "0.1234");
         check_limit(of("NVDA"), Sell, "0.99999", "1");
         check_limit(of("BTC/USD"), Buy, "60000.123456789", "60000.123456789");
-        let coarse = Instrument { tick: Tick::Fixed("0.25".parse().unwrap()), ..of("BTC/USD") };
+        let coarse = Instrument { tick: TickSize::Fixed("0.25".parse().unwrap()), ..of("BTC/USD") };
         check_limit(coarse, Buy, "60000.6", "60000.5");
         check_limit(coarse, Sell, "60000.6", "60000.75");
     }
@@ -399,8 +399,8 @@ mod tests {
             units in 1i64..1_000_000_000, scale in 0u32..=12, tick in 1i64..5_000, is_share: bool
         ) {
             let limit = Decimal::new(units, scale);
-            let tick = Tick::Fixed(Price::new(Decimal::new(tick, 6)).unwrap());
-            let instrument = Instrument { tick: if is_share { Tick::UsShare } else { tick }, ..of("NVDA") };
+            let tick = TickSize::Fixed(Price::new(Decimal::new(tick, 6)).unwrap());
+            let instrument = Instrument { tick: if is_share { TickSize::UsShare } else { tick }, ..of("NVDA") };
             let (buy, sell) = (instrument.round_limit(limit, Side::Buy), instrument.round_limit(limit, Side::Sell));
             prop_assert!(buy <= limit && limit <= sell && sell - buy <= instrument.tick.at(limit));
             for rounded in [buy, sell].into_iter().filter(|rounded| !rounded.is_zero()) {

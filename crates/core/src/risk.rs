@@ -99,7 +99,7 @@ pub enum Refusal {
     AtTarget(Symbol),
     #[error("nothing to buy: one lot of {symbol} at {price} costs more than there is for it")]
     CannotPay { symbol: Symbol, price: Price },
-    #[error("{0} is at its target: opposite wishes of strategies met within the house")]
+    #[error("{0} is at its target: opposite intents of strategies were netted")]
     Crossed(Symbol),
     #[error("a newer target of {0} is wanted")]
     Superseded(Symbol),

@@ -32,13 +32,13 @@ pub enum Series {
 /// Turns the events of a market into those of a strategy's series.
 #[derive(Debug)]
 pub struct SeriesFeed {
-    series: Vec<Heard>,
+    series: Vec<HeardSeries>,
     finished: Vec<crate::market::Bar>,
     misfits: u64,
 }
 
 #[derive(Debug)]
-struct Heard {
+struct HeardSeries {
     series: Series,
     is_main: bool,
     maker: Maker,
@@ -78,7 +78,7 @@ impl SeriesFeed {
                     | Series::Numbers(_)
                     | Series::All(_) => Maker::Plain,
                 };
-                Heard {
+                HeardSeries {
                     series,
                     is_main,
                     maker,
@@ -155,7 +155,7 @@ impl SeriesFeed {
 
     /// When the first of the bars that are being made is over; none while none is.
     pub fn open_until(&self) -> Option<Timestamp> {
-        let open = |heard: &Heard| match &heard.maker {
+        let open = |heard: &HeardSeries| match &heard.maker {
             Maker::Plain => None,
             Maker::Bars(bars) => bars.open_until(),
             Maker::Trades(bars) => bars.open_until(),
@@ -165,7 +165,7 @@ impl SeriesFeed {
 
     /// Pieces that came too late for their bars, and bars that did not fit.
     pub fn late(&self) -> u64 {
-        let late = |heard: &Heard| match &heard.maker {
+        let late = |heard: &HeardSeries| match &heard.maker {
             Maker::Plain => heard.late,
             Maker::Bars(bars) => bars.late(),
             Maker::Trades(bars) => bars.late(),
@@ -187,12 +187,12 @@ impl SeriesFeed {
 
     /// The symbols whose market events it needs; numbers come from elsewhere.
     pub fn symbols(&self) -> impl Iterator<Item = Symbol> + '_ {
-        let is_market = |heard: &&Heard| !matches!(heard.series, Series::Numbers(_));
+        let is_market = |heard: &&HeardSeries| !matches!(heard.series, Series::Numbers(_));
         self.series.iter().filter(is_market).flat_map(|heard| heard.series.symbols().iter().copied())
     }
 }
 
-impl Heard {
+impl HeardSeries {
     fn give_bar(&mut self, bar: crate::market::Bar, out: &mut Vec<HeardEvent>) {
         if let Series::Bars { symbol, span } = self.series {
             self.give(MarketEvent::Bar { symbol, bar, span }, out);

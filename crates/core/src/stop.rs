@@ -11,11 +11,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 #[derive(Debug, Clone)]
 pub struct Stop {
     raised: Receiver<Infallible>,
-    shared: Arc<Mutex<Waiting>>,
+    shared: Arc<Mutex<StopWaiters>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct StopWaiters {
     /// Dropped when it is raised.
     flag: Option<Sender<Infallible>>,
     futures: Vec<Waker>,
@@ -24,7 +24,7 @@ struct Waiting {
 impl Default for Stop {
     fn default() -> Self {
         let (flag, raised) = bounded(0);
-        Self { raised, shared: Arc::new(Mutex::new(Waiting { flag: Some(flag), futures: Vec::new() })) }
+        Self { raised, shared: Arc::new(Mutex::new(StopWaiters { flag: Some(flag), futures: Vec::new() })) }
     }
 }
 
@@ -66,7 +66,7 @@ impl Stop {
         StopAtDrop(self.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, StopWaiters> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

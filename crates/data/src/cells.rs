@@ -9,14 +9,14 @@ use bot_core::clock::times::Times;
 
 /// How the lines of a file are to be read.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct LinePlan {
     row_kind: RowKind,
     separator: u8,
     roles: Vec<Role>,
     header: Vec<String>,
 }
 
-impl Plan {
+impl LinePlan {
     /// From the line that names the columns.
     pub(super) fn by_name(header: &[u8], columns: &Columns, row_kind: RowKind) -> Result<Self, String> {
         let separator = separator(header);
@@ -78,7 +78,7 @@ impl Plan {
 
 /// Reads a line whose cells are plain; `None` for any other and for what is no row.
 #[inline]
-pub(super) fn quick(plan: &Plan, line: &[u8], times: &mut Times) -> Option<Row> {
+pub(super) fn quick(plan: &LinePlan, line: &[u8], times: &mut Times) -> Option<Row> {
     let (mut at, mut values) = (None, [0.0; 5]);
     let mut rest = line;
     let mut more = true;

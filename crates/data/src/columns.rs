@@ -16,7 +16,7 @@ pub(super) enum Role {
 
 /// A value of a shape.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct RowField {
     /// Its name, which is also the usual one of its column.
     pub(super) name: &'static str,
     /// Other usual names.
@@ -25,29 +25,31 @@ pub(super) struct Field {
     pub(super) needed: bool,
 }
 
-const TIME: Field = Field { name: "time", also: &["datetime", "timestamp", "date", "t", "ts"], needed: true };
+const TIME: RowField =
+    RowField { name: "time", also: &["datetime", "timestamp", "date", "t", "ts"], needed: true };
 
-const fn field(name: &'static str, also: &'static [&'static str], needed: bool) -> Field {
-    Field { name, also, needed }
+const fn field(name: &'static str, also: &'static [&'static str], needed: bool) -> RowField {
+    RowField { name, also, needed }
 }
 
 /// The values of a shape, in the order of its rows.
-pub(super) fn fields(row_kind: RowKind) -> &'static [Field] {
-    const BAR: &[Field] = &[
+pub(super) fn fields(row_kind: RowKind) -> &'static [RowField] {
+    const BAR: &[RowField] = &[
         field("open", &["o"], true),
         field("high", &["h"], true),
         field("low", &["l"], true),
         field("close", &["c"], true),
         field("volume", &["v", "vol"], false),
     ];
-    const QUOTE: &[Field] = &[
+    const QUOTE: &[RowField] = &[
         field("bid", &["bid_price", "bp"], true),
         field("bid_size", &["bidsize", "bid_qty", "bs"], true),
         field("ask", &["ask_price", "ap"], true),
         field("ask_size", &["asksize", "ask_qty", "as"], true),
     ];
-    const TRADE: &[Field] = &[field("price", &["p"], true), field("size", &["qty", "quantity", "s"], false)];
-    const NUMBER: &[Field] = &[field("value", &["score", "number"], true)];
+    const TRADE: &[RowField] =
+        &[field("price", &["p"], true), field("size", &["qty", "quantity", "s"], false)];
+    const NUMBER: &[RowField] = &[field("value", &["score", "number"], true)];
     match row_kind {
         RowKind::Bar { .. } => BAR,
         RowKind::Quote => QUOTE,
@@ -117,7 +119,7 @@ pub(super) fn by_number(columns: &Columns, row_kind: RowKind, count: usize) -> R
 fn assign(
     row_kind: RowKind,
     count: usize,
-    mut place_of: impl FnMut(&Field) -> Result<Option<usize>, String>,
+    mut place_of: impl FnMut(&RowField) -> Result<Option<usize>, String>,
 ) -> Result<Vec<Role>, String> {
     let mut roles = vec![Role::Other; count];
     let values = fields(row_kind).iter().enumerate().map(|(place, field)| (Role::Value(place), field));

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cells::{self, Plan};
-use super::row_checker::{RowChecker, Table};
+use super::cells::{self, LinePlan};
+use super::row_checker::{RowChecker, RowTable};
 use super::spec::Columns;
 use super::{DataError, RowKind};
 use crate::tabular::lines::{Line, LineError, Lines};
@@ -19,7 +19,7 @@ pub(super) struct Csv {
     columns: Columns,
     times: Times,
     /// Of the files so far; those that follow may have the same header, their own, or none.
-    plan: Option<Plan>,
+    plan: Option<LinePlan>,
     open: Option<Lines>,
 }
 
@@ -42,7 +42,7 @@ impl Csv {
         }
         if !self.columns.has_header {
             if self.plan.is_none() {
-                self.plan = Some(Plan::by_number(line, &self.columns, row_kind)?);
+                self.plan = Some(LinePlan::by_number(line, &self.columns, row_kind)?);
             }
             return Ok(false);
         }
@@ -51,7 +51,7 @@ impl Csv {
         {
             return Ok(plan.has_header(line));
         }
-        self.plan = Some(Plan::by_name(line, &self.columns, row_kind)?);
+        self.plan = Some(LinePlan::by_name(line, &self.columns, row_kind)?);
         Ok(true)
     }
 
@@ -74,7 +74,7 @@ impl Csv {
     }
 }
 
-impl Table for Csv {
+impl RowTable for Csv {
     fn read(&mut self, checker: &mut RowChecker) -> Result<bool, DataError> {
         while !checker.is_full() {
             let (Some(lines), Some(plan)) = (&mut self.open, &self.plan) else {
@@ -122,7 +122,7 @@ pub(super) fn row_kind_of(path: &Path, span: Duration) -> io::Result<RowKind> {
         match lines.next_line() {
             Ok(Some(line)) if is_blank(line.bytes) => {}
             Ok(Some(line)) => {
-                let is = |row_kind| Plan::by_name(line.bytes, &columns, row_kind).is_ok();
+                let is = |row_kind| LinePlan::by_name(line.bytes, &columns, row_kind).is_ok();
                 return Ok(if is(RowKind::Trade) && !is(bars) { RowKind::Trade } else { bars });
             }
             Err(LineError::Io(error)) => return Err(error),

@@ -20,7 +20,7 @@ pub(super) struct Gap {
 
 /// Over which hours the data goes, as far as its rows have shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Hours {
+pub(super) enum DataHours {
     /// No bar at night or on a Saturday: only the exchange's sessions must be whole.
     #[default]
     Sessions,
@@ -38,7 +38,7 @@ const PAUSE_MIN: Duration = Duration::from_hours(6);
 /// So many spans are no pause either.
 const PAUSE_SPANS_MIN: u32 = 10;
 
-impl Hours {
+impl DataHours {
     /// Learns from the start of a bar.
     #[inline]
     pub(super) fn learn(&mut self, at: Timestamp, span: Duration) {
@@ -48,9 +48,9 @@ impl Hours {
         // By UTC, within hours that are Saturday or night in New York in summer and in winter.
         let (day, hour) = (hours.div_euclid(24).rem_euclid(7), hours.rem_euclid(24));
         if day == SATURDAY && hour >= 5 {
-            *self = Hours::Always;
-        } else if *self == Hours::Sessions && (1..8).contains(&hour) {
-            *self = Hours::Nights;
+            *self = DataHours::Always;
+        } else if *self == DataHours::Sessions && (1..8).contains(&hour) {
+            *self = DataHours::Nights;
         }
     }
 
@@ -59,10 +59,12 @@ impl Hours {
         let between = Gap { first: last + span, bars: bars(last + span, next, span), fillable: true };
         let pause = PAUSE_MIN.max(span.saturating_mul(PAUSE_SPANS_MIN));
         let mut gaps = match self {
-            Hours::Always => vec![between],
-            Hours::Sessions | Hours::Nights if span >= DAY => days(last, next, span).into_iter().collect(),
-            Hours::Nights if next.since(last) < pause => vec![between],
-            Hours::Sessions | Hours::Nights => within_sessions(last, next, span, between),
+            DataHours::Always => vec![between],
+            DataHours::Sessions | DataHours::Nights if span >= DAY => {
+                days(last, next, span).into_iter().collect()
+            }
+            DataHours::Nights if next.since(last) < pause => vec![between],
+            DataHours::Sessions | DataHours::Nights => within_sessions(last, next, span, between),
         };
         gaps.retain(|gap| gap.bars > 0);
         gaps

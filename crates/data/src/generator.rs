@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::row_checker::{RowChecker, Table};
+use super::row_checker::{RowChecker, RowTable};
 use super::spec::Walk;
 use super::{DataError, Row, RowKind};
 use bot_core::calendar::{Session, date_of, midnight, session_on};
@@ -127,7 +127,7 @@ impl Generator {
     }
 }
 
-impl Table for Generator {
+impl RowTable for Generator {
     fn read(&mut self, checker: &mut RowChecker) -> Result<bool, DataError> {
         let row_kind = checker.row_kind();
         while !checker.is_full() {

@@ -20,7 +20,7 @@
 //!     highest = chunk.events().map(|event| event.price()).fold(highest, f64::max);
 //! }
 //! assert!(highest >= 100.0);
-//! assert_eq!(source.account().events, 390);
+//! assert_eq!(source.report().events, 390);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -56,7 +56,7 @@ use bot_core::symbol::Symbol;
 use csv::Csv;
 use generator::Generator;
 use parquet::Parquet;
-use recorded::Recorded;
+use recorded::RecordedEvents;
 use row_checker::CheckedSource;
 use spec::Columns;
 use write::Saving;
@@ -112,7 +112,7 @@ impl Chunk {
 
 /// What a source read so far, and what it found wrong on the way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Account {
+pub struct ReadReport {
     /// Events given.
     pub events: u64,
     /// Bytes read of files; 0 for what is no file.
@@ -143,7 +143,7 @@ pub trait Source: Send {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError>;
 
     /// What was read so far.
-    fn account(&self) -> Account;
+    fn report(&self) -> ReadReport;
 }
 
 /// Opens a source as a spec asks for it.
@@ -172,7 +172,7 @@ pub fn open(spec: &Spec) -> Result<Box<dyn Source>, DataError> {
         }
         Origin::Recorded { path, only } => {
             must_exist(spec, std::slice::from_ref(path))?;
-            Box::new(Recorded::open(path, only, spec)?)
+            Box::new(RecordedEvents::open(path, only, spec)?)
         }
         Origin::Generator(walk) => Box::new(CheckedSource::new(Generator::new(walk), spec)),
         Origin::Alpaca { .. } => match ALPACA.get() {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::digest::Digest;
-use super::{Account, Chunk, DataError, Source};
+use super::{Chunk, DataError, ReadReport, Source};
 use bot_core::clock::Timestamp;
 
 /// All events of a source: 48 bytes each where they are of one symbol and shape. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     chunks: Arc<[Arc<Chunk>]>,
-    account: Account,
+    account: ReadReport,
     digest: String,
 }
 
@@ -25,7 +25,7 @@ impl Loaded {
             digest.update(&chunk);
             chunks.push(chunk);
         }
-        Ok(Self { chunks: chunks.into(), account: source.account(), digest: digest.finish() })
+        Ok(Self { chunks: chunks.into(), account: source.report(), digest: digest.finish() })
     }
 
     /// The events, in order of time.
@@ -34,7 +34,7 @@ impl Loaded {
     }
 
     /// What reading them found.
-    pub fn account(&self) -> &Account {
+    pub fn report(&self) -> &ReadReport {
         &self.account
     }
 
@@ -45,7 +45,7 @@ impl Loaded {
 
     /// The events once more, from the first on, without copying them.
     pub fn source(&self) -> Replay {
-        let account = Account { events: 0, first: None, last: None, ..self.account.clone() };
+        let account = ReadReport { events: 0, first: None, last: None, ..self.account.clone() };
         Replay { chunks: Arc::clone(&self.chunks), next: 0, account }
     }
 }
@@ -55,7 +55,7 @@ impl Loaded {
 pub struct Replay {
     chunks: Arc<[Arc<Chunk>]>,
     next: usize,
-    account: Account,
+    account: ReadReport,
 }
 
 impl Source for Replay {
@@ -66,13 +66,13 @@ impl Source for Replay {
         Ok(Some(Arc::clone(chunk)))
     }
 
-    fn account(&self) -> Account {
+    fn report(&self) -> ReadReport {
         self.account.clone()
     }
 }
 
 /// Counts a chunk that is given.
-pub(super) fn count(account: &mut Account, chunk: &Chunk) {
+pub(super) fn count(account: &mut ReadReport, chunk: &Chunk) {
     let known: Option<(Timestamp, Timestamp)> = match chunk {
         Chunk::Rows { row_kind, rows, .. } => rows
             .first()

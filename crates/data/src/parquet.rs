@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::columns::{self, Role, fields};
-use super::row_checker::{CHUNK_ROWS, RowChecker, Table};
+use super::row_checker::{CHUNK_ROWS, RowChecker, RowTable};
 use super::spec::Columns;
 use super::{DataError, Row, RowKind};
-use crate::tabular::parquet::{Content, Reader};
+use crate::tabular::parquet::{Content, ParquetReader};
 use bot_core::clock::Timestamp;
 use bot_core::clock::times::{Forms, Times};
 
@@ -40,7 +40,7 @@ impl Parquet {
     }
 }
 
-impl Table for Parquet {
+impl RowTable for Parquet {
     fn read(&mut self, checker: &mut RowChecker) -> Result<bool, DataError> {
         while !checker.is_full() {
             let Some(batches) = &mut self.open else {
@@ -75,7 +75,7 @@ impl Table for Parquet {
 /// A file that is being read, some thousand rows at a time.
 #[derive(Debug)]
 struct Batches {
-    reader: Reader,
+    reader: ParquetReader,
     row_kind: RowKind,
     /// What each column of the reader is.
     roles: Vec<Role>,
@@ -89,7 +89,7 @@ struct Batches {
 impl Batches {
     fn open(file: File, columns: &Columns, row_kind: RowKind) -> Result<Self, String> {
         let mut roles = Vec::new();
-        let reader = Reader::open(file, |stored| {
+        let reader = ParquetReader::open(file, |stored| {
             let names: Vec<_> = stored.iter().map(|column| column.name.clone()).collect();
             roles = columns::by_name(columns, row_kind, &names)?;
             let content = |(place, role): (usize, &Role)| match role {

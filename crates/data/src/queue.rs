@@ -10,9 +10,9 @@ use bot_core::clock::Timestamp;
 
 /// Sources in the order of their series; at one instant the first one's events come first.
 pub struct Queue {
-    feeds: Vec<Feed>,
+    feeds: Vec<QueuedSource>,
     /// The next event of each feed but the leading one.
-    heap: BinaryHeap<Reverse<Key>>,
+    heap: BinaryHeap<Reverse<QueueKey>>,
     /// The feed that was read from last; it is not in the heap.
     leading: Option<usize>,
 }
@@ -30,11 +30,11 @@ pub struct Batch {
 }
 
 /// When, and of which source.
-type Key = (Timestamp, usize);
+type QueueKey = (Timestamp, usize);
 
-const NOBODY: Key = (Timestamp::MAX, usize::MAX);
+const NOBODY: QueueKey = (Timestamp::MAX, usize::MAX);
 
-struct Feed {
+struct QueuedSource {
     source: Box<dyn Source>,
     chunk: Arc<Chunk>,
     place: usize,
@@ -48,7 +48,7 @@ impl Queue {
     pub fn new(sources: Vec<Box<dyn Source>>) -> Result<Self, DataError> {
         let mut queue = Self { feeds: Vec::new(), heap: BinaryHeap::new(), leading: None };
         for (place, source) in sources.into_iter().enumerate() {
-            let mut feed = Feed { source, chunk: Arc::new(Chunk::Mixed(Vec::new())), place: 0 };
+            let mut feed = QueuedSource { source, chunk: Arc::new(Chunk::Mixed(Vec::new())), place: 0 };
             if let Some(at) = feed.peek()? {
                 queue.heap.push(Reverse((at, place)));
             }
@@ -84,7 +84,7 @@ impl Queue {
     }
 }
 
-impl Feed {
+impl QueuedSource {
     /// When the next event is known, of this chunk or the next one; `None` at the end of the source.
     fn peek(&mut self) -> Result<Option<Timestamp>, DataError> {
         while self.place >= self.chunk.len() {
@@ -96,7 +96,7 @@ impl Feed {
     }
 
     /// The place behind the last event that comes before the rival's, which is of source `rival`.
-    fn end(&self, (until, own): Key, rival: usize) -> usize {
+    fn end(&self, (until, own): QueueKey, rival: usize) -> usize {
         let comes_first = |at: Timestamp| at < until || (at == until && own < rival);
         if until == Timestamp::MAX {
             return self.chunk.len();
@@ -119,7 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Account, Row, RowKind};
+    use crate::{ReadReport, Row, RowKind};
 
     /// Chunks in memory.
     struct Chunks(std::vec::IntoIter<Arc<Chunk>>);
@@ -129,8 +129,8 @@ mod tests {
             Ok(self.0.next())
         }
 
-        fn account(&self) -> Account {
-            Account::default()
+        fn report(&self) -> ReadReport {
+            ReadReport::default()
         }
     }
 

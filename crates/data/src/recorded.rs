@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::loaded::count;
 use super::row_checker::CHUNK_ROWS;
 use super::spec::{OnBadRow, Spec};
-use super::{Account, Chunk, DataError, Source};
+use super::{Chunk, DataError, ReadReport, Source};
 use crate::history::{self, History, OnFault};
 use bot_core::clock::Timestamp;
 use bot_core::market::MarketEvent;
@@ -15,7 +15,7 @@ use bot_core::symbol::Symbol;
 
 /// A directory of recorded events, in order of the time they were known.
 #[derive(Debug)]
-pub(super) struct Recorded {
+pub(super) struct RecordedEvents {
     history: History,
     directory: String,
     only: Vec<Symbol>,
@@ -23,10 +23,10 @@ pub(super) struct Recorded {
     to: Option<Timestamp>,
     ended: bool,
     error: Option<DataError>,
-    account: Account,
+    account: ReadReport,
 }
 
-impl Recorded {
+impl RecordedEvents {
     pub(super) fn open(directory: &Path, only: &[Symbol], spec: &Spec) -> Result<Self, DataError> {
         let on_fault = match spec.on_bad_row {
             OnBadRow::Error => OnFault::Error,
@@ -40,7 +40,7 @@ impl Recorded {
             to: spec.to,
             ended: false,
             error: None,
-            account: Account::default(),
+            account: ReadReport::default(),
         })
     }
 
@@ -52,7 +52,7 @@ impl Recorded {
     }
 }
 
-impl Source for Recorded {
+impl Source for RecordedEvents {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
         let mut events = Vec::with_capacity(CHUNK_ROWS);
         while !self.ended && events.len() < CHUNK_ROWS {
@@ -72,8 +72,8 @@ impl Source for Recorded {
         Ok(Some(Arc::new(chunk)))
     }
 
-    fn account(&self) -> Account {
-        let mut account = Account { skipped: self.history.skipped(), ..self.account.clone() };
+    fn report(&self) -> ReadReport {
+        let mut account = ReadReport { skipped: self.history.skipped(), ..self.account.clone() };
         let mut note = |lines: u64, what: &str| {
             if lines > 0 {
                 let mut text = format!("{}: {lines} ", self.directory);

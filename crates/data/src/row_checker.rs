@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gaps::{Gap, Hours};
+use super::gaps::{DataHours, Gap};
 use super::spec::{OnBadRow, OnGap, Origin, Spec};
 use super::timeframe::{self, Fit};
-use super::{Account, Chunk, DataError, NOTES_MAX, Row, RowKind, Source};
+use super::{Chunk, DataError, NOTES_MAX, ReadReport, Row, RowKind, Source};
 use bot_core::bars::Resampler;
 use bot_core::clock::Timestamp;
 use bot_core::duration;
@@ -21,7 +21,7 @@ pub(super) const CHUNK_ROWS: usize = 4_096;
 const FILL_MAX: u64 = 1_000_000;
 
 /// Rows of files or of a generator, in their own order and not yet looked at.
-pub(super) trait Table: Send {
+pub(super) trait RowTable: Send {
     /// Puts rows into the checker until it is full; false at the end.
     fn read(&mut self, checker: &mut RowChecker) -> Result<bool, DataError>;
 }
@@ -36,7 +36,7 @@ pub(super) struct CheckedSource<T> {
     error: Option<DataError>,
 }
 
-impl<T: Table> CheckedSource<T> {
+impl<T: RowTable> CheckedSource<T> {
     pub(super) fn new(table: T, spec: &Spec) -> Self {
         Self { table, checker: RowChecker::new(spec), ended: false, error: None }
     }
@@ -49,7 +49,7 @@ impl<T: Table> CheckedSource<T> {
     }
 }
 
-impl<T: Table> Source for CheckedSource<T> {
+impl<T: RowTable> Source for CheckedSource<T> {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
         while !self.ended {
             match self.table.read(&mut self.checker) {
@@ -67,7 +67,7 @@ impl<T: Table> Source for CheckedSource<T> {
         self.error.take().map_or(Ok(None), Err)
     }
 
-    fn account(&self) -> Account {
+    fn report(&self) -> ReadReport {
         self.checker.account.clone()
     }
 }
@@ -88,9 +88,9 @@ pub(super) struct RowChecker {
     last: Option<Row>,
     /// The last row given, within `from` and `to`.
     given: Option<Row>,
-    hours: Hours,
+    hours: DataHours,
     rows: Vec<Row>,
-    account: Account,
+    account: ReadReport,
 }
 
 /// How rows become bars of the declared timeframe.
@@ -99,7 +99,7 @@ enum Making {
     /// Each row is one, and so is whatever is no bar.
     Exact,
     /// Not known before so many rows are there.
-    Unknown(Vec<Held>),
+    Unknown(Vec<UndecidedRows>),
     /// Finer rows make them.
     Finer(Finer),
     /// Each row is one; no timeframe is declared that steps and gaps could be held against.
@@ -108,7 +108,7 @@ enum Making {
 
 /// What waits until it is known what the rows are.
 #[derive(Debug)]
-enum Held {
+enum UndecidedRows {
     File(PathBuf),
     Row(u64, Row),
 }
@@ -148,9 +148,9 @@ impl RowChecker {
             making,
             last: None,
             given: None,
-            hours: Hours::default(),
+            hours: DataHours::default(),
             rows: Vec::new(),
-            account: Account::default(),
+            account: ReadReport::default(),
         }
     }
 
@@ -162,7 +162,7 @@ impl RowChecker {
     pub(super) fn begin(&mut self, path: &Path) {
         path.clone_into(&mut self.path);
         if let Making::Unknown(held) = &mut self.making {
-            held.push(Held::File(path.to_owned()));
+            held.push(UndecidedRows::File(path.to_owned()));
         }
     }
 
@@ -213,7 +213,7 @@ impl RowChecker {
         match &mut self.making {
             Making::Exact => self.give(line, row),
             Making::Unknown(held) => {
-                held.push(Held::Row(line, row));
+                held.push(UndecidedRows::Row(line, row));
                 if held.len() < CHUNK_ROWS { Ok(()) } else { self.decide() }
             }
             Making::Finer(_) => self.piece(line, row),
@@ -230,8 +230,9 @@ impl RowChecker {
             return Ok(());
         };
         let held = std::mem::take(held);
-        let times =
-            held.iter().filter_map(|held| if let Held::Row(_, row) = held { Some(row.at) } else { None });
+        let times = held
+            .iter()
+            .filter_map(|held| if let UndecidedRows::Row(_, row) = held { Some(row.at) } else { None });
         self.making = match timeframe::judge(&times.collect::<Vec<_>>(), span) {
             Ok(Fit::Exact) => Making::Exact,
             Ok(Fit::Finer(piece)) => {
@@ -241,9 +242,11 @@ impl RowChecker {
         };
         for held in held {
             match held {
-                Held::File(path) => self.path = path,
-                Held::Row(line, row) if matches!(self.making, Making::Finer(_)) => self.piece(line, row)?,
-                Held::Row(line, row) => self.give(line, row)?,
+                UndecidedRows::File(path) => self.path = path,
+                UndecidedRows::Row(line, row) if matches!(self.making, Making::Finer(_)) => {
+                    self.piece(line, row)?;
+                }
+                UndecidedRows::Row(line, row) => self.give(line, row)?,
             }
         }
         Ok(())

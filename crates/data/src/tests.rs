@@ -79,7 +79,7 @@ fn check(
     let mut source = open(&spec).unwrap();
     let (rows, error) = rows(&mut *source);
     let place = format!("{}/", directory.path().display());
-    let mut found = source.account().notes;
+    let mut found = source.report().notes;
     found.extend(error.map(|error| error.to_string()));
     let found: Vec<_> = found.iter().map(|note| note.replace(&place, "")).collect();
     assert_eq!(found, notes);
@@ -159,7 +159,7 @@ fn the_same_seed_gives_the_same_rows_for_ever() {
     let digest = |row_kind, in_sessions| {
         let mut source = open(&spec(Origin::Generator(walk(10_000, in_sessions)), row_kind)).unwrap();
         let loaded = Loaded::load(&mut *source).unwrap();
-        let account = loaded.account();
+        let account = loaded.report();
         assert_eq!((account.events, account.missing, account.skipped), (10_000, 0, 0));
         assert!(account.notes.is_empty(), "{:?}", account.notes);
         loaded.digest()[..16].to_owned()
@@ -215,7 +215,7 @@ fn missing_bars_are_counted_and_filled_within_their_session_only() {
     };
     assert_eq!(rows[1..3], [flat("2025-09-12T14:00:00Z", 5.5), flat("2025-09-12T14:01:00Z", 5.5)]);
     assert_eq!(rows[359..361], [flat("2025-09-12T19:58:00Z", 4.5), flat("2025-09-12T19:59:00Z", 4.5)]);
-    assert_eq!((source.account().missing, source.account().filled), (360, 358));
+    assert_eq!((source.report().missing, source.report().filled), (360, 358));
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn what_is_saved_reads_back_to_the_same_digest() {
         for (name, timezone) in [("a.csv", None), ("b.csv", Some(New_York)), ("c.parquet", None)] {
             let path = directory.path().join(name);
             let account = write(&path, row_kind, timezone, &mut loaded.source()).unwrap();
-            assert_eq!(account, *loaded.account());
+            assert_eq!(account, *loaded.report());
             let columns = Columns { has_header: true, named: Vec::new() };
             let paths = vec![path];
             let origin = match Format::of(&paths[0]).unwrap() {
@@ -286,7 +286,7 @@ fn what_is_saved_reads_back_to_the_same_digest() {
             again.save = Some(directory.path().join("saved.parquet"));
             let read = Loaded::load(&mut *open(&again).unwrap()).unwrap();
             assert_eq!(read.digest(), loaded.digest(), "{name}");
-            assert!(read.account().bytes > 0);
+            assert!(read.report().bytes > 0);
             let paths = vec![directory.path().join("saved.parquet")];
             let columns = Columns { has_header: true, named: Vec::new() };
             let saved = spec(Origin::Parquet { paths, columns, timezone: New_York }, row_kind);
@@ -329,7 +329,7 @@ fn what_is_loaded_takes_at_most_twice_its_rows() {
     assert_eq!(size_of::<Row>(), 48);
     let mut once = loaded.source();
     while once.next_chunk().unwrap().is_some() {}
-    assert_eq!(once.account(), *loaded.account());
+    assert_eq!(once.report(), *loaded.report());
 }
 
 /// Rows of so many minutes each, from 09:30 on: open and low 10, high and close 11, volume 1.

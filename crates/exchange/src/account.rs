@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::ServerState;
 use super::answer::Problem;
 use super::bodies::{AccountBody, AssetBody, ClockBody, PositionBody, SessionBody, class};
-use super::params::Params;
+use super::params::QueryParams;
 use bot_core::calendar::{self, date_of};
 use bot_core::clock::Timestamp;
-use bot_simulated::{Asset, Core};
+use bot_simulated::{Asset, SimulatedMarket};
 
 pub(super) async fn account(State(server): State<Arc<ServerState>>) -> Json<AccountBody> {
     Json(server.at_present(|core, now| AccountBody::new(&core.account(), core.started(), now)))
@@ -52,7 +52,7 @@ pub(super) async fn calendar(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<SessionBody>>, Problem> {
-    let params = Params::read(query.as_deref());
+    let params = QueryParams::read(query.as_deref());
     let today = date_of(server.clock.now());
     let date = |name: &str| match params.text(name) {
         Some(text) => text
@@ -73,7 +73,7 @@ pub(super) async fn assets(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
 ) -> Json<Vec<AssetBody>> {
-    let params = Params::read(query.as_deref());
+    let params = QueryParams::read(query.as_deref());
     let wanted = |name, value: &str| params.text(name).is_none_or(|text| text.eq_ignore_ascii_case(value));
     if !wanted("status", "active") {
         return Json(Vec::new());
@@ -99,7 +99,7 @@ pub(super) async fn asset(
 }
 
 /// By ticker or by asset id.
-pub(super) fn find<'a>(core: &'a Core, name: &str) -> Option<&'a Asset> {
+pub(super) fn find<'a>(core: &'a SimulatedMarket, name: &str) -> Option<&'a Asset> {
     match name.parse() {
         Ok(symbol) => core.asset(symbol),
         Err(_) => None,

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::limit::Api;
-use bot_simulated::Refusal;
+use bot_simulated::RequestRefusal;
 
 /// An error body with its status.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestRefusal> for Problem {
+    fn from(refusal: RequestRefusal) -> Self {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut problem = Self::new(status, refusal.code(), refusal.to_string());
         if let Value::Object(extras) = extras(&refusal) {
@@ -74,12 +74,12 @@ impl From<Refusal> for Problem {
     }
 }
 
-fn extras(refusal: &Refusal) -> Value {
+fn extras(refusal: &RequestRefusal) -> Value {
     match refusal {
-        Refusal::BuyingPower { buying_power, cost_basis } => {
+        RequestRefusal::BuyingPower { buying_power, cost_basis } => {
             json!({"buying_power": buying_power.to_string(), "cost_basis": cost_basis.to_string()})
         }
-        Refusal::Shares { symbol, available, existing, held, related, requested: _ } => {
+        RequestRefusal::Shares { symbol, available, existing, held, related, requested: _ } => {
             let mut extras = json!({
                 "available": available.to_string(),
                 "existing_qty": existing.to_string(),
@@ -91,7 +91,7 @@ fn extras(refusal: &Refusal) -> Value {
             }
             extras
         }
-        Refusal::WashTrade { existing, limit } => json!({
+        RequestRefusal::WashTrade { existing, limit } => json!({
             "existing_order_id": existing.to_string(),
             "reject_reason": if *limit {
                 "opposite side limit order exists"
@@ -99,25 +99,25 @@ fn extras(refusal: &Refusal) -> Value {
                 "opposite side market/stop order exists"
             },
         }),
-        Refusal::NoQuantity
-        | Refusal::QuantityDecimals
-        | Refusal::NotionalTooSmall
-        | Refusal::DuplicateClientId { .. }
-        | Refusal::ClientIdTooLong
-        | Refusal::UnknownAsset(_)
-        | Refusal::IocOutsideSession
-        | Refusal::ExtendedHours
-        | Refusal::FractionalNotDay
-        | Refusal::FractionalShort
-        | Refusal::SubPenny(_)
-        | Refusal::NotFractionable(_)
-        | Refusal::CostBasis(_)
-        | Refusal::CoinTimeInForce
-        | Refusal::ShortNotAllowed
-        | Refusal::BuyMeetsShort
-        | Refusal::ShortMeetsBuy
-        | Refusal::OrderNotFound(_)
-        | Refusal::AlreadyFinal(_) => Value::Null,
+        RequestRefusal::NoQuantity
+        | RequestRefusal::QuantityDecimals
+        | RequestRefusal::NotionalTooSmall
+        | RequestRefusal::DuplicateClientId { .. }
+        | RequestRefusal::ClientIdTooLong
+        | RequestRefusal::UnknownAsset(_)
+        | RequestRefusal::IocOutsideSession
+        | RequestRefusal::ExtendedHours
+        | RequestRefusal::FractionalNotDay
+        | RequestRefusal::FractionalShort
+        | RequestRefusal::SubPenny(_)
+        | RequestRefusal::NotFractionable(_)
+        | RequestRefusal::CostBasis(_)
+        | RequestRefusal::CoinTimeInForce
+        | RequestRefusal::ShortNotAllowed
+        | RequestRefusal::BuyMeetsShort
+        | RequestRefusal::ShortMeetsBuy
+        | RequestRefusal::OrderNotFound(_)
+        | RequestRefusal::AlreadyFinal(_) => Value::Null,
     }
 }
 

@@ -8,7 +8,7 @@ use bot_core::calendar::{self, date_of};
 use bot_core::clock::Timestamp;
 use bot_core::order::{OrderStatus, OrderType, TimeInForce};
 use bot_core::symbol::Symbol;
-use bot_simulated::{AccountView, Amount, Asset, Event, PaperOrder, PositionView};
+use bot_simulated::{AccountView, Amount, Asset, OrderEvent, PaperOrder, PositionView};
 
 /// Written as `null`.
 type Null = ();
@@ -138,8 +138,8 @@ pub(super) struct UpdateBody<'a> {
     settle_date: Option<String>,
 }
 
-impl<'a> From<&'a Event> for UpdateBody<'a> {
-    fn from(event: &'a Event) -> Self {
+impl<'a> From<&'a OrderEvent> for UpdateBody<'a> {
+    fn from(event: &'a OrderEvent) -> Self {
         let fill = event.fill;
         Self {
             at: Timestamp::from_micros(event.at.micros()),

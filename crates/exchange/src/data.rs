@@ -11,33 +11,39 @@ use serde_json::{Number, Value, json};
 
 use super::ServerState;
 use super::answer::Problem;
-use super::params::Params;
+use super::params::QueryParams;
 use bot_core::clock::Timestamp;
 use bot_core::market::{Bar, Quote, Trade};
 use bot_core::symbol::Symbol;
-use bot_simulated::Core;
+use bot_simulated::SimulatedMarket;
 
-pub(super) type Answer = Result<Json<Value>, Problem>;
+pub(super) type DataAnswer = Result<Json<Value>, Problem>;
 
 pub(super) async fn latest_quotes(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> DataAnswer {
     of_all(&server, query.as_deref(), quote).map(|quotes| Json(json!({"quotes": quotes})))
 }
 
 pub(super) async fn latest_trades(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> DataAnswer {
     of_all(&server, query.as_deref(), trade).map(|trades| Json(json!({"trades": trades})))
 }
 
-pub(super) async fn latest_bars(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn latest_bars(
+    State(server): State<Arc<ServerState>>,
+    RawQuery(query): RawQuery,
+) -> DataAnswer {
     of_all(&server, query.as_deref(), minute_bar).map(|bars| Json(json!({"bars": bars})))
 }
 
-pub(super) async fn snapshots(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Answer {
+pub(super) async fn snapshots(
+    State(server): State<Arc<ServerState>>,
+    RawQuery(query): RawQuery,
+) -> DataAnswer {
     of_all(&server, query.as_deref(), snapshot_body).map(|all| Json(json!(all)))
 }
 
@@ -45,23 +51,32 @@ pub(super) async fn snapshots(State(server): State<Arc<ServerState>>, RawQuery(q
 pub(super) async fn coin_snapshots(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> DataAnswer {
     of_all(&server, query.as_deref(), snapshot_body).map(|all| Json(json!({"snapshots": all})))
 }
 
-pub(super) async fn latest_quote(State(server): State<Arc<ServerState>>, Path(name): Path<String>) -> Answer {
+pub(super) async fn latest_quote(
+    State(server): State<Arc<ServerState>>,
+    Path(name): Path<String>,
+) -> DataAnswer {
     of_one(&server, &name, quote).map(|(symbol, quote)| Json(json!({"symbol": symbol, "quote": quote})))
 }
 
-pub(super) async fn latest_trade(State(server): State<Arc<ServerState>>, Path(name): Path<String>) -> Answer {
+pub(super) async fn latest_trade(
+    State(server): State<Arc<ServerState>>,
+    Path(name): Path<String>,
+) -> DataAnswer {
     of_one(&server, &name, trade).map(|(symbol, trade)| Json(json!({"symbol": symbol, "trade": trade})))
 }
 
-pub(super) async fn latest_bar(State(server): State<Arc<ServerState>>, Path(name): Path<String>) -> Answer {
+pub(super) async fn latest_bar(
+    State(server): State<Arc<ServerState>>,
+    Path(name): Path<String>,
+) -> DataAnswer {
     of_one(&server, &name, minute_bar).map(|(symbol, bar)| Json(json!({"symbol": symbol, "bar": bar})))
 }
 
-pub(super) async fn snapshot(State(server): State<Arc<ServerState>>, Path(name): Path<String>) -> Answer {
+pub(super) async fn snapshot(State(server): State<Arc<ServerState>>, Path(name): Path<String>) -> DataAnswer {
     let (symbol, mut body) = of_one(&server, &name, snapshot_body)?;
     body["symbol"] = json!(symbol);
     Ok(Json(body))
@@ -71,9 +86,9 @@ pub(super) async fn snapshot(State(server): State<Arc<ServerState>>, Path(name):
 fn of_all<T>(
     server: &ServerState,
     query: Option<&str>,
-    look: impl Fn(&Core, Symbol) -> Option<T>,
+    look: impl Fn(&SimulatedMarket, Symbol) -> Option<T>,
 ) -> Result<BTreeMap<Symbol, T>, Problem> {
-    let symbols = wanted(&Params::read(query))?;
+    let symbols = wanted(&QueryParams::read(query))?;
     Ok(server.at_present(|core, _| {
         symbols.into_iter().filter_map(|symbol| Some((symbol, look(core, symbol)?))).collect()
     }))
@@ -82,7 +97,7 @@ fn of_all<T>(
 fn of_one<T>(
     server: &ServerState,
     name: &str,
-    look: impl Fn(&Core, Symbol) -> Option<T>,
+    look: impl Fn(&SimulatedMarket, Symbol) -> Option<T>,
 ) -> Result<(Symbol, T), Problem> {
     let symbol = symbol(name)?;
     let found = server.at_present(|core, _| look(core, symbol));
@@ -90,7 +105,7 @@ fn of_one<T>(
     Ok((symbol, found.ok_or_else(missing)?))
 }
 
-pub(super) fn wanted(params: &Params) -> Result<Vec<Symbol>, Problem> {
+pub(super) fn wanted(params: &QueryParams) -> Result<Vec<Symbol>, Problem> {
     let symbols = params.symbols().map_err(bad)?;
     if symbols.is_empty() { Err(bad("symbols is required")) } else { Ok(symbols) }
 }
@@ -132,7 +147,7 @@ impl From<&Quote> for QuoteBody {
     }
 }
 
-fn quote(core: &Core, symbol: Symbol) -> Option<QuoteBody> {
+fn quote(core: &SimulatedMarket, symbol: Symbol) -> Option<QuoteBody> {
     core.latest(symbol).map(|(quote, _)| QuoteBody::from(&quote))
 }
 
@@ -154,7 +169,7 @@ impl From<&Trade> for TradeBody {
     }
 }
 
-fn trade(core: &Core, symbol: Symbol) -> Option<TradeBody> {
+fn trade(core: &SimulatedMarket, symbol: Symbol) -> Option<TradeBody> {
     core.latest(symbol).map(|(_, trade)| TradeBody::from(&trade))
 }
 
@@ -187,12 +202,12 @@ impl From<&Bar> for BarBody {
     }
 }
 
-fn minute_bar(core: &Core, symbol: Symbol) -> Option<BarBody> {
+fn minute_bar(core: &SimulatedMarket, symbol: Symbol) -> Option<BarBody> {
     let [minute, _, _] = core.latest_bars(symbol)?;
     minute.as_ref().map(BarBody::from)
 }
 
-fn snapshot_body(core: &Core, symbol: Symbol) -> Option<Value> {
+fn snapshot_body(core: &SimulatedMarket, symbol: Symbol) -> Option<Value> {
     let [minute, today, before] = core.latest_bars(symbol)?.map(|found| found.as_ref().map(BarBody::from));
     Some(json!({
         "latestTrade": trade(core, symbol)?,

@@ -12,29 +12,33 @@ use serde_json::json;
 
 use super::ServerState;
 use super::answer::Problem;
-use super::data::{Answer, BarBody, QuoteBody, TradeBody, bad, symbol, wanted};
-use super::params::Params;
+use super::data::{BarBody, DataAnswer, QuoteBody, TradeBody, bad, symbol, wanted};
+use super::params::QueryParams;
 use bot_core::calendar::{date_of, midnight};
 use bot_core::clock::Timestamp;
 use bot_core::market::{Bar, Quote, Trade};
 use bot_core::symbol::Symbol;
-use bot_simulated::{Core, Timeframe, prices};
+use bot_simulated::{SimulatedMarket, Timeframe, prices};
 
-pub(super) async fn bars(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref());
+pub(super) async fn bars(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> DataAnswer {
+    let params = QueryParams::read(query.as_deref());
     of_all(&server, &params, "bars", bars_in(timeframe_of(&params)?))
 }
 
-pub(super) async fn trades(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Answer {
-    of_all(&server, &Params::read(query.as_deref()), "trades", trades_in)
+pub(super) async fn trades(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> DataAnswer {
+    of_all(&server, &QueryParams::read(query.as_deref()), "trades", trades_in)
 }
 
-pub(super) async fn quotes(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Answer {
-    of_all(&server, &Params::read(query.as_deref()), "quotes", quotes_in)
+pub(super) async fn quotes(State(server): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> DataAnswer {
+    of_all(&server, &QueryParams::read(query.as_deref()), "quotes", quotes_in)
 }
 
-pub(super) async fn bars_of(server: State<Arc<ServerState>>, name: Path<String>, query: RawQuery) -> Answer {
-    let params = Params::read(query.0.as_deref());
+pub(super) async fn bars_of(
+    server: State<Arc<ServerState>>,
+    name: Path<String>,
+    query: RawQuery,
+) -> DataAnswer {
+    let params = QueryParams::read(query.0.as_deref());
     of_one(&server, &name, &params, "bars", bars_in(timeframe_of(&params)?))
 }
 
@@ -42,16 +46,16 @@ pub(super) async fn trades_of(
     server: State<Arc<ServerState>>,
     name: Path<String>,
     query: RawQuery,
-) -> Answer {
-    of_one(&server, &name, &Params::read(query.0.as_deref()), "trades", trades_in)
+) -> DataAnswer {
+    of_one(&server, &name, &QueryParams::read(query.0.as_deref()), "trades", trades_in)
 }
 
 pub(super) async fn quotes_of(
     server: State<Arc<ServerState>>,
     name: Path<String>,
     query: RawQuery,
-) -> Answer {
-    of_one(&server, &name, &Params::read(query.0.as_deref()), "quotes", quotes_in)
+) -> DataAnswer {
+    of_one(&server, &name, &QueryParams::read(query.0.as_deref()), "quotes", quotes_in)
 }
 
 /// A part of one symbol's past, both ends included.
@@ -65,49 +69,49 @@ struct TimeRange {
 }
 
 /// A row knows its time and its body.
-trait Told: Copy {
+trait HistoryRow: Copy {
     type Body: Serialize + for<'a> From<&'a Self>;
     fn at(&self) -> Timestamp;
 }
 
-impl Told for Bar {
+impl HistoryRow for Bar {
     type Body = BarBody;
     fn at(&self) -> Timestamp {
         self.at
     }
 }
 
-impl Told for Trade {
+impl HistoryRow for Trade {
     type Body = TradeBody;
     fn at(&self) -> Timestamp {
         self.at
     }
 }
 
-impl Told for Quote {
+impl HistoryRow for Quote {
     type Body = QuoteBody;
     fn at(&self) -> Timestamp {
         self.at
     }
 }
 
-fn of_all<Row: Told>(
+fn of_all<Row: HistoryRow>(
     server: &ServerState,
-    params: &Params,
+    params: &QueryParams,
     name: &str,
-    find: impl Fn(&Core, &TimeRange) -> Vec<Row>,
-) -> Answer {
+    find: impl Fn(&SimulatedMarket, &TimeRange) -> Vec<Row>,
+) -> DataAnswer {
     let page = page(server, wanted(params)?, params, find)?;
     Ok(Json(json!({name: page.rows, "next_page_token": page.next_page_token})))
 }
 
-fn of_one<Row: Told>(
+fn of_one<Row: HistoryRow>(
     server: &ServerState,
     ticker: &str,
-    params: &Params,
+    params: &QueryParams,
     name: &str,
-    find: impl Fn(&Core, &TimeRange) -> Vec<Row>,
-) -> Answer {
+    find: impl Fn(&SimulatedMarket, &TimeRange) -> Vec<Row>,
+) -> DataAnswer {
     let symbol = symbol(ticker)?;
     let mut page = page(server, vec![symbol], params, find)?;
     let rows = page.rows.remove(&symbol).unwrap_or_default();
@@ -134,7 +138,7 @@ struct Page<Body> {
 }
 
 impl RowsQuery {
-    fn read(params: &Params, now: Timestamp) -> Result<Self, Problem> {
+    fn read(params: &QueryParams, now: Timestamp) -> Result<Self, Problem> {
         let limit = params.value("limit").map_err(bad)?.unwrap_or(ROWS_DEFAULT);
         if limit > ROWS_MAX {
             return Err(bad(format!("invalid limit: larger than the allowed maximum of {ROWS_MAX}")));
@@ -169,11 +173,11 @@ impl RowsQuery {
     }
 }
 
-fn page<Row: Told>(
+fn page<Row: HistoryRow>(
     server: &ServerState,
     mut symbols: Vec<Symbol>,
-    params: &Params,
-    find: impl Fn(&Core, &TimeRange) -> Vec<Row>,
+    params: &QueryParams,
+    find: impl Fn(&SimulatedMarket, &TimeRange) -> Vec<Row>,
 ) -> Result<Page<Row::Body>, Problem> {
     let query = RowsQuery::read(params, server.clock.now())?;
     symbols.sort_unstable();
@@ -197,12 +201,12 @@ fn page<Row: Told>(
     Ok(page)
 }
 
-fn timeframe_of(params: &Params) -> Result<Timeframe, Problem> {
+fn timeframe_of(params: &QueryParams) -> Result<Timeframe, Problem> {
     let text = params.text("timeframe").ok_or_else(|| bad("timeframe is required"))?;
     timeframe(text).ok_or_else(|| bad(format!("invalid timeframe: {text}")))
 }
 
-fn bars_in(timeframe: Timeframe) -> impl Fn(&Core, &TimeRange) -> Vec<Bar> {
+fn bars_in(timeframe: Timeframe) -> impl Fn(&SimulatedMarket, &TimeRange) -> Vec<Bar> {
     move |core, range| {
         let TimeRange { symbol, from, to, newest_first, limit } = *range;
         core.bars(symbol, timeframe, (from, to), newest_first, limit)
@@ -214,7 +218,7 @@ const PRINTS: u8 = 4;
 const PRINT_EVERY: Duration = Duration::from_secs(15);
 
 /// Single prints are not kept: four of each minute bar stand for them.
-fn trades_in(core: &Core, range: &TimeRange) -> Vec<Trade> {
+fn trades_in(core: &SimulatedMarket, range: &TimeRange) -> Vec<Trade> {
     let TimeRange { symbol, from, to, newest_first, limit } = *range;
     let minutes = limit / usize::from(PRINTS) + 2;
     // The bar that `from` falls into began before it.
@@ -235,7 +239,7 @@ fn trades_in(core: &Core, range: &TimeRange) -> Vec<Trade> {
 }
 
 /// An increment on each side of every print.
-fn quotes_in(core: &Core, range: &TimeRange) -> Vec<Quote> {
+fn quotes_in(core: &SimulatedMarket, range: &TimeRange) -> Vec<Quote> {
     let around = |print: &Trade| {
         let least = if print.price < 1.0 { 0.000_1 } else { 0.01 };
         let (bid, ask) = (prices::increment(print.price - least), prices::increment(print.price + least));

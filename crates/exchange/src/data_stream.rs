@@ -111,17 +111,17 @@ async fn serve(socket: &mut WebSocket, server: &ServerState) -> Result<(), axum:
 /// What one client wants to hear.
 #[derive(Debug, Default, Serialize)]
 struct Subscription {
-    trades: Wanted,
-    quotes: Wanted,
-    bars: Wanted,
+    trades: WantedTickers,
+    quotes: WantedTickers,
+    bars: WantedTickers,
 }
 
 /// Tickers as the client wrote them; `*` is all.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
-struct Wanted(BTreeSet<String>);
+struct WantedTickers(BTreeSet<String>);
 
-impl Wanted {
+impl WantedTickers {
     fn has(&self, symbol: Symbol) -> bool {
         self.0.contains("*") || self.0.contains(symbol.as_str())
     }
@@ -159,19 +159,19 @@ impl Subscription {
     }
 
     /// The event in the words of the wire, when the client wants it.
-    fn item(&self, event: &MarketEvent) -> Option<Item> {
+    fn item(&self, event: &MarketEvent) -> Option<StreamItem> {
         match event {
-            MarketEvent::Quote { symbol, quote } => self.quotes.has(*symbol).then(|| Item {
+            MarketEvent::Quote { symbol, quote } => self.quotes.has(*symbol).then(|| StreamItem {
                 kind: "q",
                 symbol: *symbol,
                 body: Body::Quote(quote.into()),
             }),
-            MarketEvent::Trade { symbol, trade } => self.trades.has(*symbol).then(|| Item {
+            MarketEvent::Trade { symbol, trade } => self.trades.has(*symbol).then(|| StreamItem {
                 kind: "t",
                 symbol: *symbol,
                 body: Body::Trade(trade.into()),
             }),
-            MarketEvent::Bar { symbol, bar, .. } => self.bars.has(*symbol).then(|| Item {
+            MarketEvent::Bar { symbol, bar, .. } => self.bars.has(*symbol).then(|| StreamItem {
                 kind: "b",
                 symbol: *symbol,
                 body: Body::Bar(bar.into()),
@@ -182,7 +182,7 @@ impl Subscription {
 }
 
 #[derive(Serialize)]
-struct Item {
+struct StreamItem {
     #[serde(rename = "T")]
     kind: &'static str,
     #[serde(rename = "S")]

@@ -10,7 +10,7 @@
 //! use bot_core::units::Price;
 //! use bot_exchange::{Config, Exchange};
 //!
-//! let market = bot_simulated::Config::new("NVDA".parse()?, Price::whole(180));
+//! let market = bot_simulated::MarketConfig::new("NVDA".parse()?, Price::whole(180));
 //! let exchange = Exchange::start(Config::new(market), Arc::new(SystemClock))?; // On port 0: a free one.
 //! assert!(exchange.url().starts_with("http://127.0.0.1:"));
 //! assert_eq!(exchange.with(|core| core.account().equity.to_string()), "100000");
@@ -51,7 +51,7 @@ use tracing::debug;
 use bot_core::clock::{Clock, Timestamp};
 use bot_core::market::MarketEvent;
 use bot_simulated::prices::TICK;
-use bot_simulated::{Core, Event};
+use bot_simulated::{OrderEvent, SimulatedMarket};
 
 pub use limit::RequestLimit;
 
@@ -61,7 +61,7 @@ pub struct Config {
     /// Where it listens; port 0 picks a free one.
     pub listen: SocketAddr,
     /// The market and the account.
-    pub market: bot_simulated::Config,
+    pub market: bot_simulated::MarketConfig,
     /// Every answer comes this late.
     pub latency: Duration,
     /// And up to this much later still, at random.
@@ -78,7 +78,7 @@ pub struct Config {
 
 impl Config {
     /// No delay, no limit, any key, on a free port of this machine.
-    pub fn new(market: bot_simulated::Config) -> Self {
+    pub fn new(market: bot_simulated::MarketConfig) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             market,
@@ -127,7 +127,7 @@ pub struct Counts {
 
 /// Why the exchange did not start.
 #[derive(Debug, Error)]
-pub enum StartError {
+pub enum ExchangeError {
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
@@ -150,9 +150,9 @@ impl Exchange {
     ///
     /// # Errors
     /// Nothing runs when the address cannot be listened on.
-    pub fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    pub fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, ExchangeError> {
         let address = config.listen;
-        let failed = |source| StartError::Listen { address, source };
+        let failed = |source| ExchangeError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
@@ -160,7 +160,7 @@ impl Exchange {
             .enable_io()
             .enable_time()
             .build()
-            .map_err(StartError::Thread)?;
+            .map_err(ExchangeError::Thread)?;
         let (halt, asked_to_stop) = watch::channel(false);
         let (alive, ended) = crossbeam_channel::bounded::<Infallible>(0);
         let server = Arc::new(ServerState::new(config, clock, asked_to_stop.clone()));
@@ -173,7 +173,7 @@ impl Exchange {
                 runtime.shutdown_timeout(Duration::from_millis(100));
                 result
             })
-            .map_err(StartError::Thread)?;
+            .map_err(ExchangeError::Thread)?;
         Ok(Running { addr, server, halt, ended, thread: Some(thread) })
     }
 }
@@ -200,7 +200,7 @@ impl Running {
     }
 
     /// Looks at the core at the present time, or changes it; what happens to orders is told on the sockets.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
+    pub fn with<T>(&self, look: impl FnOnce(&mut SimulatedMarket) -> T) -> T {
         self.server.at_present(|core, _| look(core))
     }
 
@@ -242,9 +242,9 @@ impl Drop for Running {
 
 /// What all requests share.
 struct ServerState {
-    core: Mutex<Core>,
+    core: Mutex<SimulatedMarket>,
     clock: Arc<dyn Clock>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<OrderEvent>>,
     /// What the market shows, one step of it at a time.
     shown: broadcast::Sender<Arc<[MarketEvent]>>,
     stopped: watch::Receiver<bool>,
@@ -260,7 +260,7 @@ const STEPS_LAG_MAX: usize = 1_024;
 
 impl ServerState {
     fn new(config: Config, clock: Arc<dyn Clock>, stopped: watch::Receiver<bool>) -> Self {
-        let core = Mutex::new(Core::new(&config.market, clock.now()));
+        let core = Mutex::new(SimulatedMarket::new(&config.market, clock.now()));
         let (events, _) = broadcast::channel(EVENTS_LAG_MAX);
         let (shown, _) = broadcast::channel(STEPS_LAG_MAX);
         let answer = config.answer;
@@ -277,7 +277,7 @@ impl ServerState {
     }
 
     /// One look at the core, which has caught up with the clock; no wait and no I/O happens under its lock.
-    fn at_present<T>(&self, work: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
+    fn at_present<T>(&self, work: impl FnOnce(&mut SimulatedMarket, Timestamp) -> T) -> T {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         core.watch(self.shown.receiver_count() > 0);

@@ -34,13 +34,13 @@ pub(super) struct LimitState {
 
 /// The windows of all keys.
 #[derive(Debug)]
-pub(super) struct Limiter {
+pub(super) struct KeyLimits {
     limit: RequestLimit,
-    windows: HashMap<(String, Api), Window>,
+    windows: HashMap<(String, Api), RequestWindow>,
 }
 
 #[derive(Debug)]
-struct Window {
+struct RequestWindow {
     ends: Timestamp,
     left: u32,
 }
@@ -48,7 +48,7 @@ struct Window {
 /// Any pair may be a key: ended windows are dropped when there are more.
 const KEYS_MAX: usize = 10_000;
 
-impl Limiter {
+impl KeyLimits {
     pub(super) fn new(limit: RequestLimit) -> Self {
         Self { limit, windows: HashMap::new() }
     }
@@ -58,8 +58,9 @@ impl Limiter {
         if self.windows.len() >= KEYS_MAX {
             self.windows.retain(|_, window| window.ends > now);
         }
-        let fresh = Window { ends: now + self.limit.span, left: self.limit.requests.get() };
-        let window = self.windows.entry((key.to_owned(), api)).or_insert(Window { ends: now, left: 0 });
+        let fresh = RequestWindow { ends: now + self.limit.span, left: self.limit.requests.get() };
+        let window =
+            self.windows.entry((key.to_owned(), api)).or_insert(RequestWindow { ends: now, left: 0 });
         if window.ends <= now {
             *window = fresh;
         }
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn each_key_has_its_requests_per_window_and_host() {
         let limit = RequestLimit { requests: NonZeroU32::new(2).unwrap(), span: Duration::from_mins(1) };
-        let mut limiter = Limiter::new(limit);
+        let mut limiter = KeyLimits::new(limit);
         let start = Timestamp::from_millis(1_500);
         let mut take = |key, api, seconds| {
             let found = limiter.take(key, api, start + Duration::from_secs(seconds));

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::account::find;
 use super::answer::Problem;
 use super::bodies::OrderBody;
-use super::params::Params;
+use super::params::QueryParams;
 use super::{Answer, ServerState, count};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
-use bot_simulated::{Amount, Core, Filter, PaperOrder, Refusal, Request, Which};
+use bot_simulated::{Amount, Filter, OrderFilter, PaperOrder, Request, RequestRefusal, SimulatedMarket};
 
 pub(super) async fn submit(State(server): State<Arc<ServerState>>, body: Bytes) -> Result<Response, Problem> {
     count(&server.counts.posts);
@@ -29,9 +29,9 @@ pub(super) async fn submit(State(server): State<Arc<ServerState>>, body: Bytes) 
     let order = server.at_present(|core, now| {
         let name = posted.symbol.as_deref().unwrap_or_default();
         let symbol = find(core, name).map(|asset| asset.symbol);
-        let symbol = symbol.ok_or_else(|| Refusal::UnknownAsset(name.to_owned()))?;
+        let symbol = symbol.ok_or_else(|| RequestRefusal::UnknownAsset(name.to_owned()))?;
         let submitted = core.submit(posted.request(symbol, terms), now)?;
-        Ok::<_, Refusal>(match server.answer {
+        Ok::<_, RequestRefusal>(match server.answer {
             Answer::Accepted => submitted.received,
             Answer::Final => submitted.matched,
         })
@@ -51,7 +51,7 @@ pub(super) async fn by_client_id(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let params = Params::read(query.as_deref());
+    let params = QueryParams::read(query.as_deref());
     let id = params.text("client_order_id");
     let id = id.ok_or_else(|| Problem::bad_query("client_order_id is required"))?;
     let found = server.at_present(|core, _| core.order_by_client_id(id).cloned());
@@ -62,7 +62,7 @@ pub(super) async fn list(
     State(server): State<Arc<ServerState>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let params = Params::read(query.as_deref());
+    let params = QueryParams::read(query.as_deref());
     let mut filter = filter(&params).map_err(Problem::bad_query)?;
     let cursor = |name| {
         let id = params.value::<Uuid>(name).map_err(Problem::bad_query)?;
@@ -83,7 +83,7 @@ pub(super) async fn cancel(
     State(server): State<Arc<ServerState>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let unknown = || Refusal::OrderNotFound(id.clone());
+    let unknown = || RequestRefusal::OrderNotFound(id.clone());
     let uuid = Uuid::parse_str(&id).map_err(|_| unknown())?;
     server.at_present(|core, now| core.cancel(uuid, now))?;
     Ok(StatusCode::NO_CONTENT)
@@ -95,7 +95,7 @@ pub(super) async fn cancel_all(State(server): State<Arc<ServerState>>) -> Respon
         id: Uuid,
         status: u16,
     }
-    let ids = server.at_present(Core::cancel_all);
+    let ids = server.at_present(SimulatedMarket::cancel_all);
     let bodies: Vec<Canceled> = ids.into_iter().map(|id| Canceled { id, status: 200 }).collect();
     (StatusCode::MULTI_STATUS, json(&bodies)).into_response()
 }
@@ -157,7 +157,7 @@ impl Posted {
     fn amount(&self) -> Result<Amount, Problem> {
         match (self.qty, self.notional) {
             (Some(quantity), None) => {
-                let exact = Quantity::exact(quantity).map_err(|_| Refusal::QuantityDecimals)?;
+                let exact = Quantity::exact(quantity).map_err(|_| RequestRefusal::QuantityDecimals)?;
                 Ok(Amount::Quantity(exact))
             }
             (None, Some(notional)) => Ok(Amount::Notional(Money::new(notional))),
@@ -178,7 +178,7 @@ impl Posted {
                 if limit <= Decimal::ZERO {
                     return Err(Problem::invalid("limit_price must be > 0"));
                 }
-                Ok(OrderType::Limit(Price::new(limit).map_err(|_| Refusal::SubPenny(limit))?))
+                Ok(OrderType::Limit(Price::new(limit).map_err(|_| RequestRefusal::SubPenny(limit))?))
             }
             Some(known @ ("stop" | "stop_limit" | "trailing_stop")) => Err(not_offered("type", known)),
             _ => Err(Problem::invalid("invalid order type")),
@@ -220,13 +220,13 @@ fn not_offered(member: &str, word: &str) -> Problem {
 
 const LIST_MAX: usize = 500;
 
-fn filter(params: &Params) -> Result<Filter, String> {
+fn filter(params: &QueryParams) -> Result<Filter, String> {
     let defaults = Filter::default();
     Ok(Filter {
         which: match params.text("status") {
-            None | Some("open") => Which::Open,
-            Some("closed") => Which::Closed,
-            Some("all") => Which::All,
+            None | Some("open") => OrderFilter::Open,
+            Some("closed") => OrderFilter::Closed,
+            Some("all") => OrderFilter::All,
             Some(other) => return Err(format!("invalid status: {other}")),
         },
         after: params.time("after")?,
@@ -251,7 +251,7 @@ fn filter(params: &Params) -> Result<Filter, String> {
 }
 
 fn answer(found: Option<PaperOrder>, id: &str) -> Result<Response, Problem> {
-    let order = found.ok_or_else(|| Refusal::OrderNotFound(id.to_owned()))?;
+    let order = found.ok_or_else(|| RequestRefusal::OrderNotFound(id.to_owned()))?;
     Ok(json(&OrderBody::rest(&order)))
 }
 

@@ -10,9 +10,9 @@ use bot_core::symbol::Symbol;
 
 /// Names and values as they came.
 #[derive(Debug, Default)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct QueryParams(Vec<(String, String)>);
 
-impl Params {
+impl QueryParams {
     pub(super) fn read(query: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn times_survive_a_plus_that_became_a_space() {
         let params =
-            Params::read(Some("start=2026-10-08T00:00:00+00:00&end=2026-10-08&bad=x&symbols=nvda,,SPY"));
+            QueryParams::read(Some("start=2026-10-08T00:00:00+00:00&end=2026-10-08&bad=x&symbols=nvda,,SPY"));
         assert_eq!(params.time("start").unwrap().unwrap().to_string(), "2026-10-08T00:00:00Z");
         assert_eq!(params.time("end").unwrap().unwrap().to_string(), "2026-10-08T04:00:00Z");
         assert_eq!(params.time("bad").unwrap_err(), "failed to parse bad: x");

@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::answer::Problem;
-use super::limit::{Api, LimitState, Limiter};
+use super::limit::{Api, KeyLimits, LimitState};
 use super::{Config, ServerState, count};
 use bot_core::clock::Timestamp;
 use bot_simulated::prices::uniform;
@@ -22,11 +22,11 @@ pub(super) struct RequestGuard {
     secret: Option<String>,
     latency: Duration,
     jitter: Duration,
-    inner: Mutex<Inner>,
+    inner: Mutex<GuardState>,
 }
 
-struct Inner {
-    limiter: Option<Limiter>,
+struct GuardState {
+    limiter: Option<KeyLimits>,
     random: ChaCha8Rng,
 }
 
@@ -40,7 +40,7 @@ impl RequestGuard {
             secret: config.secret,
             latency: config.latency,
             jitter: config.jitter,
-            inner: Mutex::new(Inner { limiter: config.limit.map(Limiter::new), random }),
+            inner: Mutex::new(GuardState { limiter: config.limit.map(KeyLimits::new), random }),
         }
     }
 

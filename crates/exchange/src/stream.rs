@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::ServerState;
 use super::bodies::UpdateBody;
-use bot_simulated::Event;
+use bot_simulated::OrderEvent;
 
 const TRADE_UPDATES: &str = "trade_updates";
 /// Clients send a few short words.
@@ -28,14 +28,14 @@ pub(super) async fn open(State(server): State<Arc<ServerState>>, upgrade: WebSoc
 }
 
 /// Where a connection stands.
-struct Listener {
+struct StreamConnection {
     authorized: bool,
     /// Some while it listens.
-    updates: Option<Receiver<Arc<Event>>>,
+    updates: Option<Receiver<Arc<OrderEvent>>>,
 }
 
 async fn talk(mut socket: WebSocket, server: &ServerState) -> Result<(), axum::Error> {
-    let mut listener = Listener { authorized: false, updates: None };
+    let mut listener = StreamConnection { authorized: false, updates: None };
     let mut stopped = server.stopped.clone();
     loop {
         tokio::select! {
@@ -67,7 +67,7 @@ async fn talk(mut socket: WebSocket, server: &ServerState) -> Result<(), axum::E
     }
 }
 
-impl Listener {
+impl StreamConnection {
     /// Takes one message of the client and gives the answer to it.
     fn hear(&mut self, server: &ServerState, text: &[u8]) -> Value {
         let Ok(said) = serde_json::from_slice::<Value>(text) else {
@@ -112,7 +112,7 @@ struct Frame<'a> {
     data: UpdateBody<'a>,
 }
 
-async fn next(updates: &mut Option<Receiver<Arc<Event>>>) -> Result<Arc<Event>, RecvError> {
+async fn next(updates: &mut Option<Receiver<Arc<OrderEvent>>>) -> Result<Arc<OrderEvent>, RecvError> {
     match updates {
         Some(updates) => updates.recv().await,
         None => std::future::pending().await,

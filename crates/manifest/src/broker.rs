@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::value::{self, Value};
+use super::value::{self, WrittenValue};
 use super::written::Written;
-use super::{Line, Section, defaults};
+use super::{KeyLine, Section, defaults};
 use bot_core::duration;
 use bot_core::margin::Margin;
 use bot_core::units::{BasisPoints, Money, Weight};
@@ -138,20 +138,20 @@ impl Section for BrokerSection {
         }
     }
 
-    fn describe(&self) -> Vec<Line> {
-        let mut lines = vec![Line::new("kind", self.kind, defaults::BROKER)];
+    fn describe(&self) -> Vec<KeyLine> {
+        let mut lines = vec![KeyLine::new("kind", self.kind, defaults::BROKER)];
         if self.kind == Some(BrokerKind::Simulated) {
             let usual = ExecutionModel::default();
             lines.extend([
-                Line::new("cash", self.cash, defaults::CASH),
-                Line::new("fill", self.fill, usual.fill),
-                Line::new("fees", self.fees, usual.fees),
-                Line::new("slippage_bps", self.slippage_bps, usual.slippage),
-                Line::new("latency", self.latency.map(duration::format), duration::format(usual.latency)),
-                Line::new("volume_share", self.volume_share.map(value::percent), "off"),
-                Line::new("margin", self.margin, usual.margin),
-                Line::new("on_short_cash", self.on_short_cash, usual.on_short_cash),
-                Line::new("size_at", self.size_at, usual.size_at),
+                KeyLine::new("cash", self.cash, defaults::CASH),
+                KeyLine::new("fill", self.fill, usual.fill),
+                KeyLine::new("fees", self.fees, usual.fees),
+                KeyLine::new("slippage_bps", self.slippage_bps, usual.slippage),
+                KeyLine::new("latency", self.latency.map(duration::format), duration::format(usual.latency)),
+                KeyLine::new("volume_share", self.volume_share.map(value::percent), "off"),
+                KeyLine::new("margin", self.margin, usual.margin),
+                KeyLine::new("on_short_cash", self.on_short_cash, usual.on_short_cash),
+                KeyLine::new("size_at", self.size_at, usual.size_at),
             ]);
         }
         lines
@@ -201,18 +201,18 @@ fn margin(written: &mut Written<'_, '_>) -> Option<Margin> {
     }
 }
 
-fn initial(value: &Value<'_>) -> Result<Weight, String> {
+fn initial(value: &WrittenValue<'_>) -> Result<Weight, String> {
     value::fraction(value)
         .filter(|part| *part > Weight::ZERO)
         .ok_or_else(|| value.breaks("must be above 0 to 1, as a fraction such as 0.5 or \"50%\""))
 }
 
-fn fraction(value: &Value<'_>) -> Result<Weight, String> {
+fn fraction(value: &WrittenValue<'_>) -> Result<Weight, String> {
     value::fraction(value)
         .ok_or_else(|| value.breaks("must be from 0 to 1, as a fraction such as 0.25 or \"25%\""))
 }
 
-fn volume_share(value: &Value<'_>) -> Result<Weight, String> {
+fn volume_share(value: &WrittenValue<'_>) -> Result<Weight, String> {
     value::fraction(value)
         .filter(|share| *share > Weight::ZERO)
         .ok_or_else(|| value.breaks("must be above 0 to 1, as a fraction such as 0.1 or \"10%\""))

@@ -4,7 +4,7 @@ mod read;
 
 use std::fmt;
 
-use super::{Line, Part};
+use super::{KeyLine, SummaryPart};
 use bot_core::symbol::Symbol;
 use bot_data::{RowKind, Spec};
 
@@ -56,7 +56,7 @@ pub struct DataSection {
     pub stream: Option<String>,
     /// What is asked of it; none for [`DataKind::Redis`], which has no history.
     pub spec: Option<Spec>,
-    lines: Vec<Line>,
+    lines: Vec<KeyLine>,
 }
 
 const KINDS: [(&str, DataKind); 6] = [
@@ -122,7 +122,7 @@ impl DataSection {
         }
     }
 
-    pub(super) fn describe(&self) -> Part {
-        Part { name: format!("data.{}", self.name).into(), lines: self.lines.clone() }
+    pub(super) fn describe(&self) -> SummaryPart {
+        SummaryPart { name: format!("data.{}", self.name).into(), lines: self.lines.clone() }
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Range;
 use rust_decimal::Decimal;
 
 use super::fault::near_or_allowed;
-use super::value::{self, Value};
+use super::value::{self, WrittenValue};
 use super::written::Written;
-use super::{BrokerKind, Line, Manifest, Part, Purpose, StrategySection};
-use bot_core::instrument::{Calendar, Currency, FRACTION, Instrument, Tick};
+use super::{BrokerKind, KeyLine, Manifest, Purpose, StrategySection, SummaryPart};
+use bot_core::instrument::{Calendar, Currency, FRACTION, Instrument, TickSize};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 use bot_simulated::Fees;
@@ -46,7 +46,7 @@ impl InstrumentSection {
         let usual = Instrument::of(self.symbol);
         Instrument {
             symbol: self.symbol,
-            tick: self.tick.map_or(usual.tick, Tick::Fixed),
+            tick: self.tick.map_or(usual.tick, TickSize::Fixed),
             lot: self.lot.unwrap_or(usual.lot),
             notional_min: self.notional_min.unwrap_or(usual.notional_min),
             currency: self.currency.unwrap_or(usual.currency),
@@ -55,19 +55,19 @@ impl InstrumentSection {
         }
     }
 
-    pub(super) fn describe(&self) -> Part {
+    pub(super) fn describe(&self) -> SummaryPart {
         let usual = Instrument::of(self.symbol);
         let least =
             if usual.notional_min.is_zero() { "off".to_owned() } else { usual.notional_min.to_string() };
         let lines = vec![
-            Line::new("lot", self.lot, usual.lot),
-            Line::new("tick", self.tick, usual.tick),
-            Line::new("notional_min", self.notional_min, least),
-            Line::new("currency", self.currency, usual.currency),
-            Line::new("shorting", self.shorting, usual.shorting),
-            Line::new("calendar", self.calendar, usual.calendar),
+            KeyLine::new("lot", self.lot, usual.lot),
+            KeyLine::new("tick", self.tick, usual.tick),
+            KeyLine::new("notional_min", self.notional_min, least),
+            KeyLine::new("currency", self.currency, usual.currency),
+            KeyLine::new("shorting", self.shorting, usual.shorting),
+            KeyLine::new("calendar", self.calendar, usual.calendar),
         ];
-        Part { name: format!("{NAME}.{}", self.symbol).into(), lines }
+        SummaryPart { name: format!("{NAME}.{}", self.symbol).into(), lines }
     }
 }
 
@@ -186,16 +186,16 @@ fn place(root: &Written<'_, '_>, keys: &[&str]) -> Range<usize> {
     at.map_or(0..0, |value| value.span)
 }
 
-fn lot(value: &Value<'_>) -> Result<Quantity, String> {
+fn lot(value: &WrittenValue<'_>) -> Result<Quantity, String> {
     fine(value).map(Quantity::new)
 }
 
-fn tick(value: &Value<'_>) -> Result<Price, String> {
+fn tick(value: &WrittenValue<'_>) -> Result<Price, String> {
     Price::new(fine(value)?).map_err(|error| error.to_string())
 }
 
 /// A number above 0 that is as fine as prices and quantities are kept.
-fn fine(value: &Value<'_>) -> Result<Decimal, String> {
+fn fine(value: &WrittenValue<'_>) -> Result<Decimal, String> {
     value
         .decimal()
         .filter(|number| number.is_sign_positive() && !number.is_zero())
@@ -203,7 +203,7 @@ fn fine(value: &Value<'_>) -> Result<Decimal, String> {
         .ok_or_else(|| value.breaks("must be a number above 0 with at most 9 decimals"))
 }
 
-fn currency(value: &Value<'_>) -> Result<Currency, String> {
+fn currency(value: &WrittenValue<'_>) -> Result<Currency, String> {
     let code = value.str().and_then(|text| text.parse().ok());
     code.ok_or_else(|| value.breaks("must be 3 to 5 capital letters such as \"USD\""))
 }

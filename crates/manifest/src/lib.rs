@@ -63,8 +63,8 @@ pub use redis::RedisSection;
 pub use risk::RiskSection;
 pub use statistics::{Period, StatisticsSection};
 pub use strategy::{SizeMode, StrategySection, StrategySource};
-pub use summary::{Line, Part};
-pub use sweep::{Axis, SweepSection, WalkForward, WindowLength};
+pub use summary::{KeyLine, SummaryPart};
+pub use sweep::{SweepAxis, SweepSection, WalkForward, WindowLength};
 
 use written::Written;
 
@@ -148,9 +148,9 @@ impl Manifest {
     }
 
     /// What was understood, part by part, defaults marked. Holds no secret.
-    pub fn describe(&self) -> Vec<Part> {
+    pub fn describe(&self) -> Vec<SummaryPart> {
         let mut parts = vec![
-            Part { name: "".into(), lines: vec![Line::new("name", self.name.as_ref(), "none")] },
+            SummaryPart { name: "".into(), lines: vec![KeyLine::new("name", self.name.as_ref(), "none")] },
             part(&self.redis),
             part(&self.pool),
             part(&self.broker),
@@ -159,10 +159,10 @@ impl Manifest {
         ];
         parts.extend(self.instruments.iter().map(InstrumentSection::describe));
         parts.extend(self.data.iter().map(DataSection::describe));
-        parts.push(Part { name: statistics::NAME.into(), lines: self.statistics.describe() });
+        parts.push(SummaryPart { name: statistics::NAME.into(), lines: self.statistics.describe() });
         parts.extend(self.strategies.iter().map(StrategySection::describe));
         if !self.sweep.is_empty() {
-            parts.push(Part { name: sweep::NAME.into(), lines: self.sweep.describe() });
+            parts.push(SummaryPart { name: sweep::NAME.into(), lines: self.sweep.describe() });
         }
         parts
     }
@@ -238,9 +238,9 @@ trait Section: Default {
     fn read(written: &mut Written<'_, '_>) -> Self;
 
     /// One line for each key.
-    fn describe(&self) -> Vec<Line>;
+    fn describe(&self) -> Vec<KeyLine>;
 }
 
-fn part<S: Section>(section: &S) -> Part {
-    Part { name: S::NAME.into(), lines: section.describe() }
+fn part<S: Section>(section: &S) -> SummaryPart {
+    SummaryPart { name: S::NAME.into(), lines: section.describe() }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use toml::de::DeValue;
 
-use super::value::Value;
+use super::value::WrittenValue;
 use bot_core::clock::times::{Forms, Times};
 use bot_core::clock::{Timestamp, TimestampError};
 use bot_core::duration;
 use bot_core::spelling::nearest;
 
 /// A date, whose first instant it is, or a time, as a string or as TOML's own; without an offset by the clock of `timezone`.
-pub(super) fn read(value: &Value<'_>, timezone: Tz) -> Result<Timestamp, String> {
+pub(super) fn read(value: &WrittenValue<'_>, timezone: Tz) -> Result<Timestamp, String> {
     let text = match value.kind {
         DeValue::Datetime(moment) => moment.to_string(),
         DeValue::String(text) => text.to_string(),
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str, timezone: Tz) -> Result<Timestamp, TimestampErro
 }
 
 /// A zone by its name in the time zone database.
-pub(super) fn timezone(value: &Value<'_>) -> Result<Tz, String> {
+pub(super) fn timezone(value: &WrittenValue<'_>) -> Result<Tz, String> {
     let rule = "must be a time zone such as \"America/New_York\" or \"UTC\"";
     let name = value.str().ok_or_else(|| value.breaks(rule))?;
     Tz::from_str(name).map_err(|_| {
@@ -52,7 +52,7 @@ fn nearest_zone(name: &str) -> Option<&'static str> {
 }
 
 /// How long a bar is: `1min`, `5min`, `1h`, `1day`, at most a day.
-pub(super) fn timeframe(value: &Value<'_>) -> Result<Duration, String> {
+pub(super) fn timeframe(value: &WrittenValue<'_>) -> Result<Duration, String> {
     // What is no text is no timeframe either.
     duration::parse_timeframe(value.str().unwrap_or_default()).map_err(|rule| value.breaks(rule))
 }

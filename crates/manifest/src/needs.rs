@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::strategy::read_script;
-use super::value::Value;
+use super::value::WrittenValue;
 use super::written::Written;
 use super::{
     Combine, DataKind, DataSection, Manifest, Purpose, StrategySection, StrategySource, Weights, instrument,
@@ -159,7 +159,7 @@ fn files(root: &mut Written<'_, '_>, spec: &Spec) {
     let Some(value) = root.at(&keys) else { return };
     let whole = value.span.clone();
     let places: Vec<_> = match value.kind {
-        DeValue::Array(items) => items.iter().filter_map(Value::of).map(|item| item.span).collect(),
+        DeValue::Array(items) => items.iter().filter_map(WrittenValue::of).map(|item| item.span).collect(),
         DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::written::Written;
-use super::{Line, Section, defaults, value};
+use super::{KeyLine, Section, defaults, value};
 use bot_core::duration;
 
 /// How many workers a pool may have.
@@ -37,13 +37,13 @@ impl Section for PoolSection {
         }
     }
 
-    fn describe(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<KeyLine> {
         let span = |key, written: Option<Duration>, default| {
-            Line::new(key, written.map(duration::format), duration::format(default))
+            KeyLine::new(key, written.map(duration::format), duration::format(default))
         };
         vec![
-            Line::new("workers", self.workers, defaults::WORKERS),
-            Line::new("queue", self.queue, defaults::QUEUE),
+            KeyLine::new("workers", self.workers, defaults::WORKERS),
+            KeyLine::new("queue", self.queue, defaults::QUEUE),
             span("signal_age_max", self.signal_age_max, defaults::SIGNAL_AGE_MAX),
             span("quote_age_max", self.quote_age_max, defaults::QUOTE_AGE_MAX),
         ]

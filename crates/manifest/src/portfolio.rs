@@ -7,9 +7,9 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
-use super::value::{self, Value, fraction, percent};
+use super::value::{self, WrittenValue, fraction, percent};
 use super::written::Written;
-use super::{Line, Section, defaults};
+use super::{KeyLine, Section, defaults};
 use bot_core::symbol::Symbol;
 use bot_core::units::Weight;
 
@@ -45,11 +45,11 @@ impl Section for PortfolioSection {
         Self { combine, weights: weights(written), cash_buffer: written.take("cash_buffer", cash_buffer) }
     }
 
-    fn describe(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<KeyLine> {
         vec![
-            Line::new("combine", self.combine, defaults::COMBINE),
-            Line::new("weights", self.weights.as_ref(), defaults::WEIGHTS),
-            Line::new("cash_buffer", self.cash_buffer.map(percent), percent(defaults::CASH_BUFFER)),
+            KeyLine::new("combine", self.combine, defaults::COMBINE),
+            KeyLine::new("weights", self.weights.as_ref(), defaults::WEIGHTS),
+            KeyLine::new("cash_buffer", self.cash_buffer.map(percent), percent(defaults::CASH_BUFFER)),
         ]
     }
 }
@@ -69,7 +69,7 @@ fn weights(written: &mut Written<'_, '_>) -> Option<Weights> {
     }
 }
 
-fn fixed(written: &mut Written<'_, '_>, table: &Value<'_>) -> Weights {
+fn fixed(written: &mut Written<'_, '_>, table: &WrittenValue<'_>) -> Weights {
     let entries = table.entries();
     let mut weights = BTreeMap::new();
     for (name, at, value) in &entries {
@@ -96,7 +96,7 @@ fn fixed(written: &mut Written<'_, '_>, table: &Value<'_>) -> Weights {
     Weights::Fixed(weights)
 }
 
-fn cash_buffer(value: &Value<'_>) -> Result<Weight, String> {
+fn cash_buffer(value: &WrittenValue<'_>) -> Result<Weight, String> {
     fraction(value)
         .filter(|buffer| *buffer < Weight::ONE)
         .ok_or_else(|| value.breaks("must be 0 to below 1, as a fraction such as 0.02 or \"2%\""))

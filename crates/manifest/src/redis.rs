@@ -4,9 +4,9 @@ use std::fmt;
 
 use url::Url;
 
-use super::value::Value;
+use super::value::WrittenValue;
 use super::written::Written;
-use super::{Line, Section, defaults};
+use super::{KeyLine, Section, defaults};
 
 const SCHEMES: [&str; 2] = ["redis", "rediss"];
 const KEY_LEN_MAX: usize = 200;
@@ -73,11 +73,11 @@ impl Section for RedisSection {
         }
     }
 
-    fn describe(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<KeyLine> {
         vec![
-            Line::new("url", self.url.as_deref().map(without_password), defaults::REDIS_URL),
-            Line::new("stream", self.stream.as_ref(), defaults::STREAM),
-            Line::new("group", self.group.as_ref(), defaults::GROUP),
+            KeyLine::new("url", self.url.as_deref().map(without_password), defaults::REDIS_URL),
+            KeyLine::new("stream", self.stream.as_ref(), defaults::STREAM),
+            KeyLine::new("group", self.group.as_ref(), defaults::GROUP),
         ]
     }
 }
@@ -93,7 +93,7 @@ impl fmt::Debug for RedisSection {
     }
 }
 
-pub(super) fn string<'s>(value: &Value<'s>) -> Result<&'s str, String> {
+pub(super) fn string<'s>(value: &WrittenValue<'s>) -> Result<&'s str, String> {
     value.str().ok_or_else(|| value.breaks("must be a string"))
 }
 

@@ -1,8 +1,8 @@
 //! `[risk]`: limits, each of them off unless it is set (the spread's has a default).
 
-use super::value::{self, Value};
+use super::value::{self, WrittenValue};
 use super::written::Written;
-use super::{Line, Section, defaults};
+use super::{KeyLine, Section, defaults};
 use bot_core::risk::Limits;
 use bot_core::units::{BasisPoints, Money, Quantity};
 
@@ -52,19 +52,19 @@ impl Section for RiskSection {
         }
     }
 
-    fn describe(&self) -> Vec<Line> {
+    fn describe(&self) -> Vec<KeyLine> {
         vec![
-            Line::new("short", self.short, defaults::SHORT),
-            Line::new("order_qty_max", self.order_qty_max, "off"),
-            Line::new("order_notional_max", self.order_notional_max, "off"),
-            Line::new("position_notional_max", self.position_notional_max, "off"),
-            Line::new("orders_per_minute_max", self.orders_per_minute_max, "off"),
-            Line::new("spread_bps_max", self.spread_bps_max, defaults::SPREAD_BPS_MAX),
+            KeyLine::new("short", self.short, defaults::SHORT),
+            KeyLine::new("order_qty_max", self.order_qty_max, "off"),
+            KeyLine::new("order_notional_max", self.order_notional_max, "off"),
+            KeyLine::new("position_notional_max", self.position_notional_max, "off"),
+            KeyLine::new("orders_per_minute_max", self.orders_per_minute_max, "off"),
+            KeyLine::new("spread_bps_max", self.spread_bps_max, defaults::SPREAD_BPS_MAX),
         ]
     }
 }
 
-fn basis_points(value: &Value<'_>) -> Result<BasisPoints, String> {
+fn basis_points(value: &WrittenValue<'_>) -> Result<BasisPoints, String> {
     value
         .decimal()
         .filter(|number| number.is_sign_positive() && !number.is_zero())

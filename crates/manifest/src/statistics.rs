@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::value::{self, Value};
+use super::value::{self, WrittenValue};
 use super::written::Written;
-use super::{Line, defaults};
+use super::{KeyLine, defaults};
 use bot_core::duration;
 use bot_core::units::Weight;
 
@@ -97,19 +97,19 @@ impl StatisticsSection {
         }
     }
 
-    pub(super) fn describe(&self) -> Vec<Line> {
+    pub(super) fn describe(&self) -> Vec<KeyLine> {
         vec![
-            Line::new("benchmark", self.benchmark.as_ref(), "none"),
-            Line::new("period", self.period, Period::default()),
-            Line::new("periods_per_year", self.periods_per_year, defaults::PERIODS_PER_YEAR),
-            Line::new("risk_free", self.risk_free.map(value::percent), "0%"),
-            Line::new("bootstrap", self.bootstrap, defaults::BOOTSTRAP),
-            Line::new("seed", self.seed, defaults::SEED),
+            KeyLine::new("benchmark", self.benchmark.as_ref(), "none"),
+            KeyLine::new("period", self.period, Period::default()),
+            KeyLine::new("periods_per_year", self.periods_per_year, defaults::PERIODS_PER_YEAR),
+            KeyLine::new("risk_free", self.risk_free.map(value::percent), "0%"),
+            KeyLine::new("bootstrap", self.bootstrap, defaults::BOOTSTRAP),
+            KeyLine::new("seed", self.seed, defaults::SEED),
         ]
     }
 }
 
-fn period(value: &Value<'_>) -> Result<Period, String> {
+fn period(value: &WrittenValue<'_>) -> Result<Period, String> {
     match value.str() {
         Some("day") => Ok(Period::Day),
         Some(_) => value::span(value).map(Period::Span),

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use rust_decimal::Decimal;
 use toml::de::DeValue;
 
-use super::value::Value;
+use super::value::WrittenValue;
 use super::written::{self, Written};
-use super::{Combine, Line, Manifest, Part, defaults, value};
+use super::{Combine, KeyLine, Manifest, SummaryPart, defaults, value};
 use bot_core::duration;
 use bot_core::portfolio::Retry;
 use bot_core::sizing::SizeRule;
@@ -152,7 +152,7 @@ impl StrategySection {
         symbols
     }
 
-    pub(super) fn describe(&self) -> Part {
+    pub(super) fn describe(&self) -> SummaryPart {
         let (key, source) = match &self.source {
             StrategySource::Kind(kind) => ("kind", kind.clone()),
             StrategySource::Script(path) => ("script", path.display().to_string()),
@@ -162,27 +162,27 @@ impl StrategySection {
             self.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let some = |list: Vec<String>| (!list.is_empty()).then(|| list.join(", "));
         let lines = vec![
-            Line::new("name", Some(&self.name), ""),
-            Line::new(key, Some(source), ""),
-            Line::new("symbols", (!symbols.is_empty()).then(|| symbols.join(", ")), "all"),
-            Line::new("data", self.data.as_ref(), "the first"),
-            Line::new("also", some(self.also.clone()), "none"),
-            Line::new("weight", self.weight.map(value::percent), "equal"),
-            Line::new("capital", self.capital, "off"),
-            Line::new("active", self.active, defaults::ACTIVE),
-            Line::new("every", self.every, defaults::EVERY),
-            Line::new("size.rule", self.size_rule, defaults::SIZE_RULE),
-            Line::new("size.mode", self.size_mode, defaults::SIZE_MODE),
-            Line::new(
+            KeyLine::new("name", Some(&self.name), ""),
+            KeyLine::new(key, Some(source), ""),
+            KeyLine::new("symbols", (!symbols.is_empty()).then(|| symbols.join(", ")), "all"),
+            KeyLine::new("data", self.data.as_ref(), "the first"),
+            KeyLine::new("also", some(self.also.clone()), "none"),
+            KeyLine::new("weight", self.weight.map(value::percent), "equal"),
+            KeyLine::new("capital", self.capital, "off"),
+            KeyLine::new("active", self.active, defaults::ACTIVE),
+            KeyLine::new("every", self.every, defaults::EVERY),
+            KeyLine::new("size.rule", self.size_rule, defaults::SIZE_RULE),
+            KeyLine::new("size.mode", self.size_mode, defaults::SIZE_MODE),
+            KeyLine::new(
                 "retry.after",
                 self.retry.map(|retry| duration::format(retry.after)),
                 duration::format(defaults::RETRY.after),
             ),
-            Line::new("retry.times", self.retry.map(|retry| retry.times), defaults::RETRY.times),
-            Line::new("risk.position_max", self.risk.position_max, "off"),
-            Line::new("params", some(params), "its own"),
+            KeyLine::new("retry.times", self.retry.map(|retry| retry.times), defaults::RETRY.times),
+            KeyLine::new("risk.position_max", self.risk.position_max, "off"),
+            KeyLine::new("params", some(params), "its own"),
         ];
-        Part { name: "[strategy]".into(), lines }
+        SummaryPart { name: "[strategy]".into(), lines }
     }
 }
 
@@ -286,7 +286,7 @@ fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Option<String>, V
     };
     let main_or_first = main.clone().or_else(|| data.first().filter(|_| !is_written).cloned());
     let mut also: Vec<String> = Vec::new();
-    for item in items.iter().filter_map(Value::of) {
+    for item in items.iter().filter_map(WrittenValue::of) {
         match value::data_name(&item, data) {
             Ok(name) if also.contains(&name) || main_or_first.as_ref() == Some(&name) => {
                 let message = format!("data section must be named once, was \"{name}\" before");
@@ -299,7 +299,7 @@ fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Option<String>, V
     (main, also)
 }
 
-fn weight(value: &Value<'_>) -> Result<Weight, String> {
+fn weight(value: &WrittenValue<'_>) -> Result<Weight, String> {
     value::fraction(value).ok_or_else(|| value.breaks("must be a weight from 0 to 1, such as 0.6 or \"60%\""))
 }
 
@@ -367,7 +367,7 @@ fn source(written: &mut Written<'_, '_>, at: &Range<usize>, name: Option<&str>) 
     }
 }
 
-fn name(value: &Value<'_>) -> Result<String, String> {
+fn name(value: &WrittenValue<'_>) -> Result<String, String> {
     value
         .str()
         .filter(|name| is_name(name))
@@ -375,12 +375,12 @@ fn name(value: &Value<'_>) -> Result<String, String> {
         .ok_or_else(|| value.breaks("name must be 1 to 40 of a-z, 0-9 and _, starting with a letter"))
 }
 
-fn kind(value: &Value<'_>) -> Result<String, String> {
+fn kind(value: &WrittenValue<'_>) -> Result<String, String> {
     let kind = value.str().ok_or_else(|| value.breaks("must be the name of a strategy kind"))?;
     strategy::registry().kind(kind).map(|_| kind.to_owned()).map_err(|error| error.to_string())
 }
 
-fn script(value: &Value<'_>) -> Result<PathBuf, String> {
+fn script(value: &WrittenValue<'_>) -> Result<PathBuf, String> {
     value
         .str()
         .filter(|path| path.ends_with(FILE_SUFFIX) && !path.contains(char::is_control))
@@ -410,7 +410,7 @@ fn every(written: &mut Written<'_, '_>) -> Option<Every> {
     })
 }
 
-fn size_rule(value: &Value<'_>) -> Result<SizeRule, String> {
+fn size_rule(value: &WrittenValue<'_>) -> Result<SizeRule, String> {
     let rule = "size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000";
     value.str().and_then(|text| text.parse().ok()).ok_or_else(|| value.breaks(rule))
 }
@@ -452,7 +452,7 @@ fn params(written: &mut Written<'_, '_>) -> WrittenParams {
     params
 }
 
-fn param(value: &Value<'_>) -> Option<strategy::Value> {
+fn param(value: &WrittenValue<'_>) -> Option<strategy::Value> {
     match value.kind {
         DeValue::Boolean(truth) => Some(strategy::Value::Truth(*truth)),
         DeValue::String(text) => Some(strategy::Value::Text(text.to_string())),

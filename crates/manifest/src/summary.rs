@@ -5,16 +5,16 @@ use std::fmt;
 
 /// One section of a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct SummaryPart {
     /// The section's name, empty for what stands above all sections.
     pub name: Cow<'static, str>,
     /// Its keys.
-    pub lines: Vec<Line>,
+    pub lines: Vec<KeyLine>,
 }
 
 /// One key with the value that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct KeyLine {
     /// The key within its section.
     pub key: &'static str,
     /// The value as a person writes it.
@@ -23,7 +23,7 @@ pub struct Line {
     pub is_default: bool,
 }
 
-impl Line {
+impl KeyLine {
     /// `default` is what holds, or a word such as `off`, when nothing is written.
     pub(super) fn new<T: fmt::Display>(
         key: &'static str,
@@ -36,7 +36,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for SummaryPart {
     /// Ends without a newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.name.is_empty() {
@@ -47,7 +47,7 @@ impl fmt::Display for Part {
         });
         for (index, line) in self.lines.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            let Line { key, value, is_default } = line;
+            let KeyLine { key, value, is_default } = line;
             if *is_default {
                 write!(f, "{separator}{key:key_len$} = {value:value_len$}  (default)")?;
             } else {

@@ -8,9 +8,9 @@ use rust_decimal::Decimal;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::value::{self, Value};
+use super::value::{self, WrittenValue};
 use super::written::Written;
-use super::{Line, overrides, text};
+use super::{KeyLine, overrides, text};
 use bot_core::duration;
 
 /// More combinations than this are a slip of the fingers.
@@ -20,7 +20,7 @@ pub const COMBINATIONS_MAX: u64 = 1_000_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepSection {
     /// One for each key, in the order of the text.
-    pub axes: Vec<Axis>,
+    pub axes: Vec<SweepAxis>,
     /// The ratio by which results are ordered, best first.
     pub objective: Option<String>,
     /// Choose on one stretch of time, prove on the next.
@@ -29,7 +29,7 @@ pub struct SweepSection {
 
 /// One key and its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Axis {
+pub struct SweepAxis {
     /// The dotted key, such as `strategy.cross.params.fast`.
     pub key: String,
     /// Each as TOML text, never empty.
@@ -99,7 +99,7 @@ impl SweepSection {
         let others = written.others();
         for (key, _, value) in &others {
             let values = value.as_ref().and_then(|value| values(written, key, value));
-            axes.extend(values.map(|values| Axis { key: (*key).to_owned(), values }));
+            axes.extend(values.map(|values| SweepAxis { key: (*key).to_owned(), values }));
         }
         let sweep = Self { axes, objective, walk_forward };
         let count = sweep.combinations();
@@ -111,15 +111,15 @@ impl SweepSection {
     }
 
     /// One line for each key.
-    pub fn describe(&self) -> Vec<Line> {
+    pub fn describe(&self) -> Vec<KeyLine> {
         let walk = self.walk_forward.map(|walk| format!("train {}, test {}", walk.train, walk.test));
         let axes: Vec<String> =
             self.axes.iter().map(|axis| format!("{} ({})", axis.key, axis.values.len())).collect();
         vec![
-            Line::new("combinations", Some(self.combinations()), ""),
-            Line::new("keys", Some(axes.join(", ")), ""),
-            Line::new(OBJECTIVE, self.objective.as_ref(), OBJECTIVE_DEFAULT),
-            Line::new(WALK_FORWARD, walk, "off"),
+            KeyLine::new("combinations", Some(self.combinations()), ""),
+            KeyLine::new("keys", Some(axes.join(", ")), ""),
+            KeyLine::new(OBJECTIVE, self.objective.as_ref(), OBJECTIVE_DEFAULT),
+            KeyLine::new(WALK_FORWARD, walk, "off"),
         ]
     }
 
@@ -138,7 +138,7 @@ impl fmt::Display for WindowLength {
     }
 }
 
-fn ratio(value: &Value<'_>) -> Result<String, String> {
+fn ratio(value: &WrittenValue<'_>) -> Result<String, String> {
     value
         .str()
         .filter(|name| !name.is_empty() && name.len() <= 64)
@@ -157,7 +157,7 @@ fn walk_forward(table: &mut Written<'_, '_>, at: &Range<usize>) -> Option<WalkFo
     Some(WalkForward { train: train?, test: test? })
 }
 
-fn stretch(value: &Value<'_>) -> Result<WindowLength, String> {
+fn stretch(value: &WrittenValue<'_>) -> Result<WindowLength, String> {
     match value.kind {
         DeValue::Integer(_) => value::whole(1..=100_000_u32)(value).map(WindowLength::Sessions),
         DeValue::String(_) => value::span(value).map(WindowLength::Span),
@@ -174,7 +174,7 @@ fn stretch(value: &Value<'_>) -> Result<WindowLength, String> {
 const RANGE_KEYS: [&str; 4] = ["from", "to", "step", "factor"];
 const SHAPE: &str = "must be a list of values, or a range such as { from = 20, to = 60, step = 20 }";
 
-fn values(written: &mut Written<'_, '_>, key: &str, value: &Value<'_>) -> Option<Vec<String>> {
+fn values(written: &mut Written<'_, '_>, key: &str, value: &WrittenValue<'_>) -> Option<Vec<String>> {
     match value.kind {
         DeValue::Array(items) if !items.is_empty() => {
             let values: Vec<String> = items.iter().map(|item| text::inline(item.get_ref())).collect();
@@ -236,7 +236,7 @@ pub(super) fn check(root: &mut Written<'_, '_>, sweep: &SweepSection, read: impl
 
 /// Rules for numbers are limits, so that a range's ends stand for all of it; of a very long list the first ones do. Each
 /// value is checked once more when it is run.
-fn is_tried(index: usize, axis: &Axis, is_list: bool) -> bool {
+fn is_tried(index: usize, axis: &SweepAxis, is_list: bool) -> bool {
     const TRIED_MAX: usize = 1_000;
     if is_list { index < TRIED_MAX } else { index == 0 || index + 1 == axis.values.len() }
 }
@@ -250,9 +250,9 @@ fn read_range(range: &mut Written<'_, '_>, at: &Range<usize>) -> Option<Vec<Stri
     }
     let (from, to) = (range.take("from", number), range.take("to", number));
     let has = (range.value("step"), range.value("factor"));
-    let next: Step = match has {
-        (Some(_), None) => Step::Add(range.take("step", |value| above(value, Decimal::ZERO))?),
-        (None, Some(_)) => Step::Multiply(range.take("factor", |value| above(value, Decimal::ONE))?),
+    let next: RangeStep = match has {
+        (Some(_), None) => RangeStep::Add(range.take("step", |value| above(value, Decimal::ZERO))?),
+        (None, Some(_)) => RangeStep::Multiply(range.take("factor", |value| above(value, Decimal::ONE))?),
         (None, None) => {
             range.fault_at(at, &["step"], "step or factor must be written, was neither".to_owned());
             return None;
@@ -263,10 +263,10 @@ fn read_range(range: &mut Written<'_, '_>, at: &Range<usize>) -> Option<Vec<Stri
         }
     };
     let (from, to) = (from?, to?);
-    if from > to || (matches!(next, Step::Multiply(_)) && from <= Decimal::ZERO) {
+    if from > to || (matches!(next, RangeStep::Multiply(_)) && from <= Decimal::ZERO) {
         let rule = match next {
-            Step::Add(_) => "must be at least from",
-            Step::Multiply(_) => "must be at least from, and from above 0",
+            RangeStep::Add(_) => "must be at least from",
+            RangeStep::Multiply(_) => "must be at least from, and from above 0",
         };
         range.fault_at(at, &["to"], format!("{rule}, was {from} to {to}"));
         return None;
@@ -300,12 +300,12 @@ fn read_range(range: &mut Written<'_, '_>, at: &Range<usize>) -> Option<Vec<Stri
 }
 
 #[derive(Clone, Copy)]
-enum Step {
+enum RangeStep {
     Add(Decimal),
     Multiply(Decimal),
 }
 
-impl Step {
+impl RangeStep {
     fn after(self, number: Decimal) -> Option<Decimal> {
         match self {
             Self::Add(step) => number.checked_add(step),
@@ -315,12 +315,12 @@ impl Step {
 }
 
 /// A number, or a number in a string as dollars are written.
-fn number(value: &Value<'_>) -> Result<Decimal, String> {
+fn number(value: &WrittenValue<'_>) -> Result<Decimal, String> {
     let text = value.str().and_then(|text| Decimal::from_str_exact(text).ok());
     value.decimal().or(text).ok_or_else(|| value.breaks("must be a number"))
 }
 
-fn above(value: &Value<'_>, least: Decimal) -> Result<Decimal, String> {
+fn above(value: &WrittenValue<'_>, least: Decimal) -> Result<Decimal, String> {
     number(value)
         .ok()
         .filter(|number| *number > least)

@@ -18,14 +18,14 @@ use bot_core::units::{BasisPoints, Money, Quantity, Weight};
 const SHOWN_LEN_MAX: usize = 40;
 
 /// One value as written, with its place.
-pub(super) struct Value<'s> {
+pub(super) struct WrittenValue<'s> {
     /// What TOML makes of it.
     pub(super) kind: &'s DeValue<'s>,
     /// Its bytes in the text.
     pub(super) span: Range<usize>,
 }
 
-impl<'s> Value<'s> {
+impl<'s> WrittenValue<'s> {
     /// Nothing when the parser only filled a gap, which it has reported already.
     pub(super) fn of(value: &'s Spanned<DeValue<'s>>) -> Option<Self> {
         let (kind, span) = (value.get_ref(), value.span());
@@ -77,7 +77,7 @@ impl<'s> Value<'s> {
 }
 
 /// A text for people: one line, not blank, at most 100 characters.
-pub(super) fn text(value: &Value<'_>) -> Result<String, String> {
+pub(super) fn text(value: &WrittenValue<'_>) -> Result<String, String> {
     value
         .str()
         .filter(|text| {
@@ -88,12 +88,12 @@ pub(super) fn text(value: &Value<'_>) -> Result<String, String> {
 }
 
 /// `true` or `false`.
-pub(super) fn truth(value: &Value<'_>) -> Result<bool, String> {
+pub(super) fn truth(value: &WrittenValue<'_>) -> Result<bool, String> {
     value.kind.as_bool().ok_or_else(|| value.breaks("must be true or false"))
 }
 
 /// A whole number within a range.
-pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl FnOnce(&Value<'_>) -> Result<T, String>
+pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl FnOnce(&WrittenValue<'_>) -> Result<T, String>
 where
     T: TryFrom<u64> + PartialOrd + fmt::Display,
 {
@@ -110,7 +110,7 @@ where
 }
 
 /// A number of shares above 0, with at most 9 decimals.
-pub(super) fn quantity(value: &Value<'_>) -> Result<Quantity, String> {
+pub(super) fn quantity(value: &WrittenValue<'_>) -> Result<Quantity, String> {
     value
         .decimal()
         .and_then(|number| Quantity::exact(number).ok())
@@ -119,7 +119,7 @@ pub(super) fn quantity(value: &Value<'_>) -> Result<Quantity, String> {
 }
 
 /// Dollars above 0. Only as a string, because a TOML float is not exact.
-pub(super) fn money(value: &Value<'_>) -> Result<Money, String> {
+pub(super) fn money(value: &WrittenValue<'_>) -> Result<Money, String> {
     value
         .str()
         .and_then(|text| Money::from_str(text).ok())
@@ -128,7 +128,7 @@ pub(super) fn money(value: &Value<'_>) -> Result<Money, String> {
 }
 
 /// A time span above 0.
-pub(super) fn span(value: &Value<'_>) -> Result<Duration, String> {
+pub(super) fn span(value: &WrittenValue<'_>) -> Result<Duration, String> {
     let text =
         value.str().ok_or_else(|| value.breaks("must be a string such as \"250ms\", \"5s\" or \"2m\""))?;
     let span = duration::parse(text)?;
@@ -136,13 +136,13 @@ pub(super) fn span(value: &Value<'_>) -> Result<Duration, String> {
 }
 
 /// A time span of 0 or more.
-pub(super) fn wait(value: &Value<'_>) -> Result<Duration, String> {
+pub(super) fn wait(value: &WrittenValue<'_>) -> Result<Duration, String> {
     let text = value.str().ok_or_else(|| value.breaks("must be a string such as \"0ms\" or \"250ms\""))?;
     duration::parse(text)
 }
 
 /// One of a few names.
-pub(super) fn choice<T: Copy>(names: &[(&str, T)], value: &Value<'_>) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(names: &[(&str, T)], value: &WrittenValue<'_>) -> Result<T, String> {
     let chosen = names.iter().find(|(name, _)| value.str() == Some(name));
     chosen.map(|(_, chosen)| *chosen).ok_or_else(|| {
         let allowed: Vec<String> = names.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -154,7 +154,7 @@ pub(super) fn choice<T: Copy>(names: &[(&str, T)], value: &Value<'_>) -> Result<
 pub(super) fn number(
     what: &str,
     is_allowed: impl Fn(f64) -> bool,
-) -> impl FnOnce(&Value<'_>) -> Result<f64, String> {
+) -> impl FnOnce(&WrittenValue<'_>) -> Result<f64, String> {
     move |value| {
         let number = value.decimal().and_then(|number| number.to_f64());
         number.filter(|number| is_allowed(*number)).ok_or_else(|| value.breaks(&format!("must be {what}")))
@@ -162,7 +162,7 @@ pub(super) fn number(
 }
 
 /// Basis points, 0 or more.
-pub(super) fn basis_points(value: &Value<'_>) -> Result<BasisPoints, String> {
+pub(super) fn basis_points(value: &WrittenValue<'_>) -> Result<BasisPoints, String> {
     value
         .decimal()
         .and_then(|number| BasisPoints::new(number).ok())
@@ -170,7 +170,7 @@ pub(super) fn basis_points(value: &Value<'_>) -> Result<BasisPoints, String> {
 }
 
 /// Reads `0.25`, `"0.25"` and `"25%"`.
-pub(super) fn fraction(value: &Value<'_>) -> Option<Weight> {
+pub(super) fn fraction(value: &WrittenValue<'_>) -> Option<Weight> {
     match value.str() {
         Some(text) => Weight::from_str(text).ok(),
         None => Weight::new(value.decimal()?).ok(),
@@ -183,13 +183,13 @@ pub(super) fn percent(weight: Weight) -> String {
 }
 
 /// One symbol.
-pub(super) fn symbol(value: &Value<'_>) -> Result<Symbol, String> {
+pub(super) fn symbol(value: &WrittenValue<'_>) -> Result<Symbol, String> {
     let text = value.str().ok_or_else(|| value.breaks("must be a symbol such as \"NVDA\""))?;
     text.parse::<Symbol>().map_err(|error| error.to_string())
 }
 
 /// One of `names`, which are those of the data sections.
-pub(super) fn data_name(value: &Value<'_>, names: &[String]) -> Result<String, String> {
+pub(super) fn data_name(value: &WrittenValue<'_>, names: &[String]) -> Result<String, String> {
     const RULE: &str = "must be the name of a data section";
     let name = value.str().ok_or_else(|| value.breaks(RULE))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -27,7 +27,7 @@ struct Facts {
 }
 
 /// What was read of each data section, in order.
-pub(super) struct Read(Vec<Option<Result<Facts, DataError>>>);
+pub(super) struct ReadData(Vec<Option<Result<Facts, DataError>>>);
 
 /// Where orders are sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,13 +39,13 @@ pub(super) enum Over {
 }
 
 /// Reads the files and generators of `manifest`, as far as they are not too long.
-pub(super) fn read(manifest: &Manifest) -> Read {
-    Read(manifest.data.iter().map(|section| section.spec.as_ref().and_then(facts)).collect())
+pub(super) fn read(manifest: &Manifest) -> ReadData {
+    ReadData(manifest.data.iter().map(|section| section.spec.as_ref().and_then(facts)).collect())
 }
 
 /// Each warning, as a fault at its place.
-pub(super) fn check(manifest: &Manifest, read: &Read, over: Over, root: &mut Written<'_, '_>) {
-    let manifest = Known { manifest, read, over };
+pub(super) fn check(manifest: &Manifest, read: &ReadData, over: Over, root: &mut Written<'_, '_>) {
+    let manifest = ReadManifest { manifest, read, over };
     for (section, facts) in manifest.manifest.data.iter().zip(&read.0) {
         if let (Some(Err(error)), Over::History) = (facts, over) {
             warn(root, &["data", &section.name], format!("cannot be read to its end: {error}"));
@@ -73,13 +73,13 @@ pub(super) fn check(manifest: &Manifest, read: &Read, over: Over, root: &mut Wri
 }
 
 /// The manifest with what was read.
-struct Known<'a> {
+struct ReadManifest<'a> {
     manifest: &'a Manifest,
-    read: &'a Read,
+    read: &'a ReadData,
     over: Over,
 }
 
-impl Known<'_> {
+impl ReadManifest<'_> {
     /// What was read of the source that a strategy trades on.
     fn main(&self, section: &StrategySection) -> Option<(&DataSection, &Facts)> {
         let main = *self.manifest.sources_of(section).first()?;
@@ -260,7 +260,7 @@ fn read_through(spec: &Spec) -> Result<Facts, DataError> {
             last = rows.last().copied().or(last);
         }
     }
-    let read = source.account();
+    let read = source.report();
     let price = last.and_then(|row| match spec.row_kind {
         RowKind::Bar { .. } => Some(row.values[3]),
         RowKind::Quote => Some(row.values[2]),

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::Section;
 use super::fault::{Fault, Faults, near_or_allowed};
 use super::overrides;
-use super::value::Value;
+use super::value::WrittenValue;
 use bot_core::symbol::Symbol;
 
 /// Parses `text`, puts the `overrides` in, lets `edit` change and `read` take what they know of the root table, and
@@ -25,7 +25,7 @@ pub(super) fn parse<T>(
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut root = root.into_inner();
     let labels: Vec<String> = overrides.iter().map(label).collect();
-    let mut source = Source { file, text, folder, labels: &labels, faults: Vec::new() };
+    let mut source = SourceText { file, text, folder, labels: &labels, faults: Vec::new() };
     for error in errors {
         source.fault(&error.span().unwrap_or_default(), String::new(), error.message().to_owned());
     }
@@ -69,7 +69,7 @@ fn without_aftermath(mut faults: Vec<Placed>, syntax: usize) -> Vec<Placed> {
 pub(super) type Placed = (usize, Fault);
 
 /// The text and what was found wrong with it so far.
-struct Source<'t> {
+struct SourceText<'t> {
     file: &'t str,
     text: &'t str,
     folder: Option<&'t Path>,
@@ -78,7 +78,7 @@ struct Source<'t> {
     faults: Vec<Placed>,
 }
 
-impl Source<'_> {
+impl SourceText<'_> {
     fn fault(&mut self, at: &Range<usize>, key: String, message: String) {
         let label = at.start.checked_sub(self.override_at(0).start).and_then(|index| self.labels.get(index));
         let fault = if let Some(label) = label {
@@ -98,14 +98,14 @@ impl Source<'_> {
 
 /// One table as written. What is taken from it is known; the rest is a fault when it is finished.
 pub(super) struct Written<'s, 't> {
-    source: &'s mut Source<'t>,
+    source: &'s mut SourceText<'t>,
     path: String,
     table: Option<&'s DeTable<'s>>,
     known: Vec<&'s str>,
 }
 
 impl<'s, 't> Written<'s, 't> {
-    fn new(source: &'s mut Source<'t>, path: String, table: Option<&'s DeTable<'s>>) -> Self {
+    fn new(source: &'s mut SourceText<'t>, path: String, table: Option<&'s DeTable<'s>>) -> Self {
         Self { source, path, table, known: Vec::new() }
     }
 
@@ -113,7 +113,7 @@ impl<'s, 't> Written<'s, 't> {
     pub(super) fn take<T>(
         &mut self,
         key: &'static str,
-        rule: impl FnOnce(&Value<'_>) -> Result<T, String>,
+        rule: impl FnOnce(&WrittenValue<'_>) -> Result<T, String>,
     ) -> Option<T> {
         let value = self.value(key)?;
         match rule(&value) {
@@ -126,11 +126,11 @@ impl<'s, 't> Written<'s, 't> {
     }
 
     /// The value of `key` with its place, for rules that [`Self::take`] cannot say.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'s>> {
+    pub(super) fn value(&mut self, key: &'static str) -> Option<WrittenValue<'s>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
-        Value::of(self.table?.get(key)?)
+        WrittenValue::of(self.table?.get(key)?)
     }
 
     /// The section `S`, as written or empty.
@@ -146,7 +146,7 @@ impl<'s, 't> Written<'s, 't> {
     ) -> T {
         let table = match self.value(name) {
             None => None,
-            Some(Value { kind: DeValue::Table(table), .. }) => Some(table),
+            Some(WrittenValue { kind: DeValue::Table(table), .. }) => Some(table),
             Some(value) => {
                 let rule = format!("must be one table, written as [{name}]");
                 self.fault_at(&value.span, &[name], value.breaks(&rule));
@@ -175,11 +175,11 @@ impl<'s, 't> Written<'s, 't> {
     }
 
     /// Every key that was not asked for yet, in the order of the text, each with its place; now they are known.
-    pub(super) fn others(&mut self) -> Vec<(&'s str, Range<usize>, Option<Value<'s>>)> {
+    pub(super) fn others(&mut self) -> Vec<(&'s str, Range<usize>, Option<WrittenValue<'s>>)> {
         let Some(table) = self.table else { return Vec::new() };
         let mut others: Vec<_> = table
             .iter()
-            .map(|(key, value)| (&**key.get_ref(), key.span(), Value::of(value)))
+            .map(|(key, value)| (&**key.get_ref(), key.span(), WrittenValue::of(value)))
             .filter(|(key, ..)| !self.known.contains(key))
             .collect();
         others.sort_by_key(|(_, at, _)| at.start);
@@ -211,7 +211,7 @@ impl<'s, 't> Written<'s, 't> {
         };
         let mut taken = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(value) = Value::of(item) else { continue };
+            let Some(value) = WrittenValue::of(item) else { continue };
             let DeValue::Table(table) = value.kind else {
                 self.fault_at(&value.span, &[key], value.breaks(&rule));
                 continue;
@@ -251,7 +251,7 @@ impl<'s, 't> Written<'s, 't> {
     }
 
     /// The value that `keys` lead to, with its place; one of several tables goes by its `name`.
-    pub(super) fn at(&self, keys: &[&str]) -> Option<Value<'s>> {
+    pub(super) fn at(&self, keys: &[&str]) -> Option<WrittenValue<'s>> {
         let (first, others) = keys.split_first()?;
         let name_of =
             |item: &'s Spanned<DeValue<'s>>| item.get_ref().as_table()?.get("name")?.get_ref().as_str();
@@ -260,7 +260,7 @@ impl<'s, 't> Written<'s, 't> {
                 Some(items) => items.iter().find(|item| name_of(item) == Some(*key)),
                 None => value.get_ref().as_table()?.get(*key),
             });
-        Value::of(found?)
+        WrittenValue::of(found?)
     }
 
     /// The table itself, to be tried with other values.
@@ -274,8 +274,8 @@ impl<'s, 't> Written<'s, 't> {
         table: &DeTable<'_>,
         read: impl FnOnce(&mut Written<'_, 't>),
     ) -> Vec<Placed> {
-        let Source { file, text, folder, labels, .. } = *self.source;
-        let mut source = Source { file, text, folder, labels, faults: Vec::new() };
+        let SourceText { file, text, folder, labels, .. } = *self.source;
+        let mut source = SourceText { file, text, folder, labels, faults: Vec::new() };
         let mut written = Written::new(&mut source, String::new(), Some(table));
         read(&mut written);
         written.finish();
@@ -351,7 +351,7 @@ pub(super) fn symbols(written: &mut Written<'_, '_>, key: &'static str) -> Vec<S
         written.fault_at(&value.span, &[key], format!("{rule}, was empty"));
     }
     let mut symbols = Vec::new();
-    for item in items.iter().filter_map(Value::of) {
+    for item in items.iter().filter_map(WrittenValue::of) {
         let read = item.str().ok_or_else(|| item.breaks(rule));
         match read.and_then(|text| text.parse::<Symbol>().map_err(|error| error.to_string())) {
             Ok(symbol) if symbols.contains(&symbol) => {

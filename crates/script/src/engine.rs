@@ -34,7 +34,7 @@ const INTENTS_MAX: usize = 1_000;
 /// How a script says that what does not fill at once is cancelled.
 const IMMEDIATE: &str = "ioc";
 
-type Outcome = Result<(), Box<EvalAltResult>>;
+type CallResult = Result<(), Box<EvalAltResult>>;
 
 /// Where the functions of a script put its intents.
 #[derive(Debug, Clone, Default)]
@@ -49,16 +49,16 @@ impl Sink {
         self.lock().drain(..).for_each(|intent| intents.push(intent));
     }
 
-    fn push(&self, intent: Intent) -> Outcome {
+    fn push(&self, intent: Intent) -> CallResult {
         let mut intents = self.lock();
         if intents.len() >= INTENTS_MAX {
-            return Err(format!("one call must wish for at most {INTENTS_MAX} things, was more").into());
+            return Err(format!("one call must want at most {INTENTS_MAX} things, was more").into());
         }
         intents.push(intent);
         Ok(())
     }
 
-    fn signal(&self, symbol: &str, strength: f64) -> Outcome {
+    fn signal(&self, symbol: &str, strength: f64) -> CallResult {
         let strength = Strength::new(strength).map_err(|error| error.to_string())?;
         self.push(Intent::Signal { symbol: parse(symbol)?, strength })
     }
@@ -70,7 +70,7 @@ impl Sink {
         quantity: &Dynamic,
         limit: Option<&Dynamic>,
         time_in_force: TimeInForce,
-    ) -> Outcome {
+    ) -> CallResult {
         let quantity = number("quantity", quantity)?;
         let quantity = Quantity::from_f64(quantity)
             .filter(|quantity| quantity.is_positive())
@@ -142,7 +142,7 @@ fn limit(engine: &mut Engine) {
     engine.register_fn("sleep", |_: INT| no_sleep()).register_fn("sleep", |_: FLOAT| no_sleep());
 }
 
-fn no_sleep() -> Outcome {
+fn no_sleep() -> CallResult {
     Err("a strategy must not sleep; its time is that of the events".into())
 }
 

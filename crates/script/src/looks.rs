@@ -15,7 +15,7 @@ use bot_core::ticks::Span;
 scoped_tls::scoped_thread_local!(static PAST: Past);
 scoped_tls::scoped_thread_local!(static NOW: Timestamp);
 
-type Answer = Result<Dynamic, Box<EvalAltResult>>;
+type LookResult = Result<Dynamic, Box<EvalAltResult>>;
 
 type Statistic = fn(&Span<'_>) -> Option<f64>;
 
@@ -39,23 +39,23 @@ pub(super) fn at<Ended>(view: &View<'_>, call: impl FnOnce() -> Ended) -> Ended 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("latest", latest).register_fn("latest", latest_bar).register_fn("position", position);
     for (name, statistic) in STATISTICS {
-        engine.register_fn(name, move |symbol: &str, span: &str| -> Answer {
+        engine.register_fn(name, move |symbol: &str, span: &str| -> LookResult {
             let number = over(symbol, span, statistic)?.flatten();
             Ok(number.map_or(Dynamic::UNIT, Dynamic::from))
         });
     }
-    engine.register_fn("count", |symbol: &str, span: &str| -> Answer {
+    engine.register_fn("count", |symbol: &str, span: &str| -> LookResult {
         let count = over(symbol, span, |ticks| i64::try_from(ticks.len()).unwrap_or(i64::MAX))?;
         Ok(count.unwrap_or_default().into())
     });
 }
 
-fn latest(symbol: &str) -> Answer {
+fn latest(symbol: &str) -> LookResult {
     let symbol = parse(symbol)?;
     Ok(shown(seen(|view| view.latest(symbol).copied()).flatten()))
 }
 
-fn latest_bar(symbol: &str, timeframe: &str) -> Answer {
+fn latest_bar(symbol: &str, timeframe: &str) -> LookResult {
     let symbol = parse(symbol)?;
     let span = duration::parse_timeframe(timeframe)
         .map_err(|rule| format!("timeframe {rule}, was \"{timeframe}\""))?;
@@ -67,7 +67,7 @@ fn shown(event: Option<MarketEvent>) -> Dynamic {
 }
 
 /// Shares in the strategy's own book. There is no number to say before the book is known.
-fn position(symbol: &str) -> Answer {
+fn position(symbol: &str) -> LookResult {
     let symbol = parse(symbol)?;
     let held = seen(|view| view.position(symbol).to_f64());
     let held =

@@ -16,7 +16,7 @@ use bot_core::symbol::Symbol;
 
 /// What the bot calls.
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+enum EntryPoint {
     Params,
     Init,
     OnEvent,
@@ -26,7 +26,7 @@ enum Entry {
     Horizon,
 }
 
-/// Each [`Entry`] in its order: name, how many arguments, how it is written.
+/// Each [`EntryPoint`] in its order: name, how many arguments, how it is written.
 const ENTRIES: [(&str, usize, &str); 7] = [
     ("params", 0, "fn params()"),
     ("init", 0, "fn init()"),
@@ -39,14 +39,14 @@ const ENTRIES: [(&str, usize, &str); 7] = [
 
 /// The line of each entry that a script has.
 #[derive(Debug, Clone, Copy, Default)]
-struct Entries([Option<usize>; ENTRIES.len()]);
+struct EntryPoints([Option<usize>; ENTRIES.len()]);
 
 /// A script that compiles and has what it must have.
 #[derive(Debug, Clone)]
 pub struct Script {
     file: Arc<str>,
     ast: AST,
-    entries: Entries,
+    entries: EntryPoints,
     params: Vec<Param>,
 }
 
@@ -65,9 +65,12 @@ impl Script {
         let ast = engine
             .compile(source)
             .map_err(|error| fault(file, error.position(), error.err_type().to_string()))?;
-        let entries = Entries::of(&ast, file, source)?;
-        let params =
-            if entries.has(Entry::Params) { read_params(&engine, &ast, file, &entries)? } else { Vec::new() };
+        let entries = EntryPoints::of(&ast, file, source)?;
+        let params = if entries.has(EntryPoint::Params) {
+            read_params(&engine, &ast, file, &entries)?
+        } else {
+            Vec::new()
+        };
         Ok(Self { file: file.into(), ast, entries, params })
     }
 
@@ -99,7 +102,7 @@ impl Script {
         state.insert("params".into(), params.into());
         let symbols: Vec<Dynamic> = symbols.iter().map(|symbol| symbol.as_str().to_owned().into()).collect();
         state.insert("symbols".into(), symbols.into());
-        let mut running = Running {
+        let mut running = RunningScript {
             file: self.file.clone(),
             engine: engine::new(&self.file, &sink),
             ast: self.ast.clone(),
@@ -109,18 +112,18 @@ impl Script {
             horizon: None,
             sink,
         };
-        if self.entries.has(Entry::Init) {
-            running.call(Entry::Init, ()).map_err(MakeError::Script)?;
+        if self.entries.has(EntryPoint::Init) {
+            running.call(EntryPoint::Init, ()).map_err(MakeError::Script)?;
             running.sink.clear();
         }
-        if self.entries.has(Entry::Horizon) {
+        if self.entries.has(EntryPoint::Horizon) {
             running.horizon = Some(running.read_horizon().map_err(MakeError::Script)?);
         }
         Ok(Box::new(running))
     }
 }
 
-impl Entries {
+impl EntryPoints {
     fn of(ast: &AST, file: &str, source: &str) -> Result<Self, ScriptFault> {
         let refuse = |line: Option<usize>, message: String| ScriptFault {
             file: file.to_owned(),
@@ -151,7 +154,7 @@ impl Entries {
             }
             entries.0[place] = Some(line.unwrap_or(1));
         }
-        if entries.has(Entry::OnEvent) || entries.has(Entry::OnTimer) {
+        if entries.has(EntryPoint::OnEvent) || entries.has(EntryPoint::OnTimer) {
             Ok(entries)
         } else {
             let rule = "script must have fn on_event(event) or fn on_timer(now)";
@@ -159,12 +162,12 @@ impl Entries {
         }
     }
 
-    fn has(&self, entry: Entry) -> bool {
+    fn has(&self, entry: EntryPoint) -> bool {
         self.0[entry as usize].is_some()
     }
 
     /// What went wrong in `entry`; where the library knows no line, it is that of the function.
-    fn fault_in(&self, entry: Entry, file: &str, error: EvalAltResult) -> ScriptFault {
+    fn fault_in(&self, entry: EntryPoint, file: &str, error: EvalAltResult) -> ScriptFault {
         let mut fault = fault_of(file, error);
         fault.line = fault.line.or(self.0[entry as usize]);
         fault
@@ -172,42 +175,42 @@ impl Entries {
 }
 
 /// A script at work.
-struct Running {
+struct RunningScript {
     file: Arc<str>,
     engine: Engine,
     ast: AST,
-    entries: Entries,
+    entries: EntryPoints,
     state: Dynamic,
     calls_until_weighed: usize,
     horizon: Option<Duration>,
     sink: Sink,
 }
 
-impl Running {
-    fn call(&mut self, entry: Entry, arguments: impl FuncArgs) -> Result<(), ScriptFault> {
+impl RunningScript {
+    fn call(&mut self, entry: EntryPoint, arguments: impl FuncArgs) -> Result<(), ScriptFault> {
         let ended = call(&self.engine, &self.ast, &mut self.state, entry, arguments)
             .map_err(|error| self.entries.fault_in(entry, &self.file, *error))
             .and_then(|_| self.check_size(entry));
         if ended.is_err() {
-            self.sink.clear(); // What a failing call wished for is half of something.
+            self.sink.clear(); // What a failing call wanted is half of something.
         }
         ended
     }
 
     fn read_horizon(&mut self) -> Result<Duration, ScriptFault> {
-        let said = call(&self.engine, &self.ast, &mut self.state, Entry::Horizon, ())
-            .map_err(|error| self.entries.fault_in(Entry::Horizon, &self.file, *error))?;
+        let said = call(&self.engine, &self.ast, &mut self.state, EntryPoint::Horizon, ())
+            .map_err(|error| self.entries.fault_in(EntryPoint::Horizon, &self.file, *error))?;
         self.sink.clear();
         let text = said.to_string();
         duration::parse(&text).ok().filter(|horizon| !horizon.is_zero()).ok_or_else(|| ScriptFault {
             file: self.file.to_string(),
-            line: self.entries.0[Entry::Horizon as usize],
+            line: self.entries.0[EntryPoint::Horizon as usize],
             column: None,
             message: format!("horizon() must return a duration above 0 such as \"1h\", was \"{text}\""),
         })
     }
 
-    fn check_size(&mut self, entry: Entry) -> Result<(), ScriptFault> {
+    fn check_size(&mut self, entry: EntryPoint) -> Result<(), ScriptFault> {
         if self.calls_until_weighed > 0 {
             self.calls_until_weighed -= 1;
             return Ok(());
@@ -224,7 +227,7 @@ impl Running {
 
     fn step(
         &mut self,
-        entry: Entry,
+        entry: EntryPoint,
         arguments: impl FuncArgs,
         view: &View<'_>,
         intents: &mut Intents,
@@ -235,7 +238,7 @@ impl Running {
     }
 }
 
-impl Strategy for Running {
+impl Strategy for RunningScript {
     fn horizon(&self) -> Option<Duration> {
         self.horizon
     }
@@ -246,10 +249,10 @@ impl Strategy for Running {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(Entry::OnEvent) {
+        if !self.entries.has(EntryPoint::OnEvent) {
             return Ok(());
         }
-        self.step(Entry::OnEvent, (views::EventView(*event),), view, intents)
+        self.step(EntryPoint::OnEvent, (views::EventView(*event),), view, intents)
     }
 
     fn on_timer(
@@ -258,17 +261,17 @@ impl Strategy for Running {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(Entry::OnTimer) {
+        if !self.entries.has(EntryPoint::OnTimer) {
             return Ok(());
         }
-        self.step(Entry::OnTimer, (now.millis(),), view, intents)
+        self.step(EntryPoint::OnTimer, (now.millis(),), view, intents)
     }
 
     fn on_fill(&mut self, fill: &Fill, view: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
-        if !self.entries.has(Entry::OnFill) {
+        if !self.entries.has(EntryPoint::OnFill) {
             return Ok(());
         }
-        self.step(Entry::OnFill, (views::FillView(*fill),), view, intents)
+        self.step(EntryPoint::OnFill, (views::FillView(*fill),), view, intents)
     }
 
     fn on_order_end(
@@ -277,22 +280,27 @@ impl Strategy for Running {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(Entry::OnOrderEnd) {
+        if !self.entries.has(EntryPoint::OnOrderEnd) {
             return Ok(());
         }
-        self.step(Entry::OnOrderEnd, (views::EndView(end.clone()),), view, intents)
+        self.step(EntryPoint::OnOrderEnd, (views::EndView(end.clone()),), view, intents)
     }
 }
 
-fn read_params(engine: &Engine, ast: &AST, file: &str, entries: &Entries) -> Result<Vec<Param>, ScriptFault> {
+fn read_params(
+    engine: &Engine,
+    ast: &AST,
+    file: &str,
+    entries: &EntryPoints,
+) -> Result<Vec<Param>, ScriptFault> {
     let refuse = |message: String| ScriptFault {
         file: file.to_owned(),
-        line: entries.0[Entry::Params as usize],
+        line: entries.0[EntryPoint::Params as usize],
         column: None,
         message,
     };
-    let said = call(engine, ast, &mut Dynamic::from(Map::new()), Entry::Params, ())
-        .map_err(|error| entries.fault_in(Entry::Params, file, *error))?;
+    let said = call(engine, ast, &mut Dynamic::from(Map::new()), EntryPoint::Params, ())
+        .map_err(|error| entries.fault_in(EntryPoint::Params, file, *error))?;
     let said: Map = said
         .try_cast()
         .ok_or_else(|| refuse("params() must return a map such as #{ fast: 10 }".to_owned()))?;
@@ -310,7 +318,7 @@ fn call(
     engine: &Engine,
     ast: &AST,
     state: &mut Dynamic,
-    entry: Entry,
+    entry: EntryPoint,
     arguments: impl FuncArgs,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
     let options = CallFnOptions::new().eval_ast(false).bind_this_ptr(state);

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::core::Core;
+use super::core::SimulatedMarket;
 use super::listing::Asset;
 use bot_core::calendar::date_of;
 use bot_core::symbol::Symbol;
@@ -55,7 +55,7 @@ pub struct PositionView {
     pub value: Money,
 }
 
-impl Core {
+impl SimulatedMarket {
     /// The account's money, valued now.
     pub fn account(&self) -> AccountView {
         let balance = self.books.balance();

@@ -3,10 +3,10 @@
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::core::Core;
+use super::core::SimulatedMarket;
 use super::listing::Listing;
 use super::order::{Amount, Request};
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 use bot_core::instrument::Instrument;
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::units::{Money, Price, Quantity};
@@ -22,12 +22,12 @@ pub(super) struct Admitted {
 
 const CLIENT_ID_LEN_MAX: usize = 128;
 
-impl Core {
-    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, Refusal> {
+impl SimulatedMarket {
+    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, RequestRefusal> {
         let listing = self
             .listings
             .get(&request.symbol)
-            .ok_or_else(|| Refusal::UnknownAsset(request.symbol.to_string()))?;
+            .ok_or_else(|| RequestRefusal::UnknownAsset(request.symbol.to_string()))?;
         self.check_client_id(request)?;
         let quantity = quantity(request, listing)?;
         check_terms(request, quantity, &listing.asset.instrument, listing.is_open(self.session()))?;
@@ -47,19 +47,21 @@ impl Core {
         Ok(Admitted { asset_id: listing.asset.id, quantity, hold_price, strategy_signal })
     }
 
-    fn check_client_id(&self, request: &Request) -> Result<(), Refusal> {
+    fn check_client_id(&self, request: &Request) -> Result<(), RequestRefusal> {
         let Some(id) = &request.client_order_id else { return Ok(()) };
         if id.chars().count() > CLIENT_ID_LEN_MAX {
-            return Err(Refusal::ClientIdTooLong);
+            return Err(RequestRefusal::ClientIdTooLong);
         }
         match self.by_client_id.get(id) {
-            Some(number) => Err(Refusal::DuplicateClientId { working: self.orders[*number].is_open() }),
+            Some(number) => {
+                Err(RequestRefusal::DuplicateClientId { working: self.orders[*number].is_open() })
+            }
             None => Ok(()),
         }
     }
 
     /// An order may not meet the account's own resting order.
-    fn check_wash_trade(&self, request: &Request, listing: &Listing) -> Result<(), Refusal> {
+    fn check_wash_trade(&self, request: &Request, listing: &Listing) -> Result<(), RequestRefusal> {
         let Some((number, resting)) = listing.matcher.best(request.side.opposite()) else { return Ok(()) };
         let meets = match (resting, request.order_type, request.side) {
             (None, _, _) | (Some(_), OrderType::Market, _) => true,
@@ -67,7 +69,10 @@ impl Core {
             (Some(resting), OrderType::Limit(limit), Side::Sell) => limit.get() <= resting,
         };
         if meets {
-            return Err(Refusal::WashTrade { existing: self.orders[number].id, limit: resting.is_some() });
+            return Err(RequestRefusal::WashTrade {
+                existing: self.orders[number].id,
+                limit: resting.is_some(),
+            });
         }
         Ok(())
     }
@@ -78,7 +83,7 @@ impl Core {
         request: &Request,
         listing: &Listing,
         quantity: Quantity,
-    ) -> Result<Quantity, Refusal> {
+    ) -> Result<Quantity, RequestRefusal> {
         let instrument = &listing.asset.instrument;
         let position = self.books.shares(listing.place);
         let (closes, held) = match request.side {
@@ -93,11 +98,11 @@ impl Core {
             let may_open = request.side == Side::Buy || self.shorting && instrument.shorting;
             if self.flips_in_one && may_open && held.is_zero() {
                 if request.side == Side::Sell && instrument.check_position(position - quantity).is_err() {
-                    return Err(Refusal::FractionalShort);
+                    return Err(RequestRefusal::FractionalShort);
                 }
                 return Ok(quantity - available);
             }
-            return Err(Refusal::Shares {
+            return Err(RequestRefusal::Shares {
                 symbol: request.symbol,
                 requested: quantity,
                 available,
@@ -107,24 +112,33 @@ impl Core {
             });
         }
         match request.side {
-            Side::Buy if listing.held_sell.is_positive() && position.is_zero() => Err(Refusal::BuyMeetsShort),
-            Side::Sell if !(self.shorting && instrument.shorting) => Err(Refusal::ShortNotAllowed),
-            Side::Sell if instrument.check_position(position - quantity).is_err() => {
-                Err(Refusal::FractionalShort)
+            Side::Buy if listing.held_sell.is_positive() && position.is_zero() => {
+                Err(RequestRefusal::BuyMeetsShort)
             }
-            Side::Sell if listing.held_buy.is_positive() && position.is_zero() => Err(Refusal::ShortMeetsBuy),
+            Side::Sell if !(self.shorting && instrument.shorting) => Err(RequestRefusal::ShortNotAllowed),
+            Side::Sell if instrument.check_position(position - quantity).is_err() => {
+                Err(RequestRefusal::FractionalShort)
+            }
+            Side::Sell if listing.held_buy.is_positive() && position.is_zero() => {
+                Err(RequestRefusal::ShortMeetsBuy)
+            }
             Side::Buy | Side::Sell => Ok(quantity),
         }
     }
 
     /// What an order closes of a position frees as much as it was worth.
-    fn check_buying_power(&self, price: Price, opened: Quantity, closed: Quantity) -> Result<(), Refusal> {
+    fn check_buying_power(
+        &self,
+        price: Price,
+        opened: Quantity,
+        closed: Quantity,
+    ) -> Result<(), RequestRefusal> {
         let cost_basis = price * opened;
         let buying_power = self.books.buying_power() + price * closed;
         if cost_basis <= buying_power {
             return Ok(());
         }
-        Err(Refusal::BuyingPower { buying_power: buying_power.max(Money::ZERO), cost_basis })
+        Err(RequestRefusal::BuyingPower { buying_power: buying_power.max(Money::ZERO), cost_basis })
     }
 
     fn open_orders_like(&self, request: &Request) -> Vec<Uuid> {
@@ -135,29 +149,31 @@ impl Core {
     }
 }
 
-fn quantity(request: &Request, listing: &Listing) -> Result<Quantity, Refusal> {
+fn quantity(request: &Request, listing: &Listing) -> Result<Quantity, RequestRefusal> {
     let instrument = &listing.asset.instrument;
     let quantity = match request.amount {
         Amount::Quantity(quantity) => quantity,
-        Amount::Notional(money) if money.get() < Decimal::ONE => return Err(Refusal::NotionalTooSmall),
+        Amount::Notional(money) if money.get() < Decimal::ONE => {
+            return Err(RequestRefusal::NotionalTooSmall);
+        }
         Amount::Notional(_) if !instrument.is_fractional() => {
-            return Err(Refusal::NotFractionable(request.symbol));
+            return Err(RequestRefusal::NotFractionable(request.symbol));
         }
         Amount::Notional(money) => instrument.floor_lot(money.buys(hold_price(request, listing))),
     };
     if !quantity.is_positive() {
-        return Err(Refusal::NoQuantity);
+        return Err(RequestRefusal::NoQuantity);
     }
     if instrument.check_lot(quantity).is_err() {
-        return Err(Refusal::NotFractionable(request.symbol));
+        return Err(RequestRefusal::NotFractionable(request.symbol));
     }
     Ok(quantity)
 }
 
-fn check_worth(request: &Request, quantity: Quantity, listing: &Listing) -> Result<(), Refusal> {
+fn check_worth(request: &Request, quantity: Quantity, listing: &Listing) -> Result<(), RequestRefusal> {
     let min = listing.asset.instrument.notional_min;
     let is_enough = min.is_zero() || hold_price(request, listing) * quantity >= min;
-    if is_enough { Ok(()) } else { Err(Refusal::CostBasis(min)) }
+    if is_enough { Ok(()) } else { Err(RequestRefusal::CostBasis(min)) }
 }
 
 fn check_terms(
@@ -165,25 +181,25 @@ fn check_terms(
     quantity: Quantity,
     instrument: &Instrument,
     is_open: bool,
-) -> Result<(), Refusal> {
+) -> Result<(), RequestRefusal> {
     let limit = match request.order_type {
         OrderType::Market => None,
         OrderType::Limit(limit) => Some(limit),
     };
     if let Some(limit) = limit.filter(|limit| !instrument.is_on_tick(*limit)) {
-        return Err(Refusal::SubPenny(limit.get()));
+        return Err(RequestRefusal::SubPenny(limit.get()));
     }
     let resting = match request.time_in_force {
         TimeInForce::Day | TimeInForce::Gtc => true,
         TimeInForce::Ioc | TimeInForce::Fok => false,
     };
     if request.extended_hours && (limit.is_none() || !resting) {
-        return Err(Refusal::ExtendedHours);
+        return Err(RequestRefusal::ExtendedHours);
     }
     if instrument.is_pair() {
         return match request.time_in_force {
             TimeInForce::Ioc | TimeInForce::Gtc => Ok(()),
-            TimeInForce::Day | TimeInForce::Fok => Err(Refusal::CoinTimeInForce),
+            TimeInForce::Day | TimeInForce::Fok => Err(RequestRefusal::CoinTimeInForce),
         };
     }
     let fractional = match request.amount {
@@ -191,10 +207,10 @@ fn check_terms(
         Amount::Notional(_) => true,
     };
     if fractional && request.time_in_force != TimeInForce::Day {
-        return Err(Refusal::FractionalNotDay);
+        return Err(RequestRefusal::FractionalNotDay);
     }
     if request.time_in_force == TimeInForce::Ioc && !is_open {
-        return Err(Refusal::IocOutsideSession);
+        return Err(RequestRefusal::IocOutsideSession);
     }
     Ok(())
 }

@@ -156,20 +156,20 @@ impl BarHistory {
         to: Timestamp,
         newest_first: bool,
     ) -> impl Iterator<Item = Bar> + '_ {
-        let blocks: Vec<Block> = match timeframe {
+        let blocks: Vec<BarBlock> = match timeframe {
             Timeframe::Minutes(_) | Timeframe::Hours(_) => self
                 .days
                 .range(date_of(from)..=date_of(to).max(date_of(from)))
-                .map(|(date, _)| Block::Minutes(*date))
+                .map(|(date, _)| BarBlock::Minutes(*date))
                 .collect(),
-            Timeframe::Day | Timeframe::Week | Timeframe::Months(_) => vec![Block::Days],
+            Timeframe::Day | Timeframe::Week | Timeframe::Months(_) => vec![BarBlock::Days],
         };
-        let ordered: Box<dyn Iterator<Item = Block>> =
+        let ordered: Box<dyn Iterator<Item = BarBlock>> =
             if newest_first { Box::new(blocks.into_iter().rev()) } else { Box::new(blocks.into_iter()) };
         ordered.flat_map(move |block| {
             let fine: Vec<Bar> = match block {
-                Block::Minutes(date) => self.minutes_of(date),
-                Block::Days => self.days.values().copied().collect(),
+                BarBlock::Minutes(date) => self.minutes_of(date),
+                BarBlock::Days => self.days.values().copied().collect(),
             };
             let mut bars = gather(&fine, timeframe);
             bars.retain(|bar| bar.at >= from && bar.at <= to);
@@ -255,7 +255,7 @@ impl BarHistory {
     }
 }
 
-enum Block {
+enum BarBlock {
     Minutes(NaiveDate),
     Days,
 }

@@ -9,11 +9,11 @@ use bot_core::units::{Money, Price};
 
 /// What the simulated market and its account start with.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct MarketConfig {
     /// What is traded, with start prices.
     pub symbols: Vec<(Symbol, Price)>,
     /// How prices move.
-    pub prices: Prices,
+    pub prices: PriceModel,
     /// What the account starts with.
     pub cash: Money,
     /// Decides on prices and ids.
@@ -32,12 +32,12 @@ pub struct Config {
     pub instruments: Instruments,
 }
 
-impl Config {
+impl MarketConfig {
     /// One symbol on a random walk, 100,000 dollars, regular hours.
     pub fn new(symbol: Symbol, price: Price) -> Self {
         Self {
             symbols: vec![(symbol, price)],
-            prices: Prices::Walk,
+            prices: PriceModel::Walk,
             cash: Money::new(100_000.into()),
             seed: 1,
             hours: Hours::Regular,
@@ -52,7 +52,7 @@ impl Config {
 
 /// How prices move.
 #[derive(Debug, Clone)]
-pub enum Prices {
+pub enum PriceModel {
     /// A seeded random walk per symbol.
     Walk,
     /// Bars played back for every symbol.
@@ -62,7 +62,7 @@ pub enum Prices {
         /// Seconds of the bars per second of ours.
         speed: f64,
     },
-    /// They stand still until [`super::Core::set_quote`].
+    /// They stand still until [`super::SimulatedMarket::set_quote`].
     Still,
 }
 

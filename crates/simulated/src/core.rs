@@ -9,14 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
 use super::bar_history::MINUTE;
-use super::config::{Config, Hours};
+use super::config::{Hours, MarketConfig};
 use super::execution_model::Fees;
 use super::listing::{Listing, level};
-use super::margin_account::{Fill, MarginAccount};
+use super::margin_account::{AccountFill, MarginAccount};
 use super::matching::{Execution, Rest};
-use super::order::{Event, EventKind, FillDetail, PaperOrder, Request};
-use super::prices::{Shown, Source, TICK};
-use super::refusal::Refusal;
+use super::order::{FillDetail, OrderEvent, OrderEventKind, PaperOrder, Request};
+use super::prices::{DisplayedQuote, PriceSource, TICK};
+use super::refusal::RequestRefusal;
 use bot_core::calendar;
 use bot_core::clock::Timestamp;
 use bot_core::market::{MarketEvent, Quote, SessionClock, Trade};
@@ -35,7 +35,7 @@ pub struct Submitted {
 
 /// The whole simulated market with one account.
 #[derive(Debug)]
-pub struct Core {
+pub struct SimulatedMarket {
     pub(super) now: Timestamp,
     pub(super) started: Timestamp,
     pub(super) account_id: Uuid,
@@ -57,7 +57,7 @@ pub struct Core {
     next_tick: Timestamp,
     ids: ChaCha8Rng,
     last_event_id: u128,
-    events: Vec<Event>,
+    events: Vec<OrderEvent>,
     /// What the market showed since it was last asked for; `None` while nobody watches.
     shown: Option<Vec<MarketEvent>>,
 }
@@ -67,9 +67,9 @@ const CATCH_UP_MAX: Duration = Duration::from_mins(10);
 const GTC_LIFE: Duration = Duration::from_hours(90 * 24);
 const DAY: Duration = Duration::from_hours(24);
 
-impl Core {
+impl SimulatedMarket {
     /// Opens the market and the account at `now`.
-    pub fn new(config: &Config, now: Timestamp) -> Self {
+    pub fn new(config: &MarketConfig, now: Timestamp) -> Self {
         let mut ids = ChaCha8Rng::seed_from_u64(config.seed);
         let account_id = random_id(&mut ids);
         let mut books = MarginAccount::new(config.margin, config.cash);
@@ -130,7 +130,7 @@ impl Core {
     ///
     /// # Errors
     /// A refusal changes nothing and leaves the client order id free.
-    pub fn submit(&mut self, request: Request, now: Timestamp) -> Result<Submitted, Refusal> {
+    pub fn submit(&mut self, request: Request, now: Timestamp) -> Result<Submitted, RequestRefusal> {
         self.advance(now);
         let admitted = self.admit(&request)?;
         if let Some(last) = self.orders.last() {
@@ -173,7 +173,7 @@ impl Core {
         self.expiries.insert((order.expires_at, number));
         self.orders.push(order);
         self.hold(number, admitted.quantity);
-        self.record(EventKind::PendingNew, number, None);
+        self.record(OrderEventKind::PendingNew, number, None);
         let received = self.orders[number].clone();
         self.work(number);
         Ok(Submitted { received, matched: self.orders[number].clone() })
@@ -183,19 +183,19 @@ impl Core {
     ///
     /// # Errors
     /// Unknown orders and orders that ended another way are refused.
-    pub fn cancel(&mut self, id: Uuid, now: Timestamp) -> Result<(), Refusal> {
+    pub fn cancel(&mut self, id: Uuid, now: Timestamp) -> Result<(), RequestRefusal> {
         self.advance(now);
-        let number = *self.by_id.get(&id).ok_or_else(|| Refusal::OrderNotFound(id.to_string()))?;
+        let number = *self.by_id.get(&id).ok_or_else(|| RequestRefusal::OrderNotFound(id.to_string()))?;
         let order = &mut self.orders[number];
         if order.is_open() {
             order.cancel_requested_at = Some(self.now);
-            self.end(number, EventKind::Canceled);
+            self.end(number, OrderEventKind::Canceled);
             return Ok(());
         }
         if order.status == OrderStatus::Canceled {
             return Ok(());
         }
-        Err(Refusal::AlreadyFinal(order.status.clone()))
+        Err(RequestRefusal::AlreadyFinal(order.status.clone()))
     }
 
     /// Cancels all open orders and names them.
@@ -208,14 +208,14 @@ impl Core {
     /// Shows a quote by hand; from then on only further calls move this symbol's price. False for an unknown symbol.
     pub fn set_quote(&mut self, symbol: Symbol, quote: Quote) -> bool {
         let Some(listing) = self.listings.get_mut(&symbol) else { return false };
-        listing.source = Source::Still;
+        listing.source = PriceSource::Still;
         let trade = Trade { at: quote.at, ..listing.trade };
-        self.show(symbol, Shown { quote, trade }, false);
+        self.show(symbol, DisplayedQuote { quote, trade }, false);
         true
     }
 
     /// What happened since the last call, in order. Whoever drives the core takes it now and then: it is not bounded.
-    pub fn take_events(&mut self) -> Vec<Event> {
+    pub fn take_events(&mut self) -> Vec<OrderEvent> {
         std::mem::take(&mut self.events)
     }
 
@@ -243,7 +243,7 @@ impl Core {
         }
         while let Some((when, number)) = self.expiries.first().copied().filter(|(when, _)| *when <= at) {
             self.expiries.remove(&(when, number));
-            self.end(number, EventKind::Expired);
+            self.end(number, OrderEventKind::Expired);
         }
     }
 
@@ -266,9 +266,9 @@ impl Core {
         }
     }
 
-    fn show(&mut self, symbol: Symbol, shown: Shown, printed: bool) {
+    fn show(&mut self, symbol: Symbol, shown: DisplayedQuote, printed: bool) {
         let Some(listing) = self.listings.get_mut(&symbol) else { return };
-        let Shown { quote, trade } = shown;
+        let DisplayedQuote { quote, trade } = shown;
         listing.quote = quote;
         if printed {
             listing.trade = trade;
@@ -304,7 +304,7 @@ impl Core {
         if let Some(listing) = self.listings.get_mut(&symbol) {
             listing.source.step(now, &mut shown);
             let (quote, trade) = (listing.quote, listing.trade);
-            shown.push(Shown { quote, trade });
+            shown.push(DisplayedQuote { quote, trade });
             shown.truncate(1);
         }
         let is_open = self.listings.get(&symbol).is_some_and(|listing| listing.is_open(self.session));
@@ -318,7 +318,7 @@ impl Core {
         let order = &mut self.orders[number];
         order.status = OrderStatus::New;
         let (working, time_in_force, symbol) = (order.working(), order.time_in_force, order.symbol);
-        self.record(EventKind::New, number, None);
+        self.record(OrderEventKind::New, number, None);
         let Some(listing) = self.listings.get_mut(&symbol) else { return };
         let (execution, rest) = if listing.is_open(self.session) {
             listing.matcher.submit(working, time_in_force)
@@ -334,7 +334,7 @@ impl Core {
         self.fill_all(execution.as_slice());
         match rest {
             Rest::Nothing | Rest::Waits => {}
-            Rest::Canceled => self.end(number, EventKind::Canceled),
+            Rest::Canceled => self.end(number, OrderEventKind::Canceled),
         }
     }
 
@@ -353,14 +353,15 @@ impl Core {
         order.filled_at = Some(at);
         order.updated_at = at;
         let (symbol, side) = (order.symbol, order.side);
-        let kind = if order.remaining().is_zero() { EventKind::Fill } else { EventKind::PartialFill };
+        let kind =
+            if order.remaining().is_zero() { OrderEventKind::Fill } else { OrderEventKind::PartialFill };
         order.status =
-            if kind == EventKind::Fill { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        if kind == EventKind::Fill {
+            if kind == OrderEventKind::Fill { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+        if kind == OrderEventKind::Fill {
             self.open.remove(&number);
             self.expiries.remove(&(self.orders[number].expires_at, number));
         }
-        let fill = Fill::of(side, quantity, price, self.fees);
+        let fill = AccountFill::of(side, quantity, price, self.fees);
         let Some(listing) = self.listings.get(&symbol) else { return };
         self.books.book(listing.place, &fill);
         self.books.mark(listing.place, listing.mark());
@@ -369,10 +370,10 @@ impl Core {
     }
 
     /// Ends an open order that is not filled.
-    fn end(&mut self, number: usize, kind: EventKind) {
+    fn end(&mut self, number: usize, kind: OrderEventKind) {
         let at = self.now;
         let order = &mut self.orders[number];
-        if kind == EventKind::Expired {
+        if kind == OrderEventKind::Expired {
             order.status = OrderStatus::Expired;
             order.expired_at = Some(at);
         } else {
@@ -407,13 +408,13 @@ impl Core {
         }
     }
 
-    fn record(&mut self, kind: EventKind, number: usize, fill: Option<FillDetail>) {
+    fn record(&mut self, kind: OrderEventKind, number: usize, fill: Option<FillDetail>) {
         let at = self.now;
-        let execution_id = (kind != EventKind::PendingNew).then(|| random_id(&mut self.ids));
+        let execution_id = (kind != OrderEventKind::PendingNew).then(|| random_id(&mut self.ids));
         let millis = u128::try_from(at.millis()).unwrap_or(0) << 80;
         let id = (self.last_event_id + 1).max(millis);
         self.last_event_id = id;
-        self.events.push(Event { id, kind, at, order: self.orders[number].clone(), execution_id, fill });
+        self.events.push(OrderEvent { id, kind, at, order: self.orders[number].clone(), execution_id, fill });
     }
 
     fn expiry(&self, time_in_force: TimeInForce, at: Timestamp) -> Timestamp {

@@ -4,11 +4,12 @@
 //! use bot_core::clock::Timestamp;
 //! use bot_core::order::{OrderType, Side, TimeInForce};
 //! use bot_core::units::Price;
-//! use bot_simulated::{Amount, Config, Core, Hours, Prices, Request};
+//! use bot_simulated::{Amount, Hours, MarketConfig, PriceModel, Request, SimulatedMarket};
 //!
-//! let config = Config { prices: Prices::Still, hours: Hours::Always, ..Config::new("NVDA".parse()?, Price::whole(180)) };
+//! let config = MarketConfig::new("NVDA".parse()?, Price::whole(180));
+//! let config = MarketConfig { prices: PriceModel::Still, hours: Hours::Always, ..config };
 //! let now = Timestamp::parse_rfc3339("2026-11-20T15:30:00Z")?;
-//! let mut market = Core::new(&config, now);
+//! let mut market = SimulatedMarket::new(&config, now);
 //! let request = Request {
 //!     client_order_id: Some("mine-1".into()),
 //!     symbol: "NVDA".parse()?,
@@ -25,7 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Core`] is pure and synchronous: time is an argument, randomness is seeded. The paper exchange serves it over HTTP,
+//! [`SimulatedMarket`] is pure and synchronous: time is an argument, randomness is seeded. The paper exchange serves it over HTTP,
 //! [`SimulatedVenue`] gives it to the pool in-process. A backtest drives the same [`matching`] and the same
 //! [`margin_account`] with prices of its own.
 //!
@@ -49,13 +50,13 @@ mod venue;
 
 pub use account::{AccountView, PositionView};
 pub use bar_history::Timeframe;
-pub use config::{Config, Hours, Prices};
-pub use core::{Core, Submitted};
+pub use config::{Hours, MarketConfig, PriceModel};
+pub use core::{SimulatedMarket, Submitted};
 pub use execution_model::{ExecutionModel, Fees, FillModel, OnShortCash, SizeAt};
 pub use listing::Asset;
-pub use order::{Amount, Event, EventKind, FillDetail, PaperOrder, Request};
-pub use queries::{Filter, Which};
-pub use refusal::Refusal;
+pub use order::{Amount, FillDetail, OrderEvent, OrderEventKind, PaperOrder, Request};
+pub use queries::{Filter, OrderFilter};
+pub use refusal::RequestRefusal;
 pub use venue::{SimulatedBroker, SimulatedVenue};
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::bar_history::BarHistory;
-use super::config::{Config, Prices};
+use super::config::{MarketConfig, PriceModel};
 use super::matching::{Level, Matcher};
-use super::prices::{Replay, Source, Walk, increment};
+use super::prices::{BarReplay, PriceSource, QuoteWalk, increment};
 use bot_core::clock::Timestamp;
 use bot_core::instrument::Instrument;
 use bot_core::market::{Quote, SessionClock, Trade};
@@ -40,13 +40,13 @@ pub(super) struct Listing {
     /// Shares of open buys and of open sells.
     pub(super) held_buy: Quantity,
     pub(super) held_sell: Quantity,
-    pub(super) source: Source,
+    pub(super) source: PriceSource,
 }
 
 impl Listing {
     /// Opens the trading of one symbol at a start price.
     pub(super) fn open(
-        config: &Config,
+        config: &MarketConfig,
         place: usize,
         (symbol, price): (Symbol, Price),
         now: Timestamp,
@@ -54,15 +54,15 @@ impl Listing {
         let seen = price.to_f64();
         let least = if seen < 1.0 { 0.000_1 } else { 0.01 };
         let (source, start) = match &config.prices {
-            Prices::Walk => (Source::Walk(Walk::new(config.seed, symbol, seen)), seen),
-            Prices::Replay { bars, speed } => (
-                Source::Replay(Replay::new(config.seed, symbol, bars, *speed)),
+            PriceModel::Walk => (PriceSource::Walk(QuoteWalk::new(config.seed, symbol, seen)), seen),
+            PriceModel::Replay { bars, speed } => (
+                PriceSource::Replay(BarReplay::new(config.seed, symbol, bars, *speed)),
                 bars.first().map_or(seen, |bar| bar.open),
             ),
-            Prices::Still => (Source::Still, seen),
+            PriceModel::Still => (PriceSource::Still, seen),
         };
         let mut bar_history = BarHistory::new(config.seed, symbol, start, now);
-        if let Prices::Replay { bars, .. } = &config.prices {
+        if let PriceModel::Replay { bars, .. } = &config.prices {
             bar_history.remember(bars);
         }
         Self {

@@ -20,11 +20,11 @@ pub struct MarginAccount {
     held: Money,
     /// Whether it knows what positions cost and what was earned by closing them.
     keeps_cost: bool,
-    holdings: Vec<Holding>,
+    holdings: Vec<SymbolHolding>,
 }
 
 #[derive(Debug, Clone)]
-struct Holding {
+struct SymbolHolding {
     symbol: Symbol,
     /// Held, negative when short.
     shares: Quantity,
@@ -36,7 +36,7 @@ struct Holding {
 
 /// Shares that change hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fill {
+pub struct AccountFill {
     /// Which way.
     pub side: Side,
     /// Shares, above 0.
@@ -49,7 +49,7 @@ pub struct Fill {
     pub fee: Money,
 }
 
-impl Fill {
+impl AccountFill {
     /// So many shares at a price, with what the broker takes of it.
     pub fn of(side: Side, quantity: Quantity, price: Price, fees: Fees) -> Self {
         let money = price * quantity;
@@ -75,7 +75,7 @@ impl MarginAccount {
     /// Gives the next place to a symbol.
     pub fn list(&mut self, symbol: Symbol) -> usize {
         let (shares, position, value) = (Quantity::ZERO, Position::default(), Money::ZERO);
-        self.holdings.push(Holding { symbol, shares, position, value });
+        self.holdings.push(SymbolHolding { symbol, shares, position, value });
         self.holdings.len() - 1
     }
 
@@ -86,8 +86,8 @@ impl MarginAccount {
     }
 
     /// Books one fill: cash moves by exactly price times quantity and the fee. The position is to be marked after it.
-    pub fn book(&mut self, place: usize, fill: &Fill) {
-        let Fill { side, quantity, money, fee, .. } = *fill;
+    pub fn book(&mut self, place: usize, fill: &AccountFill) {
+        let AccountFill { side, quantity, money, fee, .. } = *fill;
         let holding = &mut self.holdings[place];
         match side {
             Side::Buy => {
@@ -124,9 +124,9 @@ impl MarginAccount {
     }
 
     /// What the account lacks to carry what such a fill leaves behind, beside what open orders hold.
-    pub fn missing(&self, place: usize, fill: &Fill) -> Money {
-        let Fill { side, quantity, price, money, fee } = *fill;
-        let Holding { shares, value, .. } = self.holdings[place];
+    pub fn missing(&self, place: usize, fill: &AccountFill) -> Money {
+        let AccountFill { side, quantity, price, money, fee } = *fill;
+        let SymbolHolding { shares, value, .. } = self.holdings[place];
         self.margin.missing(self.balance, &Change { held: shares, value, side, quantity, price, money, fee })
     }
 
@@ -198,7 +198,7 @@ mod tests {
             let shares: Quantity = shares.parse().unwrap();
             let side = if shares.is_positive() { Side::Buy } else { Side::Sell };
             let price = price.parse().unwrap();
-            account.book(place, &Fill::of(side, shares.abs(), price, Fees::None));
+            account.book(place, &AccountFill::of(side, shares.abs(), price, Fees::None));
         }
         let position = account.position(place);
         let found = (
@@ -239,7 +239,7 @@ mod tests {
                 if is_fill && shares != 0 {
                     let side = if shares < 0 { Side::Sell } else { Side::Buy };
                     let quantity = Quantity::new(shares.abs().into());
-                    account.book(place, &Fill::of(side, quantity, price, Fees::None));
+                    account.book(place, &AccountFill::of(side, quantity, price, Fees::None));
                 }
                 account.mark(place, price);
                 prices[place] = price;

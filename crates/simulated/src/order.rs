@@ -120,7 +120,7 @@ impl PaperOrder {
 
 /// What happened to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
+pub enum OrderEventKind {
     /// Received.
     PendingNew,
     /// Working.
@@ -135,16 +135,16 @@ pub enum EventKind {
     Expired,
 }
 
-impl EventKind {
+impl OrderEventKind {
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            EventKind::PendingNew => "pending_new",
-            EventKind::New => "new",
-            EventKind::PartialFill => "partial_fill",
-            EventKind::Fill => "fill",
-            EventKind::Canceled => "canceled",
-            EventKind::Expired => "expired",
+            OrderEventKind::PendingNew => "pending_new",
+            OrderEventKind::New => "new",
+            OrderEventKind::PartialFill => "partial_fill",
+            OrderEventKind::Fill => "fill",
+            OrderEventKind::Canceled => "canceled",
+            OrderEventKind::Expired => "expired",
         }
     }
 }
@@ -162,11 +162,11 @@ pub struct FillDetail {
 
 /// One step of an order's life, in the order in which they happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct OrderEvent {
     /// Unique and rising: milliseconds since 1970 above 80 other bits, as in a ULID.
     pub id: u128,
     /// Accepted, filled, cancelled, and so on, in the words of the order stream.
-    pub kind: EventKind,
+    pub kind: OrderEventKind,
     /// When.
     pub at: Timestamp,
     /// The order as it stood right after.

@@ -46,7 +46,7 @@ pub fn increment(price: f64) -> f64 {
 
 /// What the market shows at one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shown {
+pub struct DisplayedQuote {
     /// Bid and ask.
     pub quote: Quote,
     /// The print beside it.
@@ -55,29 +55,29 @@ pub struct Shown {
 
 /// The prices of one symbol.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum PriceSource {
     /// A seeded random walk.
-    Walk(Walk),
+    Walk(QuoteWalk),
     /// Bars from a file.
-    Replay(Replay),
+    Replay(BarReplay),
     /// Prices change only when they are set.
     Still,
 }
 
-impl Source {
+impl PriceSource {
     /// Moves by one tick; what is to be shown is appended to `shown`, oldest first.
-    pub fn step(&mut self, at: Timestamp, shown: &mut Vec<Shown>) {
+    pub fn step(&mut self, at: Timestamp, shown: &mut Vec<DisplayedQuote>) {
         match self {
-            Source::Walk(walk) => shown.push(walk.step(at)),
-            Source::Replay(replay) => replay.step(at, shown),
-            Source::Still => {}
+            PriceSource::Walk(walk) => shown.push(walk.step(at)),
+            PriceSource::Replay(replay) => replay.step(at, shown),
+            PriceSource::Still => {}
         }
     }
 }
 
 /// A random walk of about 40 % a year, with a spread of at least one increment and displayed sizes in round lots.
 #[derive(Debug, Clone)]
-pub struct Walk {
+pub struct QuoteWalk {
     random: ChaCha8Rng,
     mid: f64,
 }
@@ -85,21 +85,21 @@ pub struct Walk {
 /// 40 % a year over 252 sessions of 234,000 ticks.
 const STEP: f64 = 0.000_052;
 
-impl Walk {
+impl QuoteWalk {
     /// Starts at `price`.
     pub fn new(seed: u64, symbol: Symbol, price: f64) -> Self {
         Self { random: stream(seed, symbol, "walk"), mid: price }
     }
 
     /// The next quote and print.
-    pub fn step(&mut self, at: Timestamp) -> Shown {
+    pub fn step(&mut self, at: Timestamp) -> DisplayedQuote {
         self.mid = (self.mid * (1.0 + STEP * gauss(&mut self.random))).max(0.001);
         around(self.mid, at, &mut self.random)
     }
 }
 
 /// A quote around `mid`, about one basis point wide, with 100 to 1,000 shares on each side.
-pub fn around(mid: f64, at: Timestamp, random: &mut impl Rng) -> Shown {
+pub fn around(mid: f64, at: Timestamp, random: &mut impl Rng) -> DisplayedQuote {
     let least = if mid < 1.0 { 0.000_1 } else { 0.01 };
     let wide = if uniform(random) < 0.25 { 2.0 } else { 1.0 };
     let spread = increment((mid * 0.000_1).max(least)) * wide;
@@ -108,7 +108,7 @@ pub fn around(mid: f64, at: Timestamp, random: &mut impl Rng) -> Shown {
     let mut lots = || 100.0 * (1.0 + (uniform(random) * 10.0).floor());
     let (bid_size, ask_size, size) = (lots(), lots(), lots());
     let price = if uniform(random) < 0.5 { bid } else { ask };
-    Shown { quote: Quote { at, bid, bid_size, ask, ask_size }, trade: Trade { at, price, size } }
+    DisplayedQuote { quote: Quote { at, bid, bid_size, ask, ask_size }, trade: Trade { at, price, size } }
 }
 
 /// A bar file played back: open, then low and high (nearer one first), then close, a quarter of a bar each.
@@ -116,7 +116,7 @@ pub fn around(mid: f64, at: Timestamp, random: &mut impl Rng) -> Shown {
 /// Bars follow each other at the file's smallest interval: nights and gaps are not waited for. After the last bar the
 /// price stands still.
 #[derive(Debug, Clone)]
-pub struct Replay {
+pub struct BarReplay {
     random: ChaCha8Rng,
     points: Vec<f64>,
     point_every: Duration,
@@ -124,7 +124,7 @@ pub struct Replay {
     next: usize,
 }
 
-impl Replay {
+impl BarReplay {
     /// `pace` is how many seconds of the file pass in one second.
     pub fn new(seed: u64, symbol: Symbol, bars: &[Bar], pace: f64) -> Self {
         let interval = bars
@@ -144,7 +144,7 @@ impl Replay {
         }
     }
 
-    fn step(&mut self, at: Timestamp, shown: &mut Vec<Shown>) {
+    fn step(&mut self, at: Timestamp, shown: &mut Vec<DisplayedQuote>) {
         while self.next < self.points.len()
             && self.point_every.as_nanos().saturating_mul(self.next as u128) <= self.elapsed.as_nanos()
         {
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_walk_and_another_seed_another() {
         let walk = |seed| {
-            let mut walk = Walk::new(seed, nvda(), 180.0);
+            let mut walk = QuoteWalk::new(seed, nvda(), 180.0);
             (0..1_000).map(|tick| walk.step(Timestamp::from_millis(tick * 100))).collect::<Vec<_>>()
         };
         assert_eq!(walk(1), walk(1));
@@ -185,9 +185,9 @@ mod tests {
     #[test]
     fn a_walk_is_never_crossed_nor_at_zero_and_stays_on_the_price_increment() {
         for start in [0.05, 0.999, 1.0, 180.0, 4_000.0] {
-            let mut walk = Walk::new(7, nvda(), start);
+            let mut walk = QuoteWalk::new(7, nvda(), start);
             for tick in 0..5_000 {
-                let Shown { quote, .. } = walk.step(Timestamp::from_millis(tick));
+                let DisplayedQuote { quote, .. } = walk.step(Timestamp::from_millis(tick));
                 assert!(quote.bid > 0.0 && quote.ask > quote.bid, "{quote:?}");
                 assert!((quote.ask - increment(quote.ask)).abs() < 1e-9, "{quote:?}");
                 assert!(quote.bid_size >= 100.0 && quote.ask_size <= 1_000.0, "{quote:?}");
@@ -206,7 +206,7 @@ mod tests {
             volume: 1_000.0,
         };
         let bars = [bar(0, 100.0), bar(1, 110.0), bar(500, 120.0)];
-        let mut replay = Replay::new(1, nvda(), &bars, 150.0);
+        let mut replay = BarReplay::new(1, nvda(), &bars, 150.0);
         let mut shown = Vec::new();
         replay.step(Timestamp::default(), &mut shown);
         assert_eq!(shown.len(), 1);

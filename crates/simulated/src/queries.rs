@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::bar_history::Timeframe;
-use super::core::Core;
+use super::core::SimulatedMarket;
 use super::listing::Asset;
 use super::order::PaperOrder;
 use bot_core::clock::Timestamp;
@@ -15,7 +15,7 @@ use bot_core::symbol::Symbol;
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// By state.
-    pub which: Which,
+    pub which: OrderFilter,
     /// Submitted after this instant, or after this order.
     pub after: Option<Timestamp>,
     /// Submitted before this instant, or before this order.
@@ -34,7 +34,7 @@ impl Default for Filter {
     /// Fifty open orders, newest first.
     fn default() -> Self {
         Self {
-            which: Which::Open,
+            which: OrderFilter::Open,
             after: None,
             until: None,
             symbols: Vec::new(),
@@ -47,7 +47,7 @@ impl Default for Filter {
 
 /// Orders by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum OrderFilter {
     /// More may happen.
     Open,
     /// Nothing more happens.
@@ -56,7 +56,7 @@ pub enum Which {
     All,
 }
 
-impl Core {
+impl SimulatedMarket {
     /// One order by the broker's id.
     pub fn order(&self, id: Uuid) -> Option<&PaperOrder> {
         self.by_id.get(&id).map(|number| &self.orders[*number])
@@ -76,16 +76,16 @@ impl Core {
         });
         let span = first..end.max(first);
         let numbers: Box<dyn DoubleEndedIterator<Item = usize>> = match filter.which {
-            Which::Open => Box::new(self.open.range(span).copied()),
-            Which::Closed | Which::All => Box::new(span),
+            OrderFilter::Open => Box::new(self.open.range(span).copied()),
+            OrderFilter::Closed | OrderFilter::All => Box::new(span),
         };
         let ordered: Box<dyn Iterator<Item = usize>> =
             if filter.oldest_first { numbers } else { Box::new(numbers.rev()) };
         ordered
             .map(|number| &self.orders[number])
             .filter(|order| match filter.which {
-                Which::Open | Which::All => true,
-                Which::Closed => !order.is_open(),
+                OrderFilter::Open | OrderFilter::All => true,
+                OrderFilter::Closed => !order.is_open(),
             })
             .filter(|order| filter.symbols.is_empty() || filter.symbols.contains(&order.symbol))
             .filter(|order| filter.side.is_none_or(|side| side == order.side))
@@ -103,7 +103,7 @@ impl Core {
         self.started
     }
 
-    /// Whether the market is open at [`Core::now`].
+    /// Whether the market is open at [`SimulatedMarket::now`].
     pub fn session(&self) -> SessionClock {
         self.session
     }

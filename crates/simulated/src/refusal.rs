@@ -11,7 +11,7 @@ use bot_core::units::{Money, Quantity};
 
 /// A request that was not accepted and changed nothing; a refused order does not use its client id up.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum RequestRefusal {
     /// Nothing is asked for.
     #[error("qty must be > 0")]
     NoQuantity,
@@ -106,61 +106,61 @@ pub enum Refusal {
     AlreadyFinal(OrderStatus),
 }
 
-impl Refusal {
+impl RequestRefusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Refusal::BuyingPower { .. }
-            | Refusal::Shares { .. }
-            | Refusal::ShortNotAllowed
-            | Refusal::BuyMeetsShort
-            | Refusal::ShortMeetsBuy
-            | Refusal::NotFractionable(_)
-            | Refusal::CostBasis(_)
-            | Refusal::WashTrade { .. } => 403,
-            Refusal::OrderNotFound(_) => 404,
-            Refusal::NoQuantity
-            | Refusal::QuantityDecimals
-            | Refusal::NotionalTooSmall
-            | Refusal::DuplicateClientId { .. }
-            | Refusal::ClientIdTooLong
-            | Refusal::UnknownAsset(_)
-            | Refusal::IocOutsideSession
-            | Refusal::ExtendedHours
-            | Refusal::FractionalNotDay
-            | Refusal::FractionalShort
-            | Refusal::SubPenny(_)
-            | Refusal::CoinTimeInForce
-            | Refusal::AlreadyFinal(_) => 422,
+            RequestRefusal::BuyingPower { .. }
+            | RequestRefusal::Shares { .. }
+            | RequestRefusal::ShortNotAllowed
+            | RequestRefusal::BuyMeetsShort
+            | RequestRefusal::ShortMeetsBuy
+            | RequestRefusal::NotFractionable(_)
+            | RequestRefusal::CostBasis(_)
+            | RequestRefusal::WashTrade { .. } => 403,
+            RequestRefusal::OrderNotFound(_) => 404,
+            RequestRefusal::NoQuantity
+            | RequestRefusal::QuantityDecimals
+            | RequestRefusal::NotionalTooSmall
+            | RequestRefusal::DuplicateClientId { .. }
+            | RequestRefusal::ClientIdTooLong
+            | RequestRefusal::UnknownAsset(_)
+            | RequestRefusal::IocOutsideSession
+            | RequestRefusal::ExtendedHours
+            | RequestRefusal::FractionalNotDay
+            | RequestRefusal::FractionalShort
+            | RequestRefusal::SubPenny(_)
+            | RequestRefusal::CoinTimeInForce
+            | RequestRefusal::AlreadyFinal(_) => 422,
         }
     }
 
     /// Alpaca's error code.
     pub fn code(&self) -> u64 {
         match self {
-            Refusal::NoQuantity
-            | Refusal::QuantityDecimals
-            | Refusal::DuplicateClientId { working: false }
-            | Refusal::CoinTimeInForce
-            | Refusal::ClientIdTooLong => 40_010_001,
-            Refusal::NotionalTooSmall
-            | Refusal::DuplicateClientId { working: true }
-            | Refusal::UnknownAsset(_)
-            | Refusal::IocOutsideSession
-            | Refusal::ExtendedHours
-            | Refusal::FractionalNotDay
-            | Refusal::FractionalShort
-            | Refusal::SubPenny(_)
-            | Refusal::AlreadyFinal(_) => 42_210_000,
-            Refusal::BuyingPower { .. }
-            | Refusal::Shares { .. }
-            | Refusal::ShortNotAllowed
-            | Refusal::BuyMeetsShort
-            | Refusal::ShortMeetsBuy
-            | Refusal::NotFractionable(_)
-            | Refusal::CostBasis(_)
-            | Refusal::WashTrade { .. } => 40_310_000,
-            Refusal::OrderNotFound(_) => 40_410_000,
+            RequestRefusal::NoQuantity
+            | RequestRefusal::QuantityDecimals
+            | RequestRefusal::DuplicateClientId { working: false }
+            | RequestRefusal::CoinTimeInForce
+            | RequestRefusal::ClientIdTooLong => 40_010_001,
+            RequestRefusal::NotionalTooSmall
+            | RequestRefusal::DuplicateClientId { working: true }
+            | RequestRefusal::UnknownAsset(_)
+            | RequestRefusal::IocOutsideSession
+            | RequestRefusal::ExtendedHours
+            | RequestRefusal::FractionalNotDay
+            | RequestRefusal::FractionalShort
+            | RequestRefusal::SubPenny(_)
+            | RequestRefusal::AlreadyFinal(_) => 42_210_000,
+            RequestRefusal::BuyingPower { .. }
+            | RequestRefusal::Shares { .. }
+            | RequestRefusal::ShortNotAllowed
+            | RequestRefusal::BuyMeetsShort
+            | RequestRefusal::ShortMeetsBuy
+            | RequestRefusal::NotFractionable(_)
+            | RequestRefusal::CostBasis(_)
+            | RequestRefusal::WashTrade { .. } => 40_310_000,
+            RequestRefusal::OrderNotFound(_) => 40_410_000,
         }
     }
 

@@ -23,20 +23,20 @@ fn nvda() -> Symbol {
     "NVDA".parse().unwrap()
 }
 
-fn still(now: &str) -> Core {
-    let mut config = Config::new(nvda(), "100".parse().unwrap());
-    config.prices = Prices::Still;
+fn still(now: &str) -> SimulatedMarket {
+    let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
+    config.prices = PriceModel::Still;
     core_at(&config, now)
 }
 
 /// Shows 100.00 x 100.10 with 50 shares on each side.
-fn core_at(config: &Config, now: &str) -> Core {
-    let mut core = Core::new(config, time(now));
+fn core_at(config: &MarketConfig, now: &str) -> SimulatedMarket {
+    let mut core = SimulatedMarket::new(config, time(now));
     quote(&mut core, 100.0, 100.10);
     core
 }
 
-fn quote(core: &mut Core, bid: f64, ask: f64) {
+fn quote(core: &mut SimulatedMarket, bid: f64, ask: f64) {
     let at = core.now();
     assert!(core.set_quote(nvda(), Quote { at, bid, bid_size: 50.0, ask, ask_size: 50.0 }));
 }
@@ -67,12 +67,12 @@ fn request(text: &str) -> Request {
     }
 }
 
-fn submit(core: &mut Core, text: &str) -> Result<PaperOrder, Refusal> {
+fn submit(core: &mut SimulatedMarket, text: &str) -> Result<PaperOrder, RequestRefusal> {
     let now = core.now();
     core.submit(request(text), now).map(|submitted| submitted.matched)
 }
 
-fn words(events: &[Event]) -> String {
+fn words(events: &[OrderEvent]) -> String {
     events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>().join(" ")
 }
 
@@ -104,7 +104,7 @@ fn refused(order: &str, message: &str) {
     let mut core = still(OPEN);
     submit(&mut core, "buy 10 market ioc").unwrap();
     assert_eq!(submit(&mut core, order).unwrap_err().to_string(), message);
-    assert_eq!(core.orders(&Filter { which: Which::All, ..Filter::default() }).len(), 1);
+    assert_eq!(core.orders(&Filter { which: OrderFilter::All, ..Filter::default() }).len(), 1);
 }
 
 #[test]
@@ -149,10 +149,10 @@ fn a_client_order_id_is_used_up_for_good_but_not_by_a_refusal() {
     assert!(core.submit(named("buy 10 market ioc"), now).is_ok());
     let again = core.submit(named("buy 1 @99 gtc"), now).unwrap_err();
     assert_eq!((again.status(), again.code()), (422, 40_010_001));
-    assert_eq!(again, Refusal::DuplicateClientId { working: false });
+    assert_eq!(again, RequestRefusal::DuplicateClientId { working: false });
     assert_eq!(core.order_by_client_id("mine").unwrap().quantity.to_string(), "10");
     let long = Request { client_order_id: Some("x".repeat(129).into()), ..request("buy 1 @99 gtc") };
-    assert_eq!(core.submit(long, now).unwrap_err(), Refusal::ClientIdTooLong);
+    assert_eq!(core.submit(long, now).unwrap_err(), RequestRefusal::ClientIdTooLong);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn open_sells_hold_their_shares_until_they_end() {
     let resting = submit(&mut core, "sell 6 @110 gtc").unwrap();
     assert_eq!(core.position(nvda()).unwrap().available.to_string(), "4");
     let refusal = submit(&mut core, "sell 5 market ioc").unwrap_err();
-    let Refusal::Shares { held, related, .. } = refusal else { panic!("{refusal}") };
+    let RequestRefusal::Shares { held, related, .. } = refusal else { panic!("{refusal}") };
     assert_eq!((held.to_string().as_str(), related), ("6", vec![resting.id]));
     core.cancel(resting.id, core.now()).unwrap();
     assert_eq!(submit(&mut core, "sell 10 market ioc").unwrap().status, OrderStatus::Filled);
@@ -187,7 +187,7 @@ fn an_order_never_meets_the_accounts_own_resting_order() {
     submit(&mut core, "sell 5 @100.50 gtc").unwrap();
     for crossing in ["buy 1 market ioc", "buy 1 @100.50 day", "buy 1 @101 ioc"] {
         assert!(
-            matches!(submit(&mut core, crossing), Err(Refusal::WashTrade { limit: true, .. })),
+            matches!(submit(&mut core, crossing), Err(RequestRefusal::WashTrade { limit: true, .. })),
             "{crossing}"
         );
     }
@@ -197,14 +197,14 @@ fn an_order_never_meets_the_accounts_own_resting_order() {
 #[test]
 fn shares_that_are_not_held_are_sold_only_where_shorting_is_allowed() {
     let mut core = still(OPEN);
-    assert_eq!(submit(&mut core, "sell 1 market ioc").unwrap_err(), Refusal::ShortNotAllowed);
-    let mut config = Config::new(nvda(), "100".parse().unwrap());
-    (config.prices, config.shorting) = (Prices::Still, true);
+    assert_eq!(submit(&mut core, "sell 1 market ioc").unwrap_err(), RequestRefusal::ShortNotAllowed);
+    let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
+    (config.prices, config.shorting) = (PriceModel::Still, true);
     let mut core = core_at(&config, OPEN);
     let short = submit(&mut core, "sell 10 market ioc").unwrap();
     assert_eq!((short.strategy_signal, short.status.as_str()), ("sell_to_open", "filled"));
     assert_eq!(core.account().cash.to_string(), "101000");
-    assert!(matches!(submit(&mut core, "buy 11 market ioc"), Err(Refusal::Shares { .. })));
+    assert!(matches!(submit(&mut core, "buy 11 market ioc"), Err(RequestRefusal::Shares { .. })));
     assert_eq!(submit(&mut core, "buy 10 market ioc").unwrap().strategy_signal, "buy_to_close");
     assert!(core.positions().is_empty());
 }
@@ -251,8 +251,8 @@ fn orders_are_listed_by_state_time_and_symbol_and_paged_by_time() {
     }
     let numbers = |filter: Filter| core.orders(&filter).iter().map(|order| order.number).collect::<Vec<_>>();
     assert_eq!(numbers(Filter::default()), [8, 6, 4, 2, 0]);
-    assert_eq!(numbers(Filter { which: Which::Closed, limit: 2, ..Filter::default() }), [9, 7]);
-    let first = Filter { which: Which::All, oldest_first: true, limit: 3, ..Filter::default() };
+    assert_eq!(numbers(Filter { which: OrderFilter::Closed, limit: 2, ..Filter::default() }), [9, 7]);
+    let first = Filter { which: OrderFilter::All, oldest_first: true, limit: 3, ..Filter::default() };
     assert_eq!(numbers(first.clone()), [0, 1, 2]);
     let last = core.orders(&first)[2].submitted_at;
     assert_eq!(numbers(Filter { after: Some(last), ..first }), [3, 4, 5]);
@@ -262,9 +262,9 @@ fn orders_are_listed_by_state_time_and_symbol_and_paged_by_time() {
 #[test]
 fn the_same_seed_and_the_same_requests_give_the_same_ids_and_fills() {
     let run = |seed| {
-        let mut config = Config::new(nvda(), "100".parse().unwrap());
+        let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
         (config.seed, config.hours) = (seed, Hours::Always);
-        let mut core = Core::new(&config, time(OPEN));
+        let mut core = SimulatedMarket::new(&config, time(OPEN));
         for step in 0..200_u32 {
             let now = time(OPEN) + Duration::from_millis(70) * step;
             let text = ["buy 700 market ioc", "sell 300 market ioc", "buy 5 @99.99 ioc"][step as usize % 3];
@@ -295,9 +295,9 @@ proptest! {
     /// and no cash account owes money.
     #[test]
     fn money_and_shares_are_conserved(steps in prop::collection::vec(step(), 1..120), seed in 0_u64..1_000) {
-        let mut config = Config::new(nvda(), "100".parse().unwrap());
+        let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
         (config.seed, config.hours) = (seed, Hours::Always);
-        let mut core = Core::new(&config, time(OPEN));
+        let mut core = SimulatedMarket::new(&config, time(OPEN));
         let (mut cash, mut shares) = (config.cash, Quantity::ZERO);
         let mut now = time(OPEN);
         for (wait, action) in steps {
@@ -354,9 +354,9 @@ fn step() -> impl Strategy<Value = (u64, Action)> {
 }
 
 /// A market of NVDA, with this in its instruments, and of BTC/USD at 60,000.
-fn with_coin(shares: Instrument, now: &str) -> Core {
-    let mut config = Config::new(nvda(), "100".parse().unwrap());
-    config.prices = Prices::Still;
+fn with_coin(shares: Instrument, now: &str) -> SimulatedMarket {
+    let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
+    config.prices = PriceModel::Still;
     config.symbols.push((btc(), "60000".parse().unwrap()));
     config.instruments = Instruments::new([shares]);
     core_at(&config, now)
@@ -373,7 +373,8 @@ fn a_coin_trades_while_the_exchange_is_closed_and_a_share_does_not() {
     let coin = |text: &str| Request { symbol: btc(), ..request(text) };
     let bought = core.submit(coin("buy 0.05 market ioc"), now).unwrap().matched;
     assert_eq!((bought.status.as_str(), bought.filled.to_string()), ("filled", "0.05".to_owned()));
-    let refused = |core: &mut Core, request: Request| core.submit(request, now).unwrap_err().to_string();
+    let refused =
+        |core: &mut SimulatedMarket, request: Request| core.submit(request, now).unwrap_err().to_string();
     assert_eq!(
         refused(&mut core, request("buy 1 market ioc")),
         "ioc orders are only accepted during market hours"
@@ -394,10 +395,11 @@ fn what_an_instrument_does_not_allow_is_refused() {
 
 #[test]
 fn a_coin_moves_at_night_while_a_share_stands_still() {
-    let mut config = Config::new(nvda(), "100".parse().unwrap());
+    let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
     config.symbols.push((btc(), "60000".parse().unwrap()));
-    let mut core = Core::new(&config, time("2026-11-21T08:00:00Z"));
-    let mids = |core: &Core| [nvda(), btc()].map(|symbol| core.latest(symbol).unwrap().0.mid().to_bits());
+    let mut core = SimulatedMarket::new(&config, time("2026-11-21T08:00:00Z"));
+    let mids =
+        |core: &SimulatedMarket| [nvda(), btc()].map(|symbol| core.latest(symbol).unwrap().0.mid().to_bits());
     let before = mids(&core);
     core.advance(core.now() + Duration::from_secs(10));
     let after = mids(&core);
@@ -406,9 +408,9 @@ fn a_coin_moves_at_night_while_a_share_stands_still() {
 }
 
 /// A cash account of 1001 dollars that may sell short and turn round, at 100.00 x 100.10.
-fn turning(fees: Fees) -> Core {
-    let mut config = Config::new(nvda(), "100".parse().unwrap());
-    (config.prices, config.cash, config.fees) = (Prices::Still, "1001".parse().unwrap(), fees);
+fn turning(fees: Fees) -> SimulatedMarket {
+    let mut config = MarketConfig::new(nvda(), "100".parse().unwrap());
+    (config.prices, config.cash, config.fees) = (PriceModel::Still, "1001".parse().unwrap(), fees);
     (config.shorting, config.flips_in_one) = (true, true);
     core_at(&config, OPEN)
 }

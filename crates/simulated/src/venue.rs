@@ -1,4 +1,4 @@
-//! The simulated broker in-process: the pool's connections to one [`Core`].
+//! The simulated broker in-process: the pool's connections to one [`SimulatedMarket`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use uuid::Uuid;
 
 use super::bar_history::Timeframe;
-use super::config::Config;
-use super::core::Core;
+use super::config::MarketConfig;
+use super::core::SimulatedMarket;
 use super::order::{Amount, PaperOrder, Request};
 use super::prices::TICK;
-use super::queries::{Filter, Which};
-use super::refusal::Refusal;
+use super::queries::{Filter, OrderFilter};
+use super::refusal::RequestRefusal;
 use bot_core::broker::{
     Account, AccountReader, Broker, BrokerError, Holding, MINUTE, MINUTE_BARS_MAX, MarketData, OrderEntry,
     OrderNews, Reply, Venue, too_many_bars,
@@ -33,20 +33,20 @@ pub struct SimulatedVenue {
 }
 
 struct Shared {
-    core: Mutex<Core>,
+    core: Mutex<SimulatedMarket>,
     /// Told when somebody moved the market by hand.
     moved: (Sender<()>, Receiver<()>),
 }
 
 impl SimulatedVenue {
     /// Opens the market at the clock's present.
-    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
-        let core = Mutex::new(Core::new(config, clock.now()));
+    pub fn new(config: &MarketConfig, clock: Arc<dyn Clock>) -> Self {
+        let core = Mutex::new(SimulatedMarket::new(config, clock.now()));
         Self { shared: Arc::new(Shared { core, moved: bounded(1) }), clock }
     }
 
     /// Looks at the core, or sets a quote in it: whoever follows an order is told what that did.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
+    pub fn with<T>(&self, look: impl FnOnce(&mut SimulatedMarket) -> T) -> T {
         let found = look(&mut self.shared.lock());
         let _ = self.shared.moved.0.try_send(()); // Full means that it is told already.
         found
@@ -92,7 +92,7 @@ impl Venue for SimulatedVenue {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    fn lock(&self) -> MutexGuard<'_, SimulatedMarket> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,7 +104,7 @@ pub struct SimulatedBroker {
 }
 
 impl SimulatedBroker {
-    fn at_present<T>(&self, work: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
+    fn at_present<T>(&self, work: impl FnOnce(&mut SimulatedMarket, Timestamp) -> T) -> T {
         let mut core = self.shared.lock();
         let now = self.clock.now();
         core.advance(now);
@@ -127,7 +127,7 @@ impl OrderEntry for SimulatedBroker {
         };
         match self.at_present(|core, now| core.submit(request, now)) {
             Ok(submitted) => Reply::Report(report(&submitted.matched)),
-            Err(Refusal::DuplicateClientId { .. }) => Reply::Duplicate,
+            Err(RequestRefusal::DuplicateClientId { .. }) => Reply::Duplicate,
             Err(refusal) => Reply::Rejected(refusal.rejection()),
         }
     }
@@ -150,15 +150,20 @@ impl OrderEntry for SimulatedBroker {
 
 impl AccountReader for SimulatedBroker {
     fn open_orders(&mut self) -> Result<Vec<OrderReport>, BrokerError> {
-        let open = Filter { which: Which::Open, limit: usize::MAX, ..Filter::default() };
+        let open = Filter { which: OrderFilter::Open, limit: usize::MAX, ..Filter::default() };
         Ok(self.at_present(|core, _| core.orders(&open).into_iter().map(report).collect()))
     }
 
     fn orders_since(&mut self, since: Timestamp) -> Result<Vec<OrderReport>, BrokerError> {
         // One nanosecond less, because the bound is exclusive.
         let after = Some(since - Duration::from_nanos(1));
-        let all =
-            Filter { which: Which::All, after, oldest_first: true, limit: usize::MAX, ..Filter::default() };
+        let all = Filter {
+            which: OrderFilter::All,
+            after,
+            oldest_first: true,
+            limit: usize::MAX,
+            ..Filter::default()
+        };
         let is_ours = |order: &&PaperOrder| order.client_order_id.starts_with(CLIENT_ORDER_ID_PREFIX);
         Ok(self.at_present(|core, _| core.orders(&all).into_iter().filter(is_ours).map(report).collect()))
     }
@@ -182,7 +187,7 @@ impl MarketData for SimulatedBroker {
         symbols: &[Symbol],
         count: usize,
     ) -> Result<Vec<(Symbol, Vec<Bar>)>, BrokerError> {
-        let of = |core: &Core, symbol: &Symbol| (*symbol, days(core, *symbol, count));
+        let of = |core: &SimulatedMarket, symbol: &Symbol| (*symbol, days(core, *symbol, count));
         Ok(self.at_present(|core, _| symbols.iter().map(|symbol| of(core, symbol)).collect()))
     }
 
@@ -221,7 +226,7 @@ fn report(order: &PaperOrder) -> OrderReport {
     }
 }
 
-fn account(core: &Core) -> Account {
+fn account(core: &SimulatedMarket) -> Account {
     let money = core.account();
     let holdings = core.positions().into_iter().map(|position| Holding {
         symbol: position.asset.symbol,
@@ -239,7 +244,7 @@ fn account(core: &Core) -> Account {
     }
 }
 
-fn snapshots(core: &Core, symbols: &[Symbol], now: Timestamp) -> Vec<Snapshot> {
+fn snapshots(core: &SimulatedMarket, symbols: &[Symbol], now: Timestamp) -> Vec<Snapshot> {
     let latest = symbols.iter().filter_map(|symbol| Some((*symbol, core.latest(*symbol)?)));
     latest
         .map(|(symbol, (quote, trade))| Snapshot {
@@ -251,7 +256,7 @@ fn snapshots(core: &Core, symbols: &[Symbol], now: Timestamp) -> Vec<Snapshot> {
         .collect()
 }
 
-fn days(core: &Core, symbol: Symbol, count: usize) -> Vec<Bar> {
+fn days(core: &SimulatedMarket, symbol: Symbol, count: usize) -> Vec<Bar> {
     let all = (Timestamp::from_nanos(0), core.now());
     let mut bars = core.bars(symbol, Timeframe::Day, all, true, count);
     bars.reverse();
@@ -261,7 +266,7 @@ fn days(core: &Core, symbol: Symbol, count: usize) -> Vec<Bar> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Hours, Prices};
+    use crate::{Hours, PriceModel};
     use bot_core::clock::ManualClock;
     use bot_core::core::InFlight;
     use bot_core::market::Quote;
@@ -269,8 +274,8 @@ mod tests {
 
     fn venue() -> (SimulatedVenue, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-11-20T15:30:00Z").unwrap()));
-        let mut config = Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
-        config.prices = Prices::Still;
+        let mut config = MarketConfig::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+        config.prices = PriceModel::Still;
         config.hours = Hours::Always;
         (SimulatedVenue::new(&config, Arc::clone(&clock) as Arc<dyn Clock>), clock)
     }
@@ -369,7 +374,7 @@ mod tests {
     #[test]
     fn the_market_moves_while_it_is_tracked_and_stops_when_told() {
         let clock = Arc::new(bot_core::clock::SystemClock);
-        let mut config = Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+        let mut config = MarketConfig::new("NVDA".parse().unwrap(), "180".parse().unwrap());
         config.hours = Hours::Always;
         let venue = SimulatedVenue::new(&config, clock);
         let nvda = "NVDA".parse().unwrap();

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use thiserror::Error;
 
 use super::wire::ErrorBody;
-use crate::broker::RateLimit;
+use crate::broker::ReportedLimit;
 use crate::clock::Timestamp;
 
 /// A value read from an answer, and the head it came with.
@@ -17,21 +17,21 @@ pub struct Answered<T> {
     /// What was asked for.
     pub value: T,
     /// The answer's head.
-    pub head: Head,
+    pub head: AnswerHead,
 }
 
 /// What every answer says beside its body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct AnswerHead {
     /// HTTP status.
     pub status: u16,
     /// `X-Request-ID`: what the broker's support asks for.
     pub request_id: Option<Box<str>>,
     /// `X-RateLimit-*`.
-    pub rate_limit: RateLimit,
+    pub rate_limit: ReportedLimit,
 }
 
-impl Head {
+impl AnswerHead {
     pub(super) fn read(status: u16, headers: &HeaderMap) -> Self {
         fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
             headers.get(name)?.to_str().ok()?.trim().parse().ok()
@@ -39,7 +39,7 @@ impl Head {
         Self {
             status,
             request_id: headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(Box::from),
-            rate_limit: RateLimit {
+            rate_limit: ReportedLimit {
                 limit: number(headers, "x-ratelimit-limit"),
                 remaining: number(headers, "x-ratelimit-remaining"),
                 reset: number(headers, "x-ratelimit-reset").map(Timestamp::from_secs),
@@ -55,7 +55,7 @@ pub enum ClientError {
     #[error("broker answered {}{}{}", .head, code_text(*.code), message_text(.message.as_deref()))]
     Api {
         /// The answer's head.
-        head: Head,
+        head: AnswerHead,
         /// The broker's own code, where it sends one.
         code: Option<u64>,
         /// The broker's text; `None` when the body is empty, truncated or not of the broker's shape.
@@ -65,7 +65,7 @@ pub enum ClientError {
     #[error("broker answered {}{}", .head, message_text(.message.as_deref()))]
     RateLimited {
         /// The answer's head.
-        head: Head,
+        head: AnswerHead,
         /// The broker's text.
         message: Option<String>,
     },
@@ -73,7 +73,7 @@ pub enum ClientError {
     #[error("broker answered {head} with a body that cannot be read: {reason}")]
     Unreadable {
         /// The answer's head.
-        head: Head,
+        head: AnswerHead,
         /// What is wrong with the body.
         reason: String,
     },
@@ -90,17 +90,17 @@ pub enum ClientError {
 
 impl ClientError {
     /// What the broker says of our request count, where it answered.
-    pub fn rate_limit(&self) -> RateLimit {
+    pub fn rate_limit(&self) -> ReportedLimit {
         match self {
             ClientError::Api { head, .. }
             | ClientError::RateLimited { head, .. }
             | ClientError::Unreadable { head, .. } => head.rate_limit,
-            ClientError::Timeout { .. } | ClientError::Transport(_) => RateLimit::default(),
+            ClientError::Timeout { .. } | ClientError::Transport(_) => ReportedLimit::default(),
         }
     }
 
     /// An answer with a status that is no success.
-    pub(super) fn from_answer(head: Head, body: &[u8]) -> Self {
+    pub(super) fn from_answer(head: AnswerHead, body: &[u8]) -> Self {
         let ErrorBody { code, message } = serde_json::from_slice(body).unwrap_or_default();
         if head.status == 429 {
             return ClientError::RateLimited { head, message };
@@ -117,13 +117,13 @@ impl ClientError {
     }
 
     /// A body that broke off.
-    pub(super) fn from_body(error: &reqwest::Error, head: Head) -> Self {
+    pub(super) fn from_body(error: &reqwest::Error, head: AnswerHead) -> Self {
         let reason = if error.is_timeout() { "it did not end in time".to_owned() } else { innermost(error) };
         ClientError::Unreadable { head, reason }
     }
 }
 
-impl fmt::Display for Head {
+impl fmt::Display for AnswerHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http {}", self.status)?;
         match &self.request_id {
@@ -169,11 +169,12 @@ mod tests {
 
     #[test]
     fn an_error_says_status_request_code_and_message_as_far_as_they_are_there() {
-        let head = Head { status: 422, request_id: Some("r1".into()), rate_limit: RateLimit::default() };
+        let head =
+            AnswerHead { status: 422, request_id: Some("r1".into()), rate_limit: ReportedLimit::default() };
         let full = ClientError::from_answer(head.clone(), br#"{"code":42210000,"message":"no"}"#);
         assert_eq!(full.to_string(), "broker answered http 422 (request r1), code 42210000: no");
         for body in [&b""[..], b"<html>", br#"{"mess"#, b"[]", br#"{"message":""}"#] {
-            let bare = ClientError::from_answer(Head { status: 502, ..Head::default() }, body);
+            let bare = ClientError::from_answer(AnswerHead { status: 502, ..AnswerHead::default() }, body);
             assert_eq!(bare.to_string(), "broker answered http 502");
         }
         let slow = ClientError::Timeout { within: Duration::from_millis(1500) };

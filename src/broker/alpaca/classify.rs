@@ -1,14 +1,14 @@
 //! What an answer proves: the one table from the broker's answers to [`Reply`]. Only proof makes an order final. Pure.
 
-use super::answer::{Answered, ClientError, Head};
-use super::wire::Order;
+use super::answer::{AnswerHead, Answered, ClientError};
+use super::wire::WireOrder;
 use crate::broker::{BrokerError, Rejection, Reply};
 use crate::clock::Timestamp;
 use crate::order::ClientOrderId;
 
 /// The answer to `POST /v2/orders`. `retry_at` is when the budget has room again after a refusal for now.
 pub(super) fn submitted(
-    answer: Result<Answered<Order>, ClientError>,
+    answer: Result<Answered<WireOrder>, ClientError>,
     id: &ClientOrderId,
     retry_at: Timestamp,
 ) -> Reply {
@@ -34,7 +34,7 @@ pub(super) fn submitted(
 
 /// The answer to a look-up by client order id.
 pub(super) fn looked_up(
-    answer: Result<Answered<Order>, ClientError>,
+    answer: Result<Answered<WireOrder>, ClientError>,
     id: &ClientOrderId,
     retry_at: Timestamp,
 ) -> Reply {
@@ -52,7 +52,7 @@ pub(super) fn looked_up(
 }
 
 /// The answer to `DELETE /v2/orders/{id}`.
-pub(super) fn cancelled(answer: Result<Head, ClientError>, retry_at: Timestamp) -> Reply {
+pub(super) fn cancelled(answer: Result<AnswerHead, ClientError>, retry_at: Timestamp) -> Reply {
     match answer {
         // Whatever the body of a success is: the cancel was taken.
         Ok(_) | Err(ClientError::Unreadable { .. }) => Reply::CancelAccepted,
@@ -87,7 +87,7 @@ pub(super) fn read_failed(error: ClientError) -> BrokerError {
     }
 }
 
-fn reported(answered: &Answered<Order>, id: &ClientOrderId) -> Reply {
+fn reported(answered: &Answered<WireOrder>, id: &ClientOrderId) -> Reply {
     match answered.value.report() {
         Ok(report) if report.client_order_id == *id => Reply::Report(report),
         Ok(report) => Reply::Unknown(format!(
@@ -116,7 +116,7 @@ fn says_plan(message: &str) -> bool {
     message.contains("subscription") || message.contains("permit")
 }
 
-fn rejection(head: &Head, code: Option<u64>, message: Option<String>) -> Rejection {
+fn rejection(head: &AnswerHead, code: Option<u64>, message: Option<String>) -> Rejection {
     let message = message.unwrap_or_else(|| "refused without a reason".to_owned());
     Rejection { status: head.status, code, message }
 }
@@ -132,7 +132,7 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_secs(7);
 
     fn refusal(status: u16, body: &str) -> ClientError {
-        ClientError::from_answer(Head { status, ..Head::default() }, body.as_bytes())
+        ClientError::from_answer(AnswerHead { status, ..AnswerHead::default() }, body.as_bytes())
     }
 
     fn kind(reply: &Reply) -> &'static str {

@@ -10,9 +10,11 @@ use reqwest::{Body, Method, Request, Url};
 use serde::de::DeserializeOwned;
 use tracing::debug;
 
-use super::answer::{Answered, ClientError, Head};
+use super::answer::{AnswerHead, Answered, ClientError};
 use super::credentials::{AlpacaConfig, AlpacaConfigError, Credentials};
-use super::wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
+use super::wire::{
+    CalendarDay, Cancelled, NewOrder, WireAccount, WireAsset, WireClock, WireOrder, WirePosition,
+};
 use super::wire_market::{
     BarsPage, CoinSnapshots, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Snapshots,
 };
@@ -57,7 +59,7 @@ impl OrdersQuery {
     /// The query for the page after `page`; `None` after the last one, and when there is none that goes further. Orders at the
     /// border are on both pages.
     #[must_use]
-    pub fn next_page(&self, page: &[Order]) -> Option<Self> {
+    pub fn next_page(&self, page: &[WireOrder]) -> Option<Self> {
         if page.len() < ORDERS_PER_PAGE {
             return None;
         }
@@ -154,17 +156,17 @@ impl AlpacaClient {
     }
 
     /// `GET /v2/account`
-    pub async fn account(&self) -> Result<Answered<Account>, ClientError> {
+    pub async fn account(&self) -> Result<Answered<WireAccount>, ClientError> {
         self.get(&format!("{}/v2/account", self.trading)).await
     }
 
     /// `GET /v2/positions`
-    pub async fn positions(&self) -> Result<Answered<Vec<Position>>, ClientError> {
+    pub async fn positions(&self) -> Result<Answered<Vec<WirePosition>>, ClientError> {
         self.get(&format!("{}/v2/positions", self.trading)).await
     }
 
     /// `POST /v2/orders`, once.
-    pub async fn submit_order(&self, order: &NewOrder<'_>) -> Result<Answered<Order>, ClientError> {
+    pub async fn submit_order(&self, order: &NewOrder<'_>) -> Result<Answered<WireOrder>, ClientError> {
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, order).map_err(|error| ClientError::Transport(error.to_string()))?;
         let mut request = Request::new(Method::POST, self.orders_url.clone());
@@ -174,17 +176,17 @@ impl AlpacaClient {
     }
 
     /// `GET /v2/orders/{id}`
-    pub async fn order(&self, id: &OrderId) -> Result<Answered<Order>, ClientError> {
+    pub async fn order(&self, id: &OrderId) -> Result<Answered<WireOrder>, ClientError> {
         self.get(&self.order_address(id)).await
     }
 
     /// `GET /v2/orders:by_client_order_id`
-    pub async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<Answered<Order>, ClientError> {
+    pub async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<Answered<WireOrder>, ClientError> {
         self.get(&format!("{}/v2/orders:by_client_order_id?client_order_id={id}", self.trading)).await
     }
 
     /// `GET /v2/orders`: one page.
-    pub async fn orders(&self, query: &OrdersQuery) -> Result<Answered<Vec<Order>>, ClientError> {
+    pub async fn orders(&self, query: &OrdersQuery) -> Result<Answered<Vec<WireOrder>>, ClientError> {
         let status = if query.open_only { "open" } else { "all" };
         let direction = if query.oldest_first { "asc" } else { "desc" };
         let mut address = format!(
@@ -201,7 +203,7 @@ impl AlpacaClient {
     }
 
     /// `DELETE /v2/orders/{id}`: taken, not yet done.
-    pub async fn cancel_order(&self, id: &OrderId) -> Result<Head, ClientError> {
+    pub async fn cancel_order(&self, id: &OrderId) -> Result<AnswerHead, ClientError> {
         let request = Request::new(Method::DELETE, request_url(&self.order_address(id))?);
         self.fetch(request).await.map(|(_, head)| head)
     }
@@ -212,7 +214,7 @@ impl AlpacaClient {
     }
 
     /// `GET /v2/clock`
-    pub async fn clock(&self) -> Result<Answered<Clock>, ClientError> {
+    pub async fn clock(&self) -> Result<Answered<WireClock>, ClientError> {
         self.get(&format!("{}/v2/clock", self.trading)).await
     }
 
@@ -222,12 +224,12 @@ impl AlpacaClient {
     }
 
     /// `GET /v2/assets`: US shares that are active.
-    pub async fn assets(&self) -> Result<Answered<Vec<Asset>>, ClientError> {
+    pub async fn assets(&self) -> Result<Answered<Vec<WireAsset>>, ClientError> {
         self.get(&format!("{}/v2/assets?status=active&asset_class=us_equity", self.trading)).await
     }
 
     /// `GET /v2/assets/{symbol}`
-    pub async fn asset(&self, symbol: Symbol) -> Result<Answered<Asset>, ClientError> {
+    pub async fn asset(&self, symbol: Symbol) -> Result<Answered<WireAsset>, ClientError> {
         self.get(&format!("{}/v2/assets/{}", self.trading, escaped(symbol.as_str()))).await
     }
 
@@ -328,7 +330,7 @@ impl AlpacaClient {
     async fn fetch(
         &self,
         request: Request,
-    ) -> Result<(impl Deref<Target = [u8]> + use<>, Head), ClientError> {
+    ) -> Result<(impl Deref<Target = [u8]> + use<>, AnswerHead), ClientError> {
         settle_connections().await;
         let method = request.method().clone();
         let answer = self
@@ -337,7 +339,7 @@ impl AlpacaClient {
             .await
             .map_err(|error| ClientError::from_transport(&error, self.request_timeout))?;
         let status = answer.status();
-        let head = Head::read(status.as_u16(), answer.headers());
+        let head = AnswerHead::read(status.as_u16(), answer.headers());
         let (path, request_id) = (answer.url().path(), head.request_id.as_deref());
         debug!(%method, path, http.status = head.status, request.id = request_id, "broker answered");
         let body = answer.bytes().await;
@@ -414,7 +416,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn order(submitted_at: &str) -> Order {
+    fn order(submitted_at: &str) -> WireOrder {
         let text = format!(r#"{{"id":"o","status":"new","submitted_at":"{submitted_at}"}}"#);
         serde_json::from_str(&text).unwrap()
     }

@@ -14,7 +14,7 @@ use super::client::{AlpacaClient, HistoryKind, HistoryQuery};
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
 use super::venue::tls_config;
 use super::wire_market::{self, HistoryPage};
-use crate::broker::budget::{Budget, Purpose, jitter};
+use crate::broker::budget::{Budget, RequestPurpose, jitter};
 use crate::broker::{BrokerError, Rejection};
 use crate::clock::Clock;
 use crate::market::{Bar, Quote, Trade};
@@ -43,7 +43,7 @@ pub enum Chapter {
 
 /// Why there is no page.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum HistoryError {
+pub enum AlpacaHistoryError {
     /// Somebody asked to stop.
     #[error("stopped")]
     Stopped,
@@ -53,7 +53,7 @@ pub enum HistoryError {
 }
 
 /// One connection to the data host. Calls block.
-pub struct History {
+pub struct AlpacaHistory {
     client: AlpacaClient,
     budget: Budget,
     runtime: Runtime,
@@ -61,7 +61,7 @@ pub struct History {
     answers: u64,
 }
 
-impl History {
+impl AlpacaHistory {
     /// Sends nothing yet.
     ///
     /// # Errors
@@ -96,16 +96,16 @@ impl History {
         query: &HistoryQuery<'_>,
         token: Option<&str>,
         stop: &dyn Fn() -> bool,
-    ) -> Result<(Chapter, Option<String>), HistoryError> {
+    ) -> Result<(Chapter, Option<String>), AlpacaHistoryError> {
         match query.kind {
             HistoryKind::Bars { .. } => self
-                .rows::<wire_market::Bar, _>(query, token, stop)
+                .rows::<wire_market::WireBar, _>(query, token, stop)
                 .map(|(rows, next)| (Chapter::Bars(rows), next)),
             HistoryKind::Trades => self
-                .rows::<wire_market::Trade, _>(query, token, stop)
+                .rows::<wire_market::WireTrade, _>(query, token, stop)
                 .map(|(rows, next)| (Chapter::Trades(rows), next)),
             HistoryKind::Quotes => self
-                .rows::<wire_market::Quote, _>(query, token, stop)
+                .rows::<wire_market::WireQuote, _>(query, token, stop)
                 .map(|(rows, next)| (Chapter::Quotes(rows), next)),
         }
     }
@@ -115,13 +115,13 @@ impl History {
         query: &HistoryQuery<'_>,
         token: Option<&str>,
         stop: &dyn Fn() -> bool,
-    ) -> Result<(Vec<Row>, Option<String>), HistoryError> {
+    ) -> Result<(Vec<Row>, Option<String>), AlpacaHistoryError> {
         let tries_max = if self.answers == 0 { FIRST_TRIES_MAX } else { TRIES_MAX };
         let (client, budget, clock) = (&self.client, &self.budget, &*self.clock);
         let reading = read::<Wire>(client, budget, clock, query, token, tries_max);
         let HistoryPage { rows, next_page_token } = self.runtime.block_on(async {
             tokio::select! {
-                () = asked_to(stop) => Err(HistoryError::Stopped),
+                () = asked_to(stop) => Err(AlpacaHistoryError::Stopped),
                 page = reading => Ok(page?),
             }
         })?;
@@ -185,7 +185,7 @@ async fn read<Wire: DeserializeOwned>(
 async fn admission(budget: &Budget, clock: &dyn Clock) {
     loop {
         let now = clock.now();
-        let Err(until) = budget.admit(Purpose::Poll, now) else { return };
+        let Err(until) = budget.admit(RequestPurpose::Poll, now) else { return };
         tokio::time::sleep(until.since(now).max(Duration::from_millis(1))).await;
     }
 }

@@ -15,14 +15,16 @@ mod wire_data_stream;
 mod wire_market;
 mod wrapper;
 
-pub use answer::{Answered, ClientError, Head};
+pub use answer::{AnswerHead, Answered, ClientError};
 pub use client::{AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery};
 pub use credentials::{AlpacaConfig, AlpacaConfigError, Credentials, Endpoints, Environment, HostKind};
-pub use history::{Chapter, History, HistoryError};
+pub use history::{AlpacaHistory, AlpacaHistoryError, Chapter};
 pub use venue::{AlpacaVenue, tls_config};
-pub use wire::{Account, Asset, CalendarDay, Cancelled, Clock, NewOrder, Order, Position};
+pub use wire::{
+    CalendarDay, Cancelled, NewOrder, WireAccount, WireAsset, WireClock, WireOrder, WirePosition,
+};
 pub use wire_market::{
-    Bar, BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Quote, Snapshots, SymbolSnapshot,
-    Trade,
+    BarsPage, HistoryPage, LatestBars, LatestQuotes, LatestTrades, Snapshots, SymbolSnapshot, WireBar,
+    WireQuote, WireTrade,
 };
 pub use wrapper::AlpacaWrapper;

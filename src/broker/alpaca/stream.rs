@@ -15,7 +15,7 @@ use crate::order::OrderReport;
 
 /// What the socket tells.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// Listening from now on; what happened before is not replayed.
     Connected,
     /// Not listening, and why; it is tried again.
@@ -29,19 +29,19 @@ pub(super) async fn follow(
     config: &AlpacaConfig,
     tls: &Arc<rustls::ClientConfig>,
     clock: &dyn Clock,
-    mut on_event: impl FnMut(Event),
+    mut on_event: impl FnMut(StreamEvent),
 ) {
     let mut pauses = Pauses::new();
     loop {
         let begun = clock.now();
         let lost = match connect(config, tls).await {
             Ok(mut socket) => {
-                on_event(Event::Connected);
+                on_event(StreamEvent::Connected);
                 read(&mut socket, config.stream_silence_max, &mut on_event).await
             }
             Err(lost) => lost,
         };
-        on_event(Event::Lost(lost.reason.clone()));
+        on_event(StreamEvent::Lost(lost.reason.clone()));
         pauses.pause(begun, &lost, clock).await;
     }
 }
@@ -63,7 +63,7 @@ async fn connect(config: &AlpacaConfig, tls: &Arc<rustls::ClientConfig>) -> Resu
 }
 
 /// Reads until the socket is lost.
-async fn read(socket: &mut Socket, silence_max: Duration, on_event: &mut impl FnMut(Event)) -> Lost {
+async fn read(socket: &mut Socket, silence_max: Duration, on_event: &mut impl FnMut(StreamEvent)) -> Lost {
     loop {
         let frame = match next_frame(socket, silence_max).await {
             Ok(frame) => frame,
@@ -72,8 +72,8 @@ async fn read(socket: &mut Socket, silence_max: Duration, on_event: &mut impl Fn
         if frame.data.status.as_deref() == Some("unauthorized") {
             return Lost::refused("the broker withdrew the authorization");
         }
-        match frame.data.order.as_ref().map(super::wire::Order::report) {
-            Some(Ok(report)) => on_event(Event::Order(report)),
+        match frame.data.order.as_ref().map(super::wire::WireOrder::report) {
+            Some(Ok(report)) => on_event(StreamEvent::Order(report)),
             Some(Err(odd)) => debug!(%odd, "an event is left out"),
             None => debug!(stream = frame.stream, "a frame without an order"),
         }

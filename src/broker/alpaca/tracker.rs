@@ -7,10 +7,10 @@ use tracing::{debug, info, warn};
 
 use super::answer::ClientError;
 use super::client::{AlpacaClient, OrdersQuery};
-use super::stream::{self, Event};
+use super::stream::{self, StreamEvent};
 use super::venue::Shared;
 use crate::broker::OrderNews;
-use crate::broker::budget::Purpose;
+use crate::broker::budget::RequestPurpose;
 use crate::broker::tracker::{Listed, poll, tell};
 use crate::core::InFlight;
 
@@ -38,12 +38,12 @@ async fn listen(shared: &Shared, stream_is_up: &Cell<bool>, orders: &dyn OrderNe
     }
     let mut first = true;
     stream::follow(&shared.config, &shared.tls, &*shared.clock, |event| match event {
-        Event::Connected => {
+        StreamEvent::Connected => {
             info!("order stream is connected");
             stream_is_up.set(true);
             shared.signals.connected();
         }
-        Event::Lost(reason) => {
+        StreamEvent::Lost(reason) => {
             // Once per change: it is tried again for as long as it takes.
             if stream_is_up.replace(false) || first {
                 warn!(%reason, "order stream is not connected, orders are polled");
@@ -53,7 +53,7 @@ async fn listen(shared: &Shared, stream_is_up: &Cell<bool>, orders: &dyn OrderNe
             }
             first = false;
         }
-        Event::Order(report) => orders.report(report),
+        StreamEvent::Order(report) => orders.report(report),
     })
     .await;
 }
@@ -68,7 +68,7 @@ async fn list(
     let after = Some(flight.submitted - CLOCK_SLACK);
     let mut query = OrdersQuery { open_only: false, after, until: None, oldest_first: false };
     for _ in 0..PAGES_MAX {
-        if let Err(until) = shared.trading.admit(Purpose::Poll, shared.clock.now()) {
+        if let Err(until) = shared.trading.admit(RequestPurpose::Poll, shared.clock.now()) {
             return Listed::NotBefore(until);
         }
         let answer = client.orders(&query).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tracing::error;
 
-use super::answer::{ClientError, Head};
+use super::answer::{AnswerHead, ClientError};
 use super::client::AlpacaClient;
 use super::credentials::{AlpacaConfig, AlpacaConfigError};
 use super::data_stream;
@@ -113,7 +113,7 @@ impl Venue for AlpacaVenue {
 
 impl Shared {
     /// Notes what an answer says of the request budget; returns when a refused request may be sent again.
-    pub(super) fn note(&self, budget: &Budget, answer: Result<&Head, &ClientError>) -> Timestamp {
+    pub(super) fn note(&self, budget: &Budget, answer: Result<&AnswerHead, &ClientError>) -> Timestamp {
         let now = self.clock.now();
         match answer {
             Ok(head) => budget.learn(head.rate_limit, now),

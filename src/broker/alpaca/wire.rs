@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use crate::broker::{Account as BrokerAccount, Holding};
+use crate::broker::{Account, Holding};
 use crate::clock::Timestamp;
 use crate::market::SessionClock;
 use crate::order::{OrderId, OrderReport, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
@@ -53,7 +53,7 @@ impl<'a> From<&'a OrderRequest> for NewOrder<'a> {
 
 /// An order as the broker describes it; what this bot does not use is not read.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Order {
+pub struct WireOrder {
     /// The broker's id.
     pub id: String,
     /// The id it was sent with, or the broker's own when it was sent without.
@@ -89,7 +89,7 @@ pub struct OddOrder {
     reason: String,
 }
 
-impl Order {
+impl WireOrder {
     /// The same as a report.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Order {
 
 /// The account as the broker describes it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Account {
+pub struct WireAccount {
     /// The broker's id.
     pub id: String,
     /// `ACTIVE` when it may trade.
@@ -153,16 +153,16 @@ pub struct Account {
     pub trade_suspended_by_user: bool,
 }
 
-impl Account {
+impl WireAccount {
     /// The same in the bot's words; positions that are no shares (options, say) are left out.
-    pub fn to_broker(&self, positions: &[Position]) -> BrokerAccount {
-        BrokerAccount {
+    pub fn to_broker(&self, positions: &[WirePosition]) -> Account {
+        Account {
             id: self.id.clone(),
             cash: Money::new(self.cash),
             buying_power: Money::new(self.buying_power),
             equity: Money::new(self.equity),
             blocked: self.blocked(),
-            holdings: positions.iter().filter_map(Position::to_holding).collect(),
+            holdings: positions.iter().filter_map(WirePosition::to_holding).collect(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Account {
 
 /// A position as the broker describes it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Position {
+pub struct WirePosition {
     /// What; of coins without a slash, such as `BTCUSD`.
     pub symbol: String,
     /// `us_equity`, `crypto` or the like.
@@ -204,7 +204,7 @@ pub struct Position {
     pub current_price: Option<Decimal>,
 }
 
-impl Position {
+impl WirePosition {
     fn to_holding(&self) -> Option<Holding> {
         let short = self.side.as_deref() == Some("short");
         let signed = |shares: Decimal| if short { -shares.abs() } else { shares };
@@ -233,7 +233,7 @@ const COIN_CURRENCIES: [&str; 4] = ["USDC", "USDT", "USD", "BTC"];
 
 /// The market clock.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Clock {
+pub struct WireClock {
     /// The broker's time.
     pub timestamp: Timestamp,
     /// Whether the regular session is on.
@@ -244,8 +244,8 @@ pub struct Clock {
     pub next_close: Timestamp,
 }
 
-impl From<Clock> for SessionClock {
-    fn from(clock: Clock) -> Self {
+impl From<WireClock> for SessionClock {
+    fn from(clock: WireClock) -> Self {
         Self { is_open: clock.is_open, next_open: clock.next_open, next_close: clock.next_close }
     }
 }
@@ -263,7 +263,7 @@ pub struct CalendarDay {
 
 /// Something that can be traded.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Asset {
+pub struct WireAsset {
     /// The broker's id.
     pub id: String,
     /// `us_equity`, `crypto` or the like.
@@ -329,7 +329,7 @@ pub(super) struct StreamData {
     /// `new`, `fill`, `canceled` and so on.
     pub(super) event: Option<String>,
     /// The order as it stands after the event.
-    pub(super) order: Option<Order>,
+    pub(super) order: Option<WireOrder>,
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     fn order(fields: &str) -> Result<OrderReport, String> {
-        let order: Order = serde_json::from_str(fields).map_err(|error| error.to_string())?;
+        let order: WireOrder = serde_json::from_str(fields).map_err(|error| error.to_string())?;
         order.report().map_err(|error| error.to_string())
     }
 
@@ -424,7 +424,7 @@ mod tests {
         );
         let foreign = r#"{"id":"61d1feca-aa11","client_order_id":"et_bench.1","symbol":"KO","side":"buy","status":"new"}"#;
         assert!(order(foreign).unwrap_err().contains("client order id must be"));
-        let foreign: Order = serde_json::from_str(foreign).unwrap();
+        let foreign: WireOrder = serde_json::from_str(foreign).unwrap();
         assert_eq!(foreign.report_of_anyone().unwrap().client_order_id.as_str(), "61d1feca-aa11");
     }
 
@@ -432,7 +432,7 @@ mod tests {
     fn an_account_says_why_it_may_not_trade() {
         let read = |extra: &str| {
             let text = format!(r#"{{"id":"a","cash":"1","buying_power":2,"equity":"3"{extra}}}"#);
-            serde_json::from_str::<Account>(&text).unwrap().to_broker(&[]).blocked
+            serde_json::from_str::<WireAccount>(&text).unwrap().to_broker(&[]).blocked
         };
         assert_eq!(read(""), None);
         assert_eq!(read(r#","status":"ACTIVE","trading_blocked":null"#), None);
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_short_position_is_negative_and_needs_no_price() {
-        let read = |text: &str| serde_json::from_str::<Position>(text).unwrap().to_holding();
+        let read = |text: &str| serde_json::from_str::<WirePosition>(text).unwrap().to_holding();
         let short =
             read(r#"{"symbol":"KO","qty":"-3","side":"short","current_price":null,"avg_entry_price":"0"}"#)
                 .unwrap();
@@ -458,7 +458,7 @@ mod tests {
     fn a_position_in_a_coin_is_known_by_the_name_that_orders_have() {
         let name = |symbol: &str, class: &str| {
             let text = format!(r#"{{"symbol":"{symbol}","asset_class":"{class}","qty":"0.05"}}"#);
-            serde_json::from_str::<Position>(&text).unwrap().to_holding().unwrap().symbol.to_string()
+            serde_json::from_str::<WirePosition>(&text).unwrap().to_holding().unwrap().symbol.to_string()
         };
         assert_eq!(name("BTCUSD", "crypto"), "BTC/USD");
         assert_eq!(name("ETHUSDT", "crypto"), "ETH/USDT");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire_market::{Bar, Quote, Trade};
+use super::wire_market::{WireBar, WireQuote, WireTrade};
 use crate::market::{self, MarketEvent};
 use crate::symbol::Symbol;
 
@@ -44,7 +44,7 @@ pub(super) fn items(frame: &[u8]) -> serde_json::Result<impl Iterator<Item = Res
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
+struct ItemHead<'a> {
     #[serde(rename = "T", borrow)]
     kind: Cow<'a, str>,
     #[serde(rename = "S", borrow)]
@@ -62,7 +62,7 @@ struct Word {
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn item(text: &str) -> Result<Item, String> {
-    let head: Head<'_> = read(text)?;
+    let head: ItemHead<'_> = read(text)?;
     let symbol = || -> Result<Symbol, String> {
         head.symbol.as_deref().unwrap_or_default().parse().map_err(|error| format!("{error}"))
     };
@@ -74,18 +74,18 @@ fn item(text: &str) -> Result<Item, String> {
         }
         "subscription" => return Ok(Item::Subscription(read(text)?)),
         "q" => {
-            let quote = market::Quote::from(&read::<Quote>(text)?);
+            let quote = market::Quote::from(&read::<WireQuote>(text)?);
             sound(&[quote.bid, quote.bid_size, quote.ask, quote.ask_size], false)?;
             MarketEvent::Quote { symbol: symbol()?, quote }
         }
         "t" => {
-            let trade = market::Trade::from(&read::<Trade>(text)?);
+            let trade = market::Trade::from(&read::<WireTrade>(text)?);
             sound(&[trade.price], true)?;
             sound(&[trade.size], false)?;
             MarketEvent::Trade { symbol: symbol()?, trade }
         }
         "b" => {
-            let bar = market::Bar::from(&read::<Bar>(text)?);
+            let bar = market::Bar::from(&read::<WireBar>(text)?);
             sound(&[bar.open, bar.high, bar.low, bar.close], true)?;
             sound(&[bar.volume], false)?;
             MarketEvent::Bar { symbol: symbol()?, bar, span: MINUTE }
@@ -160,7 +160,7 @@ mod tests {
                 "odd: numbers must be above 0, was 0",
                 "A 2026-11-20T15:30:00Z 2",
                 "odd: missing field `T` at line 1 column 9",
-                "odd: invalid type: integer `7`, expected struct Head at line 1 column 1",
+                "odd: invalid type: integer `7`, expected struct ItemHead at line 1 column 1",
             ],
         );
         check("{}", &["invalid type: map, expected a sequence at line 1 column 0"]);

@@ -11,20 +11,20 @@ use crate::symbol::Symbol;
 
 /// The best bid and ask; a price of 0 means that nobody quotes this side.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Quote {
+pub struct WireQuote {
     t: Timestamp,
     #[serde(default)]
-    bp: Number,
+    bp: WireNumber,
     #[serde(default)]
-    bs: Number,
+    bs: WireNumber,
     #[serde(default)]
-    ap: Number,
+    ap: WireNumber,
     #[serde(default, rename = "as")]
-    ask_size: Number,
+    ask_size: WireNumber,
 }
 
-impl From<&Quote> for market::Quote {
-    fn from(quote: &Quote) -> Self {
+impl From<&WireQuote> for market::Quote {
+    fn from(quote: &WireQuote) -> Self {
         Self {
             at: quote.t,
             bid: quote.bp.0,
@@ -37,33 +37,33 @@ impl From<&Quote> for market::Quote {
 
 /// One print on the tape.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Trade {
+pub struct WireTrade {
     t: Timestamp,
-    p: Number,
+    p: WireNumber,
     #[serde(default)]
-    s: Number,
+    s: WireNumber,
 }
 
-impl From<&Trade> for market::Trade {
-    fn from(trade: &Trade) -> Self {
+impl From<&WireTrade> for market::Trade {
+    fn from(trade: &WireTrade) -> Self {
         Self { at: trade.t, price: trade.p.0, size: trade.s.0 }
     }
 }
 
 /// Open, high, low, close and volume of one span.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Bar {
+pub struct WireBar {
     t: Timestamp,
-    o: Number,
-    h: Number,
-    l: Number,
-    c: Number,
+    o: WireNumber,
+    h: WireNumber,
+    l: WireNumber,
+    c: WireNumber,
     #[serde(default)]
-    v: Number,
+    v: WireNumber,
 }
 
-impl From<&Bar> for market::Bar {
-    fn from(bar: &Bar) -> Self {
+impl From<&WireBar> for market::Bar {
+    fn from(bar: &WireBar) -> Self {
         Self { at: bar.t, open: bar.o.0, high: bar.h.0, low: bar.l.0, close: bar.c.0, volume: bar.v.0 }
     }
 }
@@ -73,13 +73,13 @@ impl From<&Bar> for market::Bar {
 #[serde(default, rename_all = "camelCase")]
 pub struct SymbolSnapshot {
     /// The newest quote.
-    pub latest_quote: Option<Quote>,
+    pub latest_quote: Option<WireQuote>,
     /// The newest trade.
-    pub latest_trade: Option<Trade>,
+    pub latest_trade: Option<WireTrade>,
     /// Today so far.
-    pub daily_bar: Option<Bar>,
+    pub daily_bar: Option<WireBar>,
     /// The session before.
-    pub prev_daily_bar: Option<Bar>,
+    pub prev_daily_bar: Option<WireBar>,
 }
 
 impl SymbolSnapshot {
@@ -108,28 +108,28 @@ pub struct CoinSnapshots {
 #[derive(Debug, Clone, Deserialize)]
 pub struct LatestQuotes {
     /// Symbols that the feed does not know are missing.
-    pub quotes: Option<HashMap<String, Quote>>,
+    pub quotes: Option<HashMap<String, WireQuote>>,
 }
 
 /// The newest trades by symbol.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LatestTrades {
     /// Symbols that the feed does not know are missing.
-    pub trades: Option<HashMap<String, Trade>>,
+    pub trades: Option<HashMap<String, WireTrade>>,
 }
 
 /// The newest minute bars by symbol.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LatestBars {
     /// Symbols that the feed does not know are missing.
-    pub bars: Option<HashMap<String, Bar>>,
+    pub bars: Option<HashMap<String, WireBar>>,
 }
 
 /// One page of historical bars.
 #[derive(Debug, Clone, Deserialize)]
 pub struct BarsPage {
     /// Bars by symbol, oldest first; one symbol may be spread over several pages.
-    pub bars: Option<HashMap<String, Vec<Bar>>>,
+    pub bars: Option<HashMap<String, Vec<WireBar>>>,
     /// Where the next page begins; `None` on the last one.
     pub next_page_token: Option<String>,
 }
@@ -148,11 +148,11 @@ pub struct HistoryPage<Row> {
 
 /// A number as market data sends it, or a string with one; `null` is 0, as is what nobody quotes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Number(f64);
+struct WireNumber(f64);
 
-impl<'de> Deserialize<'de> for Number {
+impl<'de> Deserialize<'de> for WireNumber {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(NumberVisitor).map(Number)
+        from.deserialize_any(NumberVisitor).map(WireNumber)
     }
 }
 
@@ -210,14 +210,14 @@ mod tests {
     #[test]
     fn a_page_of_history_may_have_nothing_for_one_symbol_or_for_all() {
         let text = r#"{"bars":{"A":null,"B":[{"t":"2026-10-08T15:10:00Z","o":1,"h":1,"l":1,"c":1,"n":3,"odd":[]}]},"currency":"USD"}"#;
-        let page: HistoryPage<Bar> = serde_json::from_str(text).unwrap();
+        let page: HistoryPage<WireBar> = serde_json::from_str(text).unwrap();
         let bars = page.rows.unwrap();
         assert_eq!((bars["A"].as_ref().map(Vec::len), bars["B"].as_ref().map(Vec::len)), (None, Some(1)));
         let nothing = r#"{"trades":null,"next_page_token":"x"}"#;
-        let page: HistoryPage<Trade> = serde_json::from_str(nothing).unwrap();
+        let page: HistoryPage<WireTrade> = serde_json::from_str(nothing).unwrap();
         assert!(page.rows.is_none() && page.next_page_token.is_some());
         for odd in ["{}", "[]", r#"{"next_page_token":null}"#, r#"{"quotes":[]}"#] {
-            assert!(serde_json::from_str::<HistoryPage<Quote>>(odd).is_err(), "{odd}");
+            assert!(serde_json::from_str::<HistoryPage<WireQuote>>(odd).is_err(), "{odd}");
         }
     }
 

@@ -13,9 +13,9 @@ use super::client::{
     AlpacaClient, BarsQuery, HistoryKind, HistoryQuery, ORDERS_PER_PAGE, OrdersQuery, PAGE_OVERLAP,
 };
 use super::venue::Shared;
-use super::wire::{NewOrder, OddOrder, Order};
+use super::wire::{NewOrder, OddOrder, WireOrder};
 use super::wire_market;
-use crate::broker::budget::{Budget, Purpose};
+use crate::broker::budget::{Budget, RequestPurpose};
 use crate::broker::{
     Account, AccountReader, Broker, BrokerError, BrokerSnapshot, MINUTE, MarketData, OrderEntry, Reply,
     too_many_bars,
@@ -61,14 +61,14 @@ impl AlpacaWrapper {
         reply
     }
 
-    fn reader(&self, patience: Duration) -> Reader<'_> {
-        Reader { client: &self.client, shared: &self.shared, patience }
+    fn reader(&self, patience: Duration) -> BudgetedReads<'_> {
+        BudgetedReads { client: &self.client, shared: &self.shared, patience }
     }
 }
 
 impl OrderEntry for AlpacaWrapper {
     fn submit(&mut self, order: &OrderRequest) -> Reply {
-        if let Err(until) = self.shared.trading.admit(Purpose::Order, self.shared.clock.now()) {
+        if let Err(until) = self.shared.trading.admit(RequestPurpose::Order, self.shared.clock.now()) {
             return Reply::RateLimited { until };
         }
         let answer = self.runtime.block_on(self.client.submit_order(&NewOrder::from(order)));
@@ -77,7 +77,7 @@ impl OrderEntry for AlpacaWrapper {
     }
 
     fn query(&mut self, id: &ClientOrderId) -> Reply {
-        if let Err(until) = self.shared.trading.admit(Purpose::Lookup, self.shared.clock.now()) {
+        if let Err(until) = self.shared.trading.admit(RequestPurpose::Lookup, self.shared.clock.now()) {
             return Reply::RateLimited { until };
         }
         let answer = self.runtime.block_on(self.client.order_by_client_id(id));
@@ -86,7 +86,7 @@ impl OrderEntry for AlpacaWrapper {
     }
 
     fn cancel(&mut self, id: &OrderId) -> Reply {
-        if let Err(until) = self.shared.trading.admit(Purpose::Order, self.shared.clock.now()) {
+        if let Err(until) = self.shared.trading.admit(RequestPurpose::Order, self.shared.clock.now()) {
             return Reply::RateLimited { until };
         }
         let answer = self.runtime.block_on(self.client.cancel_order(id));
@@ -160,22 +160,24 @@ impl Broker for AlpacaWrapper {
 
 /// Reads that wait a little for room in the budget.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
+struct BudgetedReads<'a> {
     client: &'a AlpacaClient,
     shared: &'a Shared,
     patience: Duration,
 }
 
-impl Reader<'_> {
+impl BudgetedReads<'_> {
     async fn account(self) -> Result<Account, BrokerError> {
         // One after the other: both use the one connection.
-        let account = self.read(&self.shared.trading, Purpose::Refresh, || self.client.account()).await?;
-        let positions = self.read(&self.shared.trading, Purpose::Refresh, || self.client.positions()).await?;
+        let account =
+            self.read(&self.shared.trading, RequestPurpose::Refresh, || self.client.account()).await?;
+        let positions =
+            self.read(&self.shared.trading, RequestPurpose::Refresh, || self.client.positions()).await?;
         Ok(account.to_broker(&positions))
     }
 
     async fn session(self) -> Result<SessionClock, BrokerError> {
-        let clock = self.read(&self.shared.trading, Purpose::Refresh, || self.client.clock()).await?;
+        let clock = self.read(&self.shared.trading, RequestPurpose::Refresh, || self.client.clock()).await?;
         Ok(clock.into())
     }
 
@@ -197,11 +199,12 @@ impl Reader<'_> {
     }
 
     /// All pages of a list, each order once.
-    async fn orders(self, mut query: OrdersQuery) -> Result<Vec<Order>, BrokerError> {
+    async fn orders(self, mut query: OrdersQuery) -> Result<Vec<WireOrder>, BrokerError> {
         let (mut orders, mut seen) = (Vec::new(), HashSet::new());
         for _ in 0..PAGES_MAX {
-            let page =
-                self.read(&self.shared.trading, Purpose::Lookup, || self.client.orders(&query)).await?;
+            let page = self
+                .read(&self.shared.trading, RequestPurpose::Lookup, || self.client.orders(&query))
+                .await?;
             let (next, is_full) = (query.next_page(&page), page.len() >= ORDERS_PER_PAGE);
             orders.extend(page.into_iter().filter(|order| seen.insert(order.id.clone())));
             match next {
@@ -223,11 +226,11 @@ impl Reader<'_> {
         let (coins, shares): (Vec<Symbol>, Vec<Symbol>) = symbols.iter().partition(|one| one.is_pair());
         let (data, mut found) = (&self.shared.data, wire_market::Snapshots::default());
         if !shares.is_empty() {
-            found = self.read(data, Purpose::Lookup, || self.client.snapshots(&shares)).await?;
+            found = self.read(data, RequestPurpose::Lookup, || self.client.snapshots(&shares)).await?;
         }
         if !coins.is_empty() {
             let ask = || self.client.coin_snapshots(&coins);
-            found.extend(self.read(data, Purpose::Lookup, ask).await?.snapshots.unwrap_or_default());
+            found.extend(self.read(data, RequestPurpose::Lookup, ask).await?.snapshots.unwrap_or_default());
         }
         let read_at = self.shared.clock.now();
         let known = |symbol: &Symbol| Some(found.get(symbol.as_str())?.as_ref()?.to_market(*symbol, read_at));
@@ -270,7 +273,9 @@ impl Reader<'_> {
         let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let page = self
-                .read(&self.shared.data, Purpose::Refresh, || self.client.bars(query, token.as_deref()))
+                .read(&self.shared.data, RequestPurpose::Refresh, || {
+                    self.client.bars(query, token.as_deref())
+                })
                 .await?;
             let mut found = page.bars.unwrap_or_default();
             for (symbol, bars) in &mut *bars {
@@ -300,8 +305,8 @@ impl Reader<'_> {
         }
         let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let ask = || self.client.history::<wire_market::Bar>(&query, token.as_deref());
-            let page = self.read(&self.shared.data, Purpose::Refresh, ask).await?;
+            let ask = || self.client.history::<wire_market::WireBar>(&query, token.as_deref());
+            let page = self.read(&self.shared.data, RequestPurpose::Refresh, ask).await?;
             let found = page.rows.and_then(|mut rows| rows.remove(symbol.as_str())).flatten();
             bars.extend(found.iter().flatten().map(Bar::from).filter(|bar| {
                 let known = bar.at + MINUTE;
@@ -322,7 +327,7 @@ impl Reader<'_> {
     async fn read<T, Asked>(
         self,
         budget: &Budget,
-        purpose: Purpose,
+        purpose: RequestPurpose,
         ask: impl FnOnce() -> Asked,
     ) -> Result<T, BrokerError>
     where
@@ -334,7 +339,7 @@ impl Reader<'_> {
         answer.map(|answer| answer.value).map_err(classify::read_failed)
     }
 
-    async fn admission(self, budget: &Budget, purpose: Purpose) -> Result<(), BrokerError> {
+    async fn admission(self, budget: &Budget, purpose: RequestPurpose) -> Result<(), BrokerError> {
         let begun: Timestamp = self.shared.clock.now();
         loop {
             let now = self.shared.clock.now();

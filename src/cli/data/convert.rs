@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use super::{
-    Account, DataError, Event, Failure, Global, Origin, Reading, Source, Spec, open, timezone, write_out,
+    DataError, Failure, FileArgs, Global, Origin, ReadReport, RowEvent, Source, Spec, open, timezone,
+    write_out,
 };
 use crate::data::Chunk;
 use crate::market::MarketEvent;
@@ -31,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ZONE", value_parser = timezone)]
     out_timezone: Option<Tz>,
     #[command(flatten)]
-    reading: Reading,
+    reading: FileArgs,
 }
 
 /// Runs the command.
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         let origin = Origin::Recorded { path: args.from.clone(), only };
         let spec = Spec::strict(origin, kind.symbol(&args.from)?, kind.row_kind());
         let source = open(&spec)?;
-        (spec, Box::new(Picked { source, event: kind.event, account: Account::default() }))
+        (spec, Box::new(Picked { source, event: kind.event, account: ReadReport::default() }))
     } else {
         let spec = args.reading.spec(std::slice::from_ref(&args.from))?;
         let source = open(&spec)?;
@@ -54,18 +55,18 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
 /// The events of one kind out of a recording.
 struct Picked {
     source: Box<dyn Source>,
-    event: Event,
-    account: Account,
+    event: RowEvent,
+    account: ReadReport,
 }
 
 impl Picked {
     fn is_wanted(&self, event: &MarketEvent) -> bool {
         self.event
             == match event {
-                MarketEvent::Quote { .. } => Event::Quote,
-                MarketEvent::Trade { .. } => Event::Trade,
-                MarketEvent::Bar { .. } => Event::Bar,
-                MarketEvent::Number { .. } => Event::Number,
+                MarketEvent::Quote { .. } => RowEvent::Quote,
+                MarketEvent::Trade { .. } => RowEvent::Trade,
+                MarketEvent::Bar { .. } => RowEvent::Bar,
+                MarketEvent::Number { .. } => RowEvent::Number,
             }
     }
 }
@@ -85,8 +86,8 @@ impl Source for Picked {
         Ok(None)
     }
 
-    fn account(&self) -> Account {
-        let Account { events, first, last, .. } = self.account;
-        Account { events, first, last, ..self.source.account() }
+    fn report(&self) -> ReadReport {
+        let ReadReport { events, first, last, .. } = self.account;
+        ReadReport { events, first, last, ..self.source.report() }
     }
 }

@@ -1,7 +1,7 @@
 //! `bot data download`: Alpaca's history as files, and what they lack.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,14 @@ use super::super::Global;
 use super::super::calendar::{date, written};
 use super::super::exit::{Exit, Failure};
 use super::super::interrupt::Interrupts;
+use super::super::progress::ProgressLine;
 use super::super::rate_limit::RateLimit;
 use crate::calendar::date_of;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::data::RowKind;
-use crate::download::{self, Access, DownloadError, Fetched, Gap, GapReport, Progress, Series};
+use crate::download::{
+    self, Access, DownloadError, DownloadProgress, DownloadSeries, Fetched, GapReport, SessionGap,
+};
 use crate::duration;
 use crate::live::Stop;
 use crate::manifest::defaults;
@@ -85,9 +88,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let _interrupts = Interrupts::listen(&stop)?;
     let mut told = Vec::new();
     for series in &series {
-        let mut line = ProgressLine::new(series.symbol(), global);
+        let mut line = ProgressLine::new(global);
         let fetched = download::fetch(series, days, &mut access, &|| stop.is_requested(), &mut |progress| {
-            line.show(progress);
+            show(&mut line, series.symbol(), progress);
         });
         line.clear();
         let fetched = match fetched {
@@ -100,7 +103,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         if report.rows == 0 && report.complete > 0 {
             warn!(symbol = %series.symbol(), "no rows at all: does the feed have this symbol?");
         }
-        told.push(Told { series, fetched, report });
+        told.push(SeriesResult { series, fetched, report });
         if stop.is_requested() {
             break;
         }
@@ -126,7 +129,7 @@ fn days(args: &Args, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), Failure
     Err(Failure::message(Exit::Usage, fault))
 }
 
-fn series(args: &Args) -> Result<Vec<Series>, Failure> {
+fn series(args: &Args) -> Result<Vec<DownloadSeries>, Failure> {
     let row_kind = match args.event {
         EventArg::Bar => RowKind::Bar { span: args.timeframe },
         EventArg::Trade => RowKind::Trade,
@@ -137,12 +140,12 @@ fn series(args: &Args) -> Result<Vec<Series>, Failure> {
     symbols.dedup();
     symbols
         .into_iter()
-        .map(|symbol| Series::new(&args.out, symbol, row_kind, &args.feed, &args.adjustment))
+        .map(|symbol| DownloadSeries::new(&args.out, symbol, row_kind, &args.feed, &args.adjustment))
         .collect::<Result<_, _>>()
         .map_err(|fault| Failure::message(Exit::Usage, fault))
 }
 
-fn failure(error: DownloadError, series: &Series) -> Failure {
+fn failure(error: DownloadError, series: &DownloadSeries) -> Failure {
     let Failure { exit, error } = Failure::from(error);
     Failure { exit, error: error.context(format!("download {} ({})", series.symbol(), series.words())) }
 }
@@ -152,16 +155,21 @@ fn timeframe(text: &str) -> Result<Duration, String> {
     duration::parse(text.trim().strip_suffix("ay").unwrap_or(text)).map_err(|_| bad())
 }
 
+fn show(line: &mut ProgressLine, symbol: Symbol, progress: DownloadProgress) {
+    let DownloadProgress { date: Some(date), done, of, rows } = progress else { return };
+    line.show(&format!("{symbol} {date}: {done} of {of} files, {rows} rows"));
+}
+
 /// What became of one series.
-struct Told<'a> {
-    series: &'a Series,
+struct SeriesResult<'a> {
+    series: &'a DownloadSeries,
     /// `None` when it was stopped.
     fetched: Option<Fetched>,
     report: GapReport,
 }
 
 fn say(
-    told: &[Told<'_>],
+    told: &[SeriesResult<'_>],
     (from, to): (NaiveDate, NaiveDate),
     complete: bool,
     global: &Global,
@@ -178,7 +186,7 @@ fn say(
     Ok(())
 }
 
-fn as_json(Told { series, fetched, report }: &Told<'_>) -> Value {
+fn as_json(SeriesResult { series, fetched, report }: &SeriesResult<'_>) -> Value {
     let fetched = fetched.map(|Fetched { kept, written, rows, requests }| {
         json!({"files_kept": kept, "files_written": written, "rows_written": rows, "requests": requests})
     });
@@ -202,7 +210,11 @@ fn as_json(Told { series, fetched, report }: &Told<'_>) -> Value {
     })
 }
 
-fn as_text(Told { series, fetched, report }: &Told<'_>, from: NaiveDate, to: NaiveDate) -> String {
+fn as_text(
+    SeriesResult { series, fetched, report }: &SeriesResult<'_>,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> String {
     let mut text = format!("{}  {}, {from} to before {to}\n", series.symbol(), series.words());
     // Writing to a String cannot fail.
     let mut line = |name: &str, value: String| {
@@ -255,35 +267,10 @@ fn missing(report: &GapReport) -> String {
     format!("{} of {} bars in those sessions ({percent}){why}", report.missing, report.expected)
 }
 
-fn gap(gap: &Gap) -> String {
+fn gap(gap: &SessionGap) -> String {
     let (from, to) = (gap.from.to_new_york(), gap.to.to_new_york());
     if gap.bars == 1 {
         return from.format("%Y-%m-%d %H:%M").to_string();
     }
     format!("{} to {} ({} bars)", from.format("%Y-%m-%d %H:%M"), to.format("%H:%M"), gap.bars)
-}
-
-/// One line on a terminal that is written over; nothing elsewhere.
-struct ProgressLine {
-    symbol: Symbol,
-    is_shown: bool,
-}
-
-impl ProgressLine {
-    fn new(symbol: Symbol, global: &Global) -> Self {
-        Self { symbol, is_shown: !global.quiet && std::io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        let Progress { date: Some(date), done, of, rows } = progress else { return };
-        if self.is_shown {
-            eprint!("\r\x1b[K{} {date}: {done} of {of} files, {rows} rows", self.symbol);
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.is_shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }

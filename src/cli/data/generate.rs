@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono_tz::America::New_York;
 use clap::ValueEnum;
 
-use super::{Failure, Global, Kind, Origin, Spec, Timestamp, open, write_out};
+use super::{Failure, Global, Origin, RowArgs, Spec, Timestamp, open, write_out};
 use crate::clock::times::{Forms, Times};
 use crate::data::spec::Walk;
 
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     #[command(flatten)]
-    kind: Kind,
+    kind: RowArgs,
     /// The first row's time, RFC 3339, or midnight of a day in New York
     #[arg(long, default_value = "2024-01-02", value_name = "TIME", value_parser = start)]
     start: Timestamp,

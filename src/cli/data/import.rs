@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BadRow, Failure, Global, Missing, OnBadRow, OnGap, Reading, open, write_out};
+use super::{BadRow, Failure, FileArgs, Global, Missing, OnBadRow, OnGap, open, write_out};
 
 /// Reads foreign files and writes one of our own
 ///
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
-    reading: Reading,
+    reading: FileArgs,
     /// What becomes of a row that cannot be read, stands out of order or is there twice
     #[arg(long, value_enum, default_value = "error")]
     on_bad_row: BadRow,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BadRow, Exit, Failure, Global, Missing, OnBadRow, Reading, go_through, open};
+use super::{BadRow, Exit, Failure, FileArgs, Global, Missing, OnBadRow, go_through, open};
 
 /// Reads files to their end and tells every fault
 ///
@@ -19,7 +19,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    reading: Reading,
+    reading: FileArgs,
     /// skip: bad rows are told, but are no fault
     #[arg(long, value_enum)]
     on_bad_row: Option<BadRow>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
-use crate::control::{self, ControlError, Request};
+use crate::control::{self, ControlError, ControlRequest};
 use crate::strategy_threads::Status;
 
 /// Starts or stops a strategy of a running bot by its name in the manifest
@@ -26,15 +26,19 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn run(args: &Args, start: bool, global: &Global) -> Result<(), Failure> {
-    let request = if start { Request::Start(args.name.clone()) } else { Request::Stop(args.name.clone()) };
+    let request = if start {
+        ControlRequest::Start(args.name.clone())
+    } else {
+        ControlRequest::Stop(args.name.clone())
+    };
     show(&args.place, &request, global)
 }
 
 pub(super) fn status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
-    show(args, &Request::Strategies, global)
+    show(args, &ControlRequest::Strategies, global)
 }
 
-fn show(place: &StatusArgs, request: &Request, global: &Global) -> Result<(), Failure> {
+fn show(place: &StatusArgs, request: &ControlRequest, global: &Global) -> Result<(), Failure> {
     let strategies = control::request(&place.state, request).map_err(|error| {
         let exit = match error {
             ControlError::NotRunning(_) | ControlError::Refused(_) => Exit::NotFound,

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let strategy = Named::find(&args.name, &args.folder)?
         .make(&params, &[args.symbol])
         .map_err(|error| Failure::new(Exit::Invalid, error))?;
-    let mut trial = Trial {
+    let mut trial = StrategyTrial {
         runner: Runner::new(&args.name, strategy, &[], Every::Event),
         out: std::io::BufWriter::new(std::io::stdout().lock()),
         json: global.json,
@@ -72,13 +72,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     // What it wanted until then is still shown, then the first failure ends the trial.
     written(trial.out.flush())?;
     if shown? {
-        eprintln!("{} events, {} wishes", trial.events, trial.intents);
+        eprintln!("{} events, {} intents", trial.events, trial.intents);
     }
     Ok(())
 }
 
 /// A strategy that is shown events.
-struct Trial<'a> {
+struct StrategyTrial<'a> {
     runner: Runner,
     out: std::io::BufWriter<std::io::StdoutLock<'a>>,
     json: bool,
@@ -86,7 +86,7 @@ struct Trial<'a> {
     intents: u64,
 }
 
-impl Trial<'_> {
+impl StrategyTrial<'_> {
     /// Shows all events; false when nobody reads what it wants any more.
     fn show_all(&mut self, args: &Args) -> Result<bool, Failure> {
         let Some(path) = &args.ticks else {
@@ -137,16 +137,16 @@ fn as_text(at: Timestamp, intent: &Intent) -> String {
 fn as_json(at: Timestamp, intent: &Intent) -> Json {
     match intent {
         Intent::Signal { symbol, strength } => {
-            json!({ "time": at, "wish": "signal", "symbol": symbol, "strength": strength.get() })
+            json!({ "time": at, "intent": "signal", "symbol": symbol, "strength": strength.get() })
         }
         Intent::Order { symbol, side, quantity, order_type, .. } => {
             let limit = match order_type {
                 OrderType::Market => None,
                 OrderType::Limit(limit) => Some(limit.to_string()),
             };
-            json!({ "time": at, "wish": "order", "symbol": symbol, "side": side.as_str(), "qty": quantity.to_string(), "limit": limit })
+            json!({ "time": at, "intent": "order", "symbol": symbol, "side": side.as_str(), "qty": quantity.to_string(), "limit": limit })
         }
-        Intent::CancelAll => json!({ "time": at, "wish": "cancel_all" }),
+        Intent::CancelAll => json!({ "time": at, "intent": "cancel_all" }),
     }
 }
 

@@ -13,14 +13,14 @@ use crate::cli::exit::Failure;
 use crate::cli::{Global, terminal_width};
 use crate::stats::text::number;
 use crate::stats::{self, Statistics};
-use crate::sweep::{self, Plan, Trial};
+use crate::sweep::{self, SweepPlan, Trial};
 
 /// So many of the best are shown.
 const TOP_MAX: usize = 10;
 
 pub(super) fn give(
     global: &Global,
-    plan: &Plan,
+    plan: &SweepPlan,
     swept: &Swept,
     files: &[PathBuf],
     took: Duration,
@@ -34,7 +34,7 @@ pub(super) fn give(
     Ok(())
 }
 
-fn object(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> Value {
+fn object(plan: &SweepPlan, swept: &Swept, files: &[PathBuf], took: Duration) -> Value {
     let best = sweep::best(plan, &swept.trials);
     json!({
         "combinations": plan.sweep().combinations(),
@@ -63,13 +63,13 @@ fn object(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> Valu
     })
 }
 
-fn overrides(plan: &Plan, index: u64) -> Map<String, Value> {
+fn overrides(plan: &SweepPlan, index: u64) -> Map<String, Value> {
     let combination = plan.sweep().combination(index).unwrap_or_default();
     combination.into_iter().map(|(key, value)| (key, json!(value))).collect()
 }
 
 /// Money is text, as everywhere.
-fn values(plan: &Plan, trial: &Trial) -> Map<String, Value> {
+fn values(plan: &SweepPlan, trial: &Trial) -> Map<String, Value> {
     let Ok(values) = &trial.ended else { return Map::new() };
     let mut object = Map::new();
     for (name, money) in
@@ -93,11 +93,11 @@ fn values(plan: &Plan, trial: &Trial) -> Map<String, Value> {
     object
 }
 
-fn out_of_sample(plan: &Plan, swept: &Swept) -> Option<Statistics> {
+fn out_of_sample(plan: &SweepPlan, swept: &Swept) -> Option<Statistics> {
     swept.out_of_sample.as_ref().map(|record| stats::compute(record, plan.options()))
 }
 
-fn words(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> String {
+fn words(plan: &SweepPlan, swept: &Swept, files: &[PathBuf], took: Duration) -> String {
     let done = swept.trials.len() as u64;
     let failed = match swept.failed() {
         0 => String::new(),
@@ -139,7 +139,7 @@ fn words(plan: &Plan, swept: &Swept, files: &[PathBuf], took: Duration) -> Strin
     text
 }
 
-fn walk_forward(plan: &Plan, swept: &Swept) -> Option<String> {
+fn walk_forward(plan: &SweepPlan, swept: &Swept) -> Option<String> {
     let statistics = out_of_sample(plan, swept)?;
     let ratio = |stem: &str| {
         statistics
@@ -156,7 +156,7 @@ fn walk_forward(plan: &Plan, swept: &Swept) -> Option<String> {
     ))
 }
 
-fn table(heads: &[String], rows: &[Vec<sweep::Shown>]) -> String {
+fn table(heads: &[String], rows: &[Vec<sweep::TopCell>]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);

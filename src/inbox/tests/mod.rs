@@ -8,11 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::model::Server;
-use super::books::Holding;
-use super::held::Held;
-use super::reading::{self, Reading};
-use super::settling::{self, Settling};
-use super::{After, Delivery, Keeper, Settlement, Step};
+use super::books::StrategyHolder;
+use super::held::HeldEntries;
+use super::reading::{self, StreamReader};
+use super::settling::{self, StreamSettler};
+use super::{After, CallStep, Delivery, Keeper, Settlement};
 use crate::clock::Timestamp;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::signal::EntryId;
@@ -69,12 +69,12 @@ enum Call {
 
 struct Process {
     name: String,
-    held: Held,
-    reading: Reading,
-    settling: Settling,
-    read_answer: Option<reading::Answer>,
+    held: HeldEntries,
+    reading: StreamReader,
+    settling: StreamSettler,
+    read_answer: Option<reading::ReadAnswer>,
     call: Option<Call>,
-    settle_answer: Option<settling::Answer>,
+    settle_answer: Option<settling::SettleAnswer>,
     /// Delivered and not settled.
     at_work: BTreeMap<u64, Settlement>,
     settled: BTreeSet<u64>,
@@ -84,10 +84,10 @@ struct Process {
 
 impl Process {
     fn start(name: String) -> Self {
-        let (held, holding) = (Held::default(), Holding::default());
+        let (held, holding) = (HeldEntries::default(), StrategyHolder::default());
         Self {
-            reading: Reading::new(name.clone(), LEASE, held.clone(), holding.clone()),
-            settling: Settling::new(name.clone(), name.clone(), held.clone(), holding),
+            reading: StreamReader::new(name.clone(), LEASE, held.clone(), holding.clone()),
+            settling: StreamSettler::new(name.clone(), name.clone(), held.clone(), holding),
             name,
             held,
             read_answer: None,
@@ -108,14 +108,14 @@ impl Process {
             return false;
         }
         match self.reading.read(room, server.now, server.now) {
-            Step::Command(command) => {
+            CallStep::Command(command) => {
                 match server.read(command, &self.name) {
                     Ok(answer) => self.read_answer = Some(answer),
                     Err(_) => self.reading.disconnected(),
                 }
                 false
             }
-            Step::Done(deliveries) => {
+            CallStep::Done(deliveries) => {
                 assert!(deliveries.len() <= room);
                 for delivery in &deliveries {
                     self.take_on(delivery, server);
@@ -163,13 +163,13 @@ impl Process {
             Some(Call::Settle(batch, _)) => self.settling.settle(batch, now),
             Some(Call::Renew) => self.settling.renew(now),
             Some(Call::Take) => match self.settling.take(&[], &token, now) {
-                Step::Command(command) => Step::Command(command),
-                Step::Done(Keeper::Us(_) | Keeper::Other(_)) => Step::Done(()),
+                CallStep::Command(command) => CallStep::Command(command),
+                CallStep::Done(Keeper::Us(_) | Keeper::Other(_)) => CallStep::Done(()),
             },
         };
         match step {
-            Step::Command(command) => self.settle_answer = Some(server.settle(command, &self.name)),
-            Step::Done(()) => {
+            CallStep::Command(command) => self.settle_answer = Some(server.settle(command, &self.name)),
+            CallStep::Done(()) => {
                 if let Some(Call::Settle(batch, life)) = self.call.take() {
                     for settlement in batch {
                         let id = number(settlement.entry().as_str());
@@ -271,11 +271,11 @@ proptest! {
         for process in &mut processes {
             let is_drained = loop {
                 match process.reading.is_drained() {
-                    Step::Command(command) => {
+                    CallStep::Command(command) => {
                         let answer = server.read(command, &process.name).unwrap();
                         process.reading.on(answer, server.now).unwrap();
                     }
-                    Step::Done(is_drained) => break is_drained,
+                    CallStep::Done(is_drained) => break is_drained,
                 }
             };
             prop_assert!(is_drained);

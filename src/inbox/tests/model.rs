@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::clock::Timestamp;
 use crate::inbox::reading::{self, Loss, Pending, RawEntry, Whose};
-use crate::inbox::settling::{self, End, HoldStep, Which};
+use crate::inbox::settling::{self, HoldStep, RecordKind, SettledEntry};
 use crate::inbox::{InboxError, KeptBooks};
 use crate::signal::EntryId;
 
@@ -76,10 +76,10 @@ impl Server {
 
     pub(super) fn read(
         &mut self,
-        command: reading::Command,
+        command: reading::ReadCommand,
         consumer: &str,
-    ) -> Result<reading::Answer, InboxError> {
-        use reading::{Answer, Command};
+    ) -> Result<reading::ReadAnswer, InboxError> {
+        use reading::{ReadAnswer as Answer, ReadCommand as Command};
         if let Command::Connect { .. } = command {
             self.group.get_or_insert_default();
             let epoch = self.epoch.get_or_insert(self.life).to_string();
@@ -166,8 +166,12 @@ impl Server {
         })
     }
 
-    pub(super) fn settle(&mut self, command: settling::Command<'_>, consumer: &str) -> settling::Answer {
-        use settling::{Answer, Command};
+    pub(super) fn settle(
+        &mut self,
+        command: settling::SettleCommand<'_>,
+        consumer: &str,
+    ) -> settling::SettleAnswer {
+        use settling::{SettleAnswer as Answer, SettleCommand as Command};
         match command {
             Command::Settle { ends, which, holder, .. } => {
                 let held_by = self.holder.as_ref().map(|(value, _)| &**value);
@@ -209,10 +213,10 @@ impl Server {
     }
 
     /// False when it is not pending and nothing was done.
-    fn settle_one(&mut self, end: &End<'_>, which: Which) -> bool {
+    fn settle_one(&mut self, end: &SettledEntry<'_>, which: RecordKind) -> bool {
         let id = number(end.settlement.entry().as_str());
         let was_pending = self.group.as_mut().is_some_and(|group| group.pending.remove(&id).is_some());
-        if !was_pending && which == Which::Pending {
+        if !was_pending && which == RecordKind::Pending {
             return false;
         }
         self.recorded.push(id);

@@ -1,6 +1,6 @@
 //! What is read at start-up and by the price poller, in whatever form it comes.
 
-use bot::broker::simulated::{self, Hours, Prices};
+use bot::broker::simulated::{self, Hours, PriceModel};
 use bot::exchange::{Config, Exchange};
 
 use super::*;
@@ -63,8 +63,8 @@ fn refused_keys_are_told_apart_from_a_broker_that_is_down() {
 
 #[test]
 fn our_orders_are_found_at_the_exchange_over_pages_whatever_became_of_them() {
-    let mut market = simulated::Config::new("NVDA".parse().unwrap(), "180".parse().unwrap());
-    (market.prices, market.hours) = (Prices::Still, Hours::Always);
+    let mut market = simulated::MarketConfig::new("NVDA".parse().unwrap(), "180".parse().unwrap());
+    (market.prices, market.hours) = (PriceModel::Still, Hours::Always);
     let exchange = Exchange::start(Config::new(market), Arc::new(SystemClock)).unwrap();
     let mut broker = broker(&exchange.url());
     let limit = OrderType::Limit("170".parse().unwrap());

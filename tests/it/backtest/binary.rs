@@ -26,10 +26,10 @@ params = { fast = 2, slow = 4 }
 fn the_answer_in_json_has_all_that_was_promised() {
     let folder = Folder::new(&[("run.toml", WALK)]);
     let output = folder.bot(&["backtest", "run.toml", "--json"]);
-    crate::house::exits(&output, 0);
+    crate::test_bed::exits(&output, 0);
     assert_eq!(said(&output), "", "nothing but the answer is said");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
-    let answer = crate::house::summary(&output);
+    let answer = crate::test_bed::summary(&output);
     for field in ["orders", "fills", "events"] {
         assert!(answer[field].is_u64(), "{field} in {answer}");
     }
@@ -47,7 +47,7 @@ fn the_answer_in_json_has_all_that_was_promised() {
     assert_eq!(money("profit"), money("final_equity") - Money::whole(100_000));
     assert_eq!(money("final_equity") == money("final_cash"), shares.is_zero(), "{answer}");
     // The flag may stand anywhere.
-    let before = crate::house::summary(&folder.bot(&["--json", "backtest", "run.toml"]));
+    let before = crate::test_bed::summary(&folder.bot(&["--json", "backtest", "run.toml"]));
     assert_eq!(before["hash"], answer["hash"]);
     for name in ["report.html", "stats.json", "trades.csv", "orders.csv", "equity.csv", "manifest.toml"] {
         assert!(folder.path("bot-backtest").join(name).is_file(), "{name}");
@@ -59,7 +59,7 @@ fn the_answer_in_json_has_all_that_was_promised() {
 fn the_summary_goes_to_stdout_and_nothing_else_does() {
     let folder = Folder::new(&[("run.toml", WALK)]);
     let output = folder.bot(&["backtest", "run.toml"]);
-    crate::house::exits(&output, 0);
+    crate::test_bed::exits(&output, 0);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(text.contains("Sharpe (252)") && text.contains("2,000 events"), "{text}");
     assert!(!text.contains('\x1b') && !text.contains('\r'), "no colours and no progress without a terminal");
@@ -84,7 +84,7 @@ fn ctrl_c_ends_a_long_run_with_the_statistics_so_far() {
     let folder = Folder::new(&[("run.toml", &endless)]);
     let mut command = folder.command(&["backtest", "run.toml", "--json"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let bot = crate::house::Bot::start(command);
+    let bot = crate::test_bed::Bot::start(command);
     let seen = folder.path("seen.csv");
     let is_at_work = || {
         let files = std::fs::read_dir(folder.path(".")).ok()?;
@@ -95,8 +95,8 @@ fn ctrl_c_ends_a_long_run_with_the_statistics_so_far() {
     assert!(at_work.is_some(), "{}", seen.display());
     bot.signal("INT");
     let output = bot.end();
-    crate::house::exits(&output, 0);
-    let answer = crate::house::summary(&output);
+    crate::test_bed::exits(&output, 0);
+    let answer = crate::test_bed::summary(&output);
     assert_eq!(answer["interrupted"], true);
     assert!(answer["events"].as_u64().unwrap() >= 65_536, "{answer}");
     assert_eq!(answer["breaches"], serde_json::json!([]));
@@ -152,7 +152,7 @@ fn on_event(event) {
 fn a_strategy_that_is_stopped_for_its_failures_ends_a_backtest_with_its_reason_in_every_output() {
     let folder = Folder::new(&[("run.toml", FAILING), ("clumsy_strategy.rhai", CLUMSY)]);
     let output = folder.bot(&["backtest", "run.toml"]);
-    crate::house::exits(&output, 10);
+    crate::test_bed::exits(&output, 10);
     let reason = "strategy \"clumsy\" failed: clumsy_strategy.rhai:7:9: no idea <b>; it is stopped";
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -170,10 +170,10 @@ fn a_strategy_that_is_stopped_for_its_failures_ends_a_backtest_with_its_reason_i
     assert!(report.contains("clumsy was stopped.</b> It failed 3 times, last with: strategy"), "{report}");
     assert!(report.contains("no idea &lt;b&gt;; it is stopped"));
     let output = folder.bot(&["backtest", "run.toml", "--json"]);
-    crate::house::exits(&output, 10);
+    crate::test_bed::exits(&output, 10);
     let failure =
         serde_json::json!({ "strategy": "clumsy", "failures": 3, "stopped": true, "reason": reason });
-    assert_eq!(crate::house::summary(&output)["failures"], serde_json::json!([failure]));
+    assert_eq!(crate::test_bed::summary(&output)["failures"], serde_json::json!([failure]));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_strategy_that_fails_and_goes_on_is_told_of_and_ends_nothing() {
     let folder = Folder::new(&[("run.toml", FAILING), ("clumsy_strategy.rhai", CLUMSY)]);
     let few = ["--set", "strategy.clumsy.params.failures=2"];
     let output = folder.bot(&[&["backtest", "run.toml"], &few[..]].concat());
-    crate::house::exits(&output, 0);
+    crate::test_bed::exits(&output, 0);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         shown.contains("failures   clumsy went on after 2 failures, the last: strategy \"clumsy\" failed"),

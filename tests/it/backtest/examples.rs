@@ -12,16 +12,18 @@ fn root() -> &'static Path {
 #[track_caller]
 fn bot(arguments: &[&str]) -> Output {
     let output = command(root(), arguments).output().unwrap();
-    crate::house::exits(&output, 0);
+    crate::test_bed::exits(&output, 0);
     output
 }
 
 #[track_caller]
 fn backtest(manifest: &str, out: &Folder, more: &[&str]) -> serde_json::Value {
     let folder = out.path("report");
-    crate::house::summary(&bot(
-        &[&["backtest", manifest, "--json", "--out", folder.to_str().unwrap()], more].concat()
-    ))
+    crate::test_bed::summary(&bot(&[
+        &["backtest", manifest, "--json", "--out", folder.to_str().unwrap()],
+        more,
+    ]
+    .concat()))
 }
 
 #[test]

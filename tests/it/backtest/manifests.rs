@@ -10,7 +10,7 @@ const BARS: &str = "time,open,high,low,close,volume\n2024-01-02 09:30:00,100,101
 #[track_caller]
 fn refused(folder: &Folder, arguments: &[&str], code: i32) -> String {
     let output = folder.bot(&[&["backtest"], arguments].concat());
-    crate::house::exits(&output, code);
+    crate::test_bed::exits(&output, code);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "stdout holds only answers");
     said(&output)
 }

@@ -62,7 +62,7 @@ fn a_target_that_is_not_reached_is_told_in_every_output() {
     assert_eq!(&stats["strategies"][0]["off_target"], off);
 
     let output = folder.bot(&["backtest", "run.toml"]);
-    crate::house::exits(&output, 0);
+    crate::test_bed::exits(&output, 0);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = "22.22 % of the time, by 15.0 shares, at most 20";
     let found = shown.lines().find(|line| line.trim_start().starts_with("off target")).unwrap_or_default();

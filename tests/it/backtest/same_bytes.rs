@@ -53,7 +53,7 @@ fn folder() -> Folder {
         ["data", "generate", "--out", "stock.csv", "--rows", "3900", "--seed", "5"].as_slice(),
         &["data", "generate", "--out", "news.csv", "--event", "number", "--rows", "3900", "--price", "1"],
     ] {
-        crate::house::exits(&folder.bot(arguments), 0);
+        crate::test_bed::exits(&folder.bot(arguments), 0);
     }
     folder
 }
@@ -108,7 +108,7 @@ fn files_may_be_split_anywhere_and_be_of_any_kind() {
             );
         }
     }
-    crate::house::exits(&folder.bot(&["data", "convert", "stock.csv", "stock.parquet"]), 0);
+    crate::test_bed::exits(&folder.bot(&["data", "convert", "stock.csv", "stock.parquet"]), 0);
     let overrides =
         ["--out", "other", "--set", "data.stock.kind=parquet", "--set", "data.stock.path=stock.parquet"];
     folder.backtest("run.toml", &overrides);

@@ -127,8 +127,8 @@ fn a_strategy_that_fails_or_panics_hurts_only_itself_and_the_record_tells() {
         orders.iter().map(|order| (order.at, order.side, order.filled)).collect::<Vec<_>>()
     };
     assert_eq!(of(&record, 1), of(&alone, 0));
-    assert_eq!(of(&record, 0).len(), 1, "what it wished before it panicked counts");
-    assert!(of(&record, 2).is_empty(), "a strategy that gives NaN has none of its wishes of that event");
+    assert_eq!(of(&record, 0).len(), 1, "what it wanted before it panicked counts");
+    assert!(of(&record, 2).is_empty(), "a strategy that gives NaN has none of its intents of that event");
     let failures: Vec<_> =
         record.strategies.iter().map(|strategy| (strategy.failures, strategy.last_failure.clone())).collect();
     assert_eq!(failures[1], (0, None));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bot::activity::Activity;
 use bot::backtest::record::{OrderSummary, Record};
 use bot::backtest::{self, wiring};
-use bot::broker::simulated::{self, Hours, Prices, SimulatedVenue};
+use bot::broker::simulated::{self, Hours, PriceModel, SimulatedVenue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::data;
 use bot::desk::Rules;
@@ -133,7 +133,7 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
     let clock = Arc::new(ManualClock::new(instants[0].0 - Duration::from_secs(10)));
     let told: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let venue = SimulatedVenue::new(&paper(&manifest), Arc::clone(&told));
-    let mut house = House {
+    let mut bed = TestBed {
         folder,
         manifest: &manifest,
         otherwise,
@@ -144,7 +144,7 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
         deeds: Deeds::default(),
         kept: Kept::default(),
     };
-    let mut stream = house.stream();
+    let mut stream = bed.stream();
     let mut rest = &instants[..];
     for end in otherwise.restarts.iter().map(|place| place + 1).chain([instants.len()]) {
         let (now, later) = rest.split_at(end - (instants.len() - rest.len()));
@@ -153,12 +153,12 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
             None => {
                 let (inbox, settler) = stream.open();
                 let to = stream.clone();
-                house.run(now, inbox, settler, &mut |fields| to.send(fields).map(drop).unwrap())
+                bed.run(now, inbox, settler, &mut |fields| to.send(fields).map(drop).unwrap())
             }
             Some(url) => {
-                let (inbox, settler) = redis_stream::open(redis(url), Arc::clone(&house.told));
-                let (mut producer, activity) = (Producer::new(RedisUrl::new(url)), house.activity.clone());
-                house.run(now, inbox, settler, &mut |fields| {
+                let (inbox, settler) = redis_stream::open(redis(url), Arc::clone(&bed.told));
+                let (mut producer, activity) = (Producer::new(RedisUrl::new(url)), bed.activity.clone());
+                bed.run(now, inbox, settler, &mut |fields| {
                     activity.begin();
                     producer.send(STREAM, fields).map(drop).unwrap();
                 })
@@ -167,14 +167,14 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
         if rest.is_empty() {
             assert_eq!((summary.left_pending, &summary.fault), (0, &None));
             assert_eq!(summary.broker, Ok(Vec::new()), "the books are the account's");
-            house.kept.tell(&mut house.deeds, &summary);
+            bed.kept.tell(&mut bed.deeds, &summary);
         } else if otherwise.keeps != Keeps::Stream {
-            house.activity = Activity::default();
-            house.kept.lose();
-            stream = house.stream();
+            bed.activity = Activity::default();
+            bed.kept.lose();
+            stream = bed.stream();
         }
     }
-    house.deeds
+    bed.deeds
 }
 
 fn redis(url: &str) -> RedisConfig {
@@ -190,7 +190,7 @@ fn redis(url: &str) -> RedisConfig {
 }
 
 /// What a live run stands on and leaves.
-struct House<'a> {
+struct TestBed<'a> {
     folder: &'a Path,
     manifest: &'a Manifest,
     otherwise: &'a Otherwise<'a>,
@@ -202,7 +202,7 @@ struct House<'a> {
     kept: Kept,
 }
 
-impl House<'_> {
+impl TestBed<'_> {
     fn stream(&self) -> MemoryStream {
         MemoryStream::counted(100_000, Arc::clone(&self.told), self.activity.clone())
     }
@@ -451,15 +451,15 @@ fn symbols() -> Vec<Symbol> {
 }
 
 /// A market that moves by hand alone.
-fn paper(manifest: &Manifest) -> simulated::Config {
+fn paper(manifest: &Manifest) -> simulated::MarketConfig {
     let price = Price::whole(START_PRICE.try_into().unwrap());
-    simulated::Config {
+    simulated::MarketConfig {
         symbols: symbols().into_iter().map(|symbol| (symbol, price)).collect(),
-        prices: Prices::Still,
+        prices: PriceModel::Still,
         cash: manifest.broker.cash(),
         hours: Hours::Always,
         shorting: true,
         flips_in_one: manifest.broker.kind.unwrap().flips_in_one(),
-        ..simulated::Config::new(symbols()[0], price)
+        ..simulated::MarketConfig::new(symbols()[0], price)
     }
 }

@@ -37,8 +37,8 @@ impl Source for Trades {
         Ok(self.0.take())
     }
 
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }
 

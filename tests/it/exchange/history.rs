@@ -55,7 +55,7 @@ async fn a_replayed_bar_file_is_the_past_of_its_own_days() {
         volume: 100.0,
     };
     let bars: Vec<Bar> = [0, 1, 5].map(bar).into();
-    let stage = Stage::with(|config| config.market.prices = Prices::Replay { bars, speed: 1.0 });
+    let stage = Stage::with(|config| config.market.prices = PriceModel::Replay { bars, speed: 1.0 });
     let day = "symbols=NVDA&start=2026-11-17&end=2026-11-17T23:59:59Z";
     let minutes = rows(&stage, "bars", &format!("{day}&timeframe=1Min"), 2).await;
     let closes: Vec<_> =

@@ -9,8 +9,8 @@ use bot::market::MarketEvent;
 use serde_json::Value;
 
 use super::{LONG, Watcher, config, exchange_with, real_time};
-use crate::house::{Bot, House, SECRET, exits, said, summary};
 use crate::redis_server::wait_until;
+use crate::test_bed::{Bot, SECRET, TestBed, exits, said, summary};
 
 fn recorded(place: &Path) -> Vec<MarketEvent> {
     let history = history::read(place, OnFault::Error).unwrap();
@@ -38,19 +38,19 @@ fn wait_for_quotes(place: &Path, count: usize) {
     assert!(there.is_some(), "{} of {count} quotes", quotes(place));
 }
 
-fn record(house: &House, more: &[&str]) -> Bot {
-    let place = house.state("events");
+fn record(bed: &TestBed, more: &[&str]) -> Bot {
+    let place = bed.state("events");
     let arguments = [&["run", "--json", "--rate-limit", "off", "--record", place.to_str().unwrap()], more];
-    Bot::start(house.command("state", &arguments.concat()))
+    Bot::start(bed.command("state", &arguments.concat()))
 }
 
 #[test]
 fn a_recording_holds_what_the_exchange_showed_and_reads_back_to_the_bit() {
-    let house = House::new();
-    let place = house.state("events");
-    let witness = Watcher::start(config(house.exchange().addr()), true);
+    let bed = TestBed::new();
+    let place = bed.state("events");
+    let witness = Watcher::start(config(bed.exchange().addr()), true);
     witness.wait_for("a connection", |witness| witness.count(MarketNews::Connected) == 1);
-    let bot = record(&house, &[]);
+    let bot = record(&bed, &[]);
     wait_for_quotes(&place, 20);
     bot.signal("TERM");
     let output = bot.end();
@@ -83,9 +83,9 @@ fn a_recording_holds_what_the_exchange_showed_and_reads_back_to_the_bit() {
 
 #[test]
 fn a_recording_that_was_killed_is_gone_on_with() {
-    let house = House::new();
-    let place = house.state("events");
-    let bot = record(&house, &[]);
+    let bed = TestBed::new();
+    let place = bed.state("events");
+    let bot = record(&bed, &[]);
     wait_for_quotes(&place, 5);
     bot.signal("KILL");
     bot.end();
@@ -96,7 +96,7 @@ fn a_recording_that_was_killed_is_gone_on_with() {
         std::fs::write(&path, whole + "2026-11-20T15:30:0").unwrap();
     }
     assert_eq!(recorded(&place), before, "a torn line is left out");
-    let bot = record(&house, &[]);
+    let bot = record(&bed, &[]);
     let enough = before.len() + 10;
     wait_for_quotes(&place, enough);
     bot.signal("TERM");
@@ -110,17 +110,17 @@ fn a_recording_that_was_killed_is_gone_on_with() {
 
 #[test]
 fn a_recording_as_parquet_leaves_parquet_alone_and_reads_back_to_the_bit() {
-    let house = House::new();
-    let place = house.state("events");
-    let bot = record(&house, &["--record-format", "parquet"]);
+    let bed = TestBed::new();
+    let place = bed.state("events");
+    let bot = record(&bed, &["--record-format", "parquet"]);
     wait_for_quotes(&place, 5);
     bot.signal("KILL");
     bot.end();
     let before = recorded(&place);
     assert!(before.len() >= 8, "a crash leaves CSV that reads");
-    let witness = Watcher::start(config(house.exchange().addr()), true);
+    let witness = Watcher::start(config(bed.exchange().addr()), true);
     witness.wait_for("a connection", |witness| witness.count(MarketNews::Connected) == 1);
-    let bot = record(&house, &["--record-format", "parquet"]);
+    let bot = record(&bed, &["--record-format", "parquet"]);
     wait_for_quotes(&place, before.len() + 10);
     bot.signal("TERM");
     let output = bot.end();
@@ -140,14 +140,14 @@ fn a_recording_as_parquet_leaves_parquet_alone_and_reads_back_to_the_bit() {
 
 #[test]
 fn polled_prices_are_recorded_while_the_stream_refuses_the_keys() {
-    let house = House::new();
-    let place = house.state("events");
+    let bed = TestBed::new();
+    let place = bed.state("events");
     let strict = exchange_with(&real_time(), |config| {
         config.key = Some("another".to_owned());
     });
     let arguments =
         ["run", "--json", "--price-interval", "50ms", "--rate-limit", "off", "--record", "events"];
-    let mut command = house.command("state", &arguments);
+    let mut command = bed.command("state", &arguments);
     command.env("APCA_API_DATA_STREAM_URL", format!("ws://{}", strict.addr()));
     let bot = Bot::start(command);
     wait_for_quotes(&place, 10);
@@ -163,9 +163,9 @@ fn polled_prices_are_recorded_while_the_stream_refuses_the_keys() {
 
 #[test]
 fn a_recording_of_polled_prices_alone_opens_no_stream() {
-    let house = House::new();
-    let bot = record(&house, &["--feed", "poll", "--price-interval", "50ms"]);
-    wait_for_quotes(&house.state("events"), 5);
+    let bed = TestBed::new();
+    let bot = record(&bed, &["--feed", "poll", "--price-interval", "50ms"]);
+    wait_for_quotes(&bed.state("events"), 5);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
@@ -175,19 +175,19 @@ fn a_recording_of_polled_prices_alone_opens_no_stream() {
 
 #[test]
 fn a_place_that_cannot_be_recorded_to_is_told_before_anything_starts() {
-    let house = House::new();
-    let output = house.run(&["run", "--record", "/dev/null/events"]);
+    let bed = TestBed::new();
+    let output = bed.run(&["run", "--record", "/dev/null/events"]);
     exits(&output, 1);
     assert!(said(&output).contains("cannot record: /dev/null/events: "), "{}", said(&output));
 }
 
 #[test]
 fn the_data_stream_never_prints_a_secret() {
-    let house = House::new();
-    let mut command = house.command("state", &["run", "--record", "events", "-vv"]);
+    let bed = TestBed::new();
+    let mut command = bed.command("state", &["run", "--record", "events", "-vv"]);
     command.env("RUST_LOG", "trace");
     let bot = Bot::start(command);
-    wait_for_quotes(&house.state("events"), 3);
+    wait_for_quotes(&bed.state("events"), 3);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
@@ -198,9 +198,9 @@ fn the_data_stream_never_prints_a_secret() {
 
 #[test]
 fn a_simulated_broker_has_no_stream_and_its_polled_prices_are_recorded() {
-    let house = House::new();
-    let bot = record(&house, &["--broker", "simulated", "--price-interval", "50ms"]);
-    wait_for_quotes(&house.state("events"), 5);
+    let bed = TestBed::new();
+    let bot = record(&bed, &["--broker", "simulated", "--price-interval", "50ms"]);
+    wait_for_quotes(&bed.state("events"), 5);
     bot.signal("TERM");
     let output = bot.end();
     exits(&output, 0);
@@ -209,8 +209,8 @@ fn a_simulated_broker_has_no_stream_and_its_polled_prices_are_recorded() {
 
 #[test]
 fn a_format_of_records_without_records_is_a_usage_error() {
-    let house = House::new();
-    let output = house.run(&["run", "--record-format", "parquet"]);
+    let bed = TestBed::new();
+    let output = bed.run(&["run", "--record-format", "parquet"]);
     exits(&output, 2);
     assert!(said(&output).contains("--record <DIR>"), "{}", said(&output));
 }

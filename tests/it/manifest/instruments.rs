@@ -2,7 +2,7 @@
 
 use super::{Manifest, faults, stdout};
 use crate::manifest::commands::{bot, folder, said};
-use bot::instrument::{FRACTION, Instrument, Tick};
+use bot::instrument::{FRACTION, Instrument, TickSize};
 use insta::assert_snapshot;
 
 const STRATEGY: &str = "[data.nvda]\nkind = \"csv\"\npath = \"nvda.csv\"\n\
@@ -17,7 +17,7 @@ fn what_is_written_of_an_instrument_is_understood_and_the_rest_follows_from_its_
     let (nvda, btc, spy) = (of("NVDA"), of("BTC/USD"), of("SPY"));
     assert_eq!((nvda.lot, nvda.notional_min.to_string(), nvda.shorting), (FRACTION, "1".into(), false));
     assert_eq!((btc.lot.to_string(), btc.currency.to_string()), ("0.001".into(), "EUR".into()));
-    assert_eq!(btc.tick, Tick::Fixed("0.01".parse().unwrap()));
+    assert_eq!(btc.tick, TickSize::Fixed("0.01".parse().unwrap()));
     assert_eq!(btc.calendar.name(), "nyse");
     assert_eq!(spy, Instrument::of(spy.symbol));
 }

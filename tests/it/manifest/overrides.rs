@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bot::broker::simulated::Fees;
 use bot::data::spec::Origin;
-use bot::manifest::{Axis, Document, Manifest, Purpose, WalkForward, WindowLength, overrides};
+use bot::manifest::{Document, Manifest, Purpose, SweepAxis, WalkForward, WindowLength, overrides};
 use insta::assert_snapshot;
 
 use super::faults;
@@ -40,7 +40,7 @@ fn a_sweep_is_every_combination_the_last_key_changing_first() {
 fn ranges_have_exact_steps_and_both_ends() {
     let values = |range: &str| {
         let text = format!("{CROSS}\n[sweep]\n\"data.nvda.volatility\" = {range}");
-        let Axis { key, values } = parse(&text).sweep.axes.remove(0);
+        let SweepAxis { key, values } = parse(&text).sweep.axes.remove(0);
         assert_eq!(key, "data.nvda.volatility");
         values.join(" ")
     };

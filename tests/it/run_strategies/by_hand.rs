@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bot::activity::Activity;
-use bot::broker::simulated::{self, Hours, Prices, SimulatedVenue};
+use bot::broker::simulated::{self, Hours, PriceModel, SimulatedVenue};
 use bot::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use bot::desk::Rules;
 use bot::execution::Timeouts;
@@ -44,7 +44,7 @@ pub struct ByHand {
 
 /// A run under way.
 pub struct Hand<'a> {
-    house: &'a ByHand,
+    bed: &'a ByHand,
     feed: Feed,
     /// Entries that the intake has lined up.
     passed_on: Arc<AtomicUsize>,
@@ -64,17 +64,17 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 impl ByHand {
-    /// Prices stand still at 100 dollars, bid and ask, 1,000 shares each, until somebody sets another quote.
+    /// `PriceModel` stand still at 100 dollars, bid and ask, 1,000 shares each, until somebody sets another quote.
     pub fn new() -> Self {
-        let house = Self::with(Prices::Still);
-        house.quote(100.0, 1_000.0);
-        house
+        let bed = Self::with(PriceModel::Still);
+        bed.quote(100.0, 1_000.0);
+        bed
     }
 
-    pub fn with(prices: Prices) -> Self {
+    pub fn with(prices: PriceModel) -> Self {
         let clock = Arc::new(ManualClock::new(at(START)));
         let told: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let mut paper = simulated::Config::new(nvda(), Price::whole(100));
+        let mut paper = simulated::MarketConfig::new(nvda(), Price::whole(100));
         paper.symbols.push(("SPY".parse().unwrap(), Price::whole(500)));
         (paper.prices, paper.hours, paper.shorting) = (prices, Hours::Always, true);
         let activity = Activity::default();
@@ -133,7 +133,7 @@ impl ByHand {
         let config = self.config(&manifest, feed.clone());
         let stop = Stop::default();
         let (inbox, settler) = self.stream.open();
-        let hand = Hand { house: self, feed, passed_on: Arc::default(), stop: &stop };
+        let hand = Hand { bed: self, feed, passed_on: Arc::default(), stop: &stop };
         let inbox = Watched { inbox, taken: 0, passed_on: Arc::clone(&hand.passed_on) };
         std::thread::scope(|scope| {
             let (config, stop) = (&config, &stop);
@@ -200,11 +200,11 @@ impl ByHand {
 
 impl Hand<'_> {
     pub fn now(&self) -> Timestamp {
-        self.house.clock.now()
+        self.bed.clock.now()
     }
 
     pub fn advance(&self, span: Duration) {
-        self.house.clock.advance(span);
+        self.bed.clock.advance(span);
     }
 
     /// Shows the strategies an event.
@@ -220,22 +220,22 @@ impl Hand<'_> {
 
     /// The clock goes to the end of this minute's bar, which is shown then; all that comes of it is waited for.
     pub fn bar(&self, symbol: Symbol, bar: Bar) {
-        self.house.clock.set((bar.at + MINUTE).max(self.now()));
+        self.bed.clock.set((bar.at + MINUTE).max(self.now()));
         self.publish(MarketEvent::Bar { symbol, bar, span: MINUTE });
         self.quiet();
     }
 
     /// Waits until nothing is under way and everybody who was woken waits for something else.
     pub fn quiet(&self) {
-        let clock = &self.house.clock;
-        let is_quiet = || clock.is_at_rest() && self.house.activity.is_idle() && clock.is_at_rest();
+        let clock = &self.bed.clock;
+        let is_quiet = || clock.is_at_rest() && self.bed.activity.is_idle() && clock.is_at_rest();
         self.wait_for("quiet", is_quiet);
     }
 
     /// Waits for so many outcomes.
     #[track_caller]
     pub fn outcomes(&self, count: usize) {
-        self.wait_for("outcomes", || self.house.stream.outcomes().len() >= count);
+        self.wait_for("outcomes", || self.bed.stream.outcomes().len() >= count);
     }
 
     /// Waits until the intake has lined so many entries up.
@@ -249,7 +249,7 @@ impl Hand<'_> {
         while !is_there() {
             if SystemClock.now() >= deadline {
                 self.stop.request();
-                let story = self.house.story();
+                let story = self.bed.story();
                 panic!("{what} must be there in time, at {}: {story:#?}", self.now());
             }
             std::thread::yield_now();

@@ -9,8 +9,8 @@ const FOLLOWS: &str = "fn on_event(event) { signal(event.symbol, event.price - 1
 const TRADES: &str = "[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n";
 
 /// A manifest of strategies that follow the trades, each by its name and more lines of its own.
-fn manifest(house: &ByHand, head: &str, strategies: &[(&str, &str)]) -> String {
-    house.write("follows_strategy.rhai", FOLLOWS);
+fn manifest(bed: &ByHand, head: &str, strategies: &[(&str, &str)]) -> String {
+    bed.write("follows_strategy.rhai", FOLLOWS);
     let one = |(name, more): &(&str, &str)| {
         format!("[[strategy]]\nname = \"{name}\"\nscript = \"follows_strategy.rhai\"\n{more}\n")
     };
@@ -21,80 +21,80 @@ const TEN: &str = "size = { rule = \"10sh\", mode = \"target\" }";
 
 #[test]
 fn two_strategies_of_half_a_weight_that_want_ten_shares_hold_ten() {
-    let house = ByHand::new();
+    let bed = ByHand::new();
     let ten = format!("{TEN}\nweight = 0.5");
-    let net = manifest(&house, "[portfolio]\ncombine = \"net\"\n", &[("one", &ten), ("two", &ten)]);
-    house.run(&net, |hand| {
+    let net = manifest(&bed, "[portfolio]\ncombine = \"net\"\n", &[("one", &ten), ("two", &ten)]);
+    bed.run(&net, |hand| {
         hand.trade(101.0);
         hand.quiet();
     });
-    assert_eq!(house.held(), shares(10));
-    assert_eq!((house.kept("one"), house.kept("two")), (shares(5), shares(5)));
+    assert_eq!(bed.held(), shares(10));
+    assert_eq!((bed.kept("one"), bed.kept("two")), (shares(5), shares(5)));
 }
 
 #[test]
-fn opposite_wishes_of_a_net_portfolio_meet_without_an_order() {
-    let house = ByHand::new();
-    house.write("against_strategy.rhai", "fn on_event(event) { signal(event.symbol, 100.0 - event.price); }");
+fn opposite_intents_of_a_net_portfolio_meet_without_an_order() {
+    let bed = ByHand::new();
+    bed.write("against_strategy.rhai", "fn on_event(event) { signal(event.symbol, 100.0 - event.price); }");
     let half = format!("{TEN}\nweight = 0.5");
     let head = "[risk]\nshort = true\n[portfolio]\ncombine = \"net\"\n";
-    let net = manifest(&house, head, &[("one", &half)]);
+    let net = manifest(&bed, head, &[("one", &half)]);
     let net = format!("{net}[[strategy]]\nname = \"two\"\nscript = \"against_strategy.rhai\"\n{half}\n");
-    house.run(&net, |hand| {
+    bed.run(&net, |hand| {
         hand.trade(101.0);
         hand.quiet();
     });
-    assert_eq!(house.held(), shares(0));
-    assert_eq!((house.kept("one"), house.kept("two")), (shares(5), shares(-5)));
+    assert_eq!(bed.held(), shares(0));
+    assert_eq!((bed.kept("one"), bed.kept("two")), (shares(5), shares(-5)));
 }
 
 #[test]
 fn the_missing_part_of_a_target_is_asked_for_again_until_it_is_reached() {
-    let house = ByHand::new();
-    let manifest = manifest(&house, "", &[("one", TEN)]);
-    house.quote(100.0, 4.0);
-    house.run(&manifest, |hand| {
+    let bed = ByHand::new();
+    let manifest = manifest(&bed, "", &[("one", TEN)]);
+    bed.quote(100.0, 4.0);
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         for count in 1..=3 {
             hand.outcomes(count);
-            house.quote(100.0, 4.0);
+            bed.quote(100.0, 4.0);
             hand.advance(Duration::from_secs(2));
         }
         hand.quiet();
     });
     assert_eq!(
-        house.story(),
+        bed.story(),
         ["one buy 4 of 10 partly_filled", "one.1 buy 4 of 6 partly_filled", "one.2 buy 2 of 2 filled"]
     );
-    assert_eq!((house.held(), house.kept("one")), (shares(10), shares(10)));
+    assert_eq!((bed.held(), bed.kept("one")), (shares(10), shares(10)));
 }
 
 #[test]
 fn a_target_that_stays_out_of_reach_is_asked_for_as_often_as_the_manifest_says() {
-    let house = ByHand::new();
+    let bed = ByHand::new();
     let twice = format!("{TEN}\nretry = {{ after = \"5s\", times = 2 }}");
-    let manifest = manifest(&house, "", &[("one", &twice)]);
-    house.quote(100.0, 1.0);
-    house.run(&manifest, |hand| {
+    let manifest = manifest(&bed, "", &[("one", &twice)]);
+    bed.quote(100.0, 1.0);
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         for count in 1..=3 {
             hand.outcomes(count);
-            house.quote(100.0, 1.0);
+            bed.quote(100.0, 1.0);
             hand.advance(Duration::from_secs(5));
         }
         hand.quiet();
     });
     assert_eq!(
-        house.story(),
+        bed.story(),
         ["one buy 1 of 10 partly_filled", "one.1 buy 1 of 9 partly_filled", "one.2 buy 1 of 8 partly_filled"]
     );
 }
 
 #[test]
 fn a_refusal_whose_reason_repeats_ends_the_asking() {
-    let house = ByHand::new();
-    let manifest = manifest(&house, "[risk]\norder_qty_max = 5\n", &[("one", TEN)]);
-    house.run(&manifest, |hand| {
+    let bed = ByHand::new();
+    let manifest = manifest(&bed, "[risk]\norder_qty_max = 5\n", &[("one", TEN)]);
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         hand.outcomes(1);
         hand.advance(Duration::from_secs(2));
@@ -102,18 +102,18 @@ fn a_refusal_whose_reason_repeats_ends_the_asking() {
         hand.advance(Duration::from_mins(1));
         hand.quiet();
     });
-    assert_eq!(house.story(), ["one refused: order_quantity", "one.1 refused: order_quantity"]);
+    assert_eq!(bed.story(), ["one refused: order_quantity", "one.1 refused: order_quantity"]);
 }
 
 #[test]
 fn a_step_of_a_target_that_is_not_wanted_any_more_trades_nothing() {
-    let house = ByHand::new();
-    let manifest = manifest(&house, "", &[("one", TEN)]);
-    house.quote(100.0, 4.0);
-    house.run(&manifest, |hand| {
+    let bed = ByHand::new();
+    let manifest = manifest(&bed, "", &[("one", TEN)]);
+    bed.quote(100.0, 4.0);
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         hand.outcomes(1);
-        house.quote(100.0, 1_000.0);
+        bed.quote(100.0, 1_000.0);
         hand.advance(Duration::from_secs(1));
         hand.trade(100.5);
         hand.outcomes(2);
@@ -121,37 +121,37 @@ fn a_step_of_a_target_that_is_not_wanted_any_more_trades_nothing() {
         hand.quiet();
     });
     let told = ["one buy 4 of 10 partly_filled", "one buy 1 of 1 filled", "one.1 skipped: superseded"];
-    assert_eq!(house.story(), told);
-    assert_eq!(house.held(), shares(5));
+    assert_eq!(bed.story(), told);
+    assert_eq!(bed.held(), shares(5));
 }
 
 #[test]
-fn the_same_wish_twice_changes_nothing() {
-    let house = ByHand::new();
+fn the_same_target_twice_changes_nothing() {
+    let bed = ByHand::new();
     let dollars = "size = { rule = \"$1000\", mode = \"target\" }";
-    let manifest = manifest(&house, "", &[("one", TEN), ("two", dollars)]);
-    house.run(&manifest, |hand| {
+    let manifest = manifest(&bed, "", &[("one", TEN), ("two", dollars)]);
+    bed.run(&manifest, |hand| {
         for _ in 0..2 {
             hand.trade(101.0);
             hand.quiet();
             hand.advance(Duration::from_secs(1));
         }
     });
-    let mut story = house.story();
+    let mut story = bed.story();
     story.sort();
     // Ten shares are ten shares; what 1,000 dollars are is looked at again.
     assert_eq!(story, ["one buy 10 of 10 filled", "two buy 10 of 10 filled", "two skipped: at_target"]);
-    assert_eq!(house.held(), shares(20));
+    assert_eq!(bed.held(), shares(20));
 }
 
 #[test]
-fn of_the_wishes_that_wait_only_the_newest_is_followed() {
-    let house = ByHand::new();
-    let manifest = manifest(&house, "", &[("one", TEN)]);
-    house.run(&manifest, |hand| {
+fn of_the_intents_that_wait_only_the_newest_is_followed() {
+    let bed = ByHand::new();
+    let manifest = manifest(&bed, "", &[("one", TEN)]);
+    bed.run(&manifest, |hand| {
         // The exchange answers nobody until all three are lined up behind another order.
-        house.venue.with(|_| {
-            house.stream.send(&[("ticker", "NVDA"), ("direction", "b"), ("qty", "3")]).unwrap();
+        bed.venue.with(|_| {
+            bed.stream.send(&[("ticker", "NVDA"), ("direction", "b"), ("qty", "3")]).unwrap();
             hand.lined_up(1);
             for (count, price) in (2..).zip([101.0, 100.0, 100.5]) {
                 hand.trade(price);
@@ -166,20 +166,20 @@ fn of_the_wishes_that_wait_only_the_newest_is_followed() {
         "signals buy 3 of 3 filled",
         "one buy 5 of 5 filled",
     ];
-    assert_eq!(house.story(), told);
+    assert_eq!(bed.story(), told);
 }
 
 #[test]
 fn signals_of_others_neither_sell_what_is_a_strategys_nor_move_its_book() {
-    let house = ByHand::new();
+    let bed = ByHand::new();
     let own = format!("{TEN}\ncapital = \"5000\"");
-    let manifest = manifest(&house, "", &[("one", &own)]);
-    house.run(&manifest, |hand| {
+    let manifest = manifest(&bed, "", &[("one", &own)]);
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         hand.outcomes(1);
         let send = |fields: &[(&str, &str)]| {
-            let before = house.stream.outcomes().len();
-            house.stream.send(&[&[("ticker", "NVDA")], fields].concat()).unwrap();
+            let before = bed.stream.outcomes().len();
+            bed.stream.send(&[&[("ticker", "NVDA")], fields].concat()).unwrap();
             hand.outcomes(before + 1);
         };
         send(&[("direction", "s")]);
@@ -197,61 +197,61 @@ fn signals_of_others_neither_sell_what_is_a_strategys_nor_move_its_book() {
         "signals refused: insufficient_shares",
         "signals sell 3 of 3 filled",
     ];
-    assert_eq!(house.story(), told);
-    assert_eq!((house.held(), house.kept("one")), (shares(10), shares(10)));
+    assert_eq!(bed.story(), told);
+    assert_eq!((bed.held(), bed.kept("one")), (shares(10), shares(10)));
 }
 
 #[test]
 fn an_order_that_would_rest_is_refused_with_the_reason() {
-    let house = ByHand::new();
-    house.write("rests_strategy.rhai", "fn on_event(event) { buy(event.symbol, 5, 90.0, \"ioc\"); }");
+    let bed = ByHand::new();
+    bed.write("rests_strategy.rhai", "fn on_event(event) { buy(event.symbol, 5, 90.0, \"ioc\"); }");
     let manifest = format!(
         "{TRADES}[[strategy]]\nname = \"rests\"\nscript = \"rests_strategy.rhai\"\nsize = {{ mode = \"order\" }}\n"
     );
-    house.run(&manifest, |hand| {
+    bed.run(&manifest, |hand| {
         hand.trade(101.0);
         hand.quiet();
         let day = [("ticker", "NVDA"), ("direction", "b"), ("qty", "5"), ("limit", "90"), ("tif", "day")];
-        house.stream.send(&day).unwrap();
+        bed.stream.send(&day).unwrap();
         hand.quiet();
     });
-    assert_eq!(house.story(), ["rests buy 0 of 5 unfilled", "signals refused: standing_order"]);
+    assert_eq!(bed.story(), ["rests buy 0 of 5 unfilled", "signals refused: standing_order"]);
 }
 
 #[test]
 fn a_target_is_not_bought_again_at_a_restart() {
-    let mut house = ByHand::new();
+    let mut bed = ByHand::new();
     let hold = format!(
         "[data.nvda]\nkind = \"redis\"\nevent = \"trade\"\n[[strategy]]\nname = \"hold\"\nkind = \"buy_and_hold\"\n{TEN}\n"
     );
     for start in 0..4 {
         if start == 3 {
             // Of the signal stream nothing is left; the books are in the state directory as well.
-            house.flush();
+            bed.flush();
         }
-        house.run(&hold, |hand| {
+        bed.run(&hold, |hand| {
             hand.trade(101.0);
             hand.quiet();
         });
-        assert_eq!(house.held(), shares(10), "start {start}");
-        house.clock.advance(Duration::from_mins(1));
+        assert_eq!(bed.held(), shares(10), "start {start}");
+        bed.clock.advance(Duration::from_mins(1));
     }
-    assert_eq!(house.kept("hold"), shares(10));
+    assert_eq!(bed.kept("hold"), shares(10));
 }
 
 #[test]
-fn a_wish_of_a_strategy_that_runs_nowhere_is_refused_and_never_traded_as_nobodys() {
-    let house = ByHand::new();
-    house.run("", |hand| {
+fn an_intent_of_a_strategy_that_runs_nowhere_is_refused_and_never_traded_as_nobodys() {
+    let bed = ByHand::new();
+    bed.run("", |hand| {
         let own = [("ticker", "NVDA"), ("strength", "1"), ("strategy", "one"), ("book", "own")];
-        house.stream.send(&own).unwrap();
+        bed.stream.send(&own).unwrap();
         let order =
             [("ticker", "NVDA"), ("direction", "b"), ("qty", "5"), ("strategy", "one"), ("book", "own")];
-        house.stream.send(&order).unwrap();
+        bed.stream.send(&order).unwrap();
         // Without the mark of its book the name is a tag.
-        house.stream.send(&order[..4]).unwrap();
+        bed.stream.send(&order[..4]).unwrap();
         hand.quiet();
     });
     let told = ["one refused: not_run_here", "one refused: not_run_here", "one buy 5 of 5 filled"];
-    assert_eq!(house.story(), told);
+    assert_eq!(bed.story(), told);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bot_core::clock::Timestamp;
 use bot_core::market::MarketEvent;
 use bot_data::history::session::kind_letter;
-use bot_data::{Account, Chunk, DataError, Source};
+use bot_data::{Chunk, DataError, ReadReport, Source};
 
 /// A recording's events, with those of one instant as they came.
 pub(super) struct InArrival {
@@ -69,8 +69,8 @@ impl Source for InArrival {
         Ok(Some(ready).filter(|ready| !ready.is_empty()).map(|ready| Arc::new(Chunk::Mixed(ready))))
     }
 
-    fn account(&self) -> Account {
-        self.inner.account()
+    fn report(&self) -> ReadReport {
+        self.inner.report()
     }
 }
 
@@ -86,8 +86,8 @@ mod tests {
             Ok(self.0.pop_front().map(|events| Arc::new(Chunk::Mixed(events))))
         }
 
-        fn account(&self) -> Account {
-            Account::default()
+        fn report(&self) -> ReadReport {
+            ReadReport::default()
         }
     }
 

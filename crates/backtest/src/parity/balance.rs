@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use rust_decimal::Decimal;
 
 use super::explain::{cash, shares};
-use super::order::Live;
+use super::order::LiveSide;
 use super::pair::Pair;
 use super::reason::Reason;
-use crate::record::End;
+use crate::record::FinalAccount;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Quantity};
 use bot_data::history::session::SessionEnd;
 
 /// Cash, or the shares of one symbol, at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Balance {
+pub struct FinalBalance {
     /// `cash`, or the symbol.
     pub what: String,
     /// By the session.
@@ -29,7 +29,12 @@ pub struct Balance {
 }
 
 /// What is left over when the orders' part is taken away is not explained by them.
-pub(super) fn balances(end: &SessionEnd, replay: &End, pairs: &[Pair], live: &[Live]) -> Vec<Balance> {
+pub(super) fn balances(
+    end: &SessionEnd,
+    replay: &FinalAccount,
+    pairs: &[Pair],
+    live: &[LiveSide],
+) -> Vec<FinalBalance> {
     let adopted = pairs.iter().filter_map(|pair| pair.live(live)).any(|live| live.redelivered);
     let judge = |what: String, ours: Decimal, theirs: Decimal, by_orders: Decimal, tolerance: Decimal| {
         let left = (ours - theirs - by_orders).abs();
@@ -39,7 +44,7 @@ pub(super) fn balances(end: &SessionEnd, replay: &End, pairs: &[Pair], live: &[L
             (false, _) if adopted || end.left_pending > 0 => Some(Reason::StartedLate),
             (false, _) => Some(Reason::Unexplained),
         };
-        Balance { what, live: ours, replay: theirs, by_orders, reason }
+        FinalBalance { what, live: ours, replay: theirs, by_orders, reason }
     };
     let paid: Money = pairs.iter().map(|pair| cash(pair, live)).sum();
     let mut moved: BTreeMap<Symbol, Quantity> = BTreeMap::new();

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Difference;
-use super::flights::Flights;
-use super::order::{Live, Order};
-use super::pair::{Field, Pair};
+use super::flights::LiveFlights;
+use super::order::{ComparedOrder, LiveSide};
+use super::pair::{ComparedField, Pair};
 use super::reason::{self, Reason};
 use super::shown::Evidence;
 use bot_core::clock::Timestamp;
@@ -16,7 +16,7 @@ use bot_data::history::session::{Recorded, SessionEnd};
 
 /// What the session had, and what the market showed.
 pub(super) struct Sides<'a> {
-    pub(super) live: &'a [Live],
+    pub(super) live: &'a [LiveSide],
     /// One for each.
     pub(super) evidence: &'a [Evidence],
     /// The last price of each symbol.
@@ -41,7 +41,7 @@ pub(super) fn explain(
     };
     let mut changed: HashSet<&str> = HashSet::new();
     let mut differences = Vec::new();
-    let flights = Flights::of(live, pairs);
+    let flights = LiveFlights::of(live, pairs);
     for pair in pairs {
         let fields = pair.differences(live);
         if fields.is_empty() {
@@ -77,15 +77,19 @@ pub(super) fn explain(
 }
 
 /// Whether a strategy may go on otherwise after such a difference.
-fn moves(field: Field) -> bool {
+fn moves(field: ComparedField) -> bool {
     match field {
-        Field::Signal | Field::Intent | Field::Quantity | Field::Filled | Field::Price => true,
-        Field::Decision | Field::Limit | Field::Outcome => false,
+        ComparedField::Signal
+        | ComparedField::Intent
+        | ComparedField::Quantity
+        | ComparedField::Filled
+        | ComparedField::Price => true,
+        ComparedField::Decision | ComparedField::Limit | ComparedField::Outcome => false,
     }
 }
 
 /// Whether the stream was recorded all the while the order was on its way, and told the quote that was in force before.
-fn is_streamed(end: &SessionEnd, live: &Live, evidence: &Evidence) -> bool {
+fn is_streamed(end: &SessionEnd, live: &LiveSide, evidence: &Evidence) -> bool {
     let Some(age) = evidence.decision.age else { return false };
     let shown_at = live.order.at - age;
     end.streamed.iter().any(|(from, to)| *from <= shown_at && to.is_none_or(|to| live.final_at <= to))
@@ -96,7 +100,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a session that crashed may have lost.
 const UNFLUSHED: Duration = Duration::from_secs(3);
 
-fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<Field>, reason: Reason) -> Difference {
+fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<ComparedField>, reason: Reason) -> Difference {
     let live = sides.live;
     let (ours, theirs) = (pair.live(live).map(|live| live.order.clone()), pair.replay().cloned());
     let prices = (ours.as_ref().and_then(|order| order.price), theirs.as_ref().and_then(|order| order.price));
@@ -110,13 +114,13 @@ fn difference(pair: &Pair, sides: &Sides<'_>, fields: Vec<Field>, reason: Reason
 }
 
 /// Cash that the session has more than the replay, for this signal.
-pub(super) fn cash(pair: &Pair, live: &[Live]) -> Money {
+pub(super) fn cash(pair: &Pair, live: &[LiveSide]) -> Money {
     let ours = pair.live(live).map_or(Money::ZERO, |live| live.order.cash());
-    ours - pair.replay().map_or(Money::ZERO, Order::cash)
+    ours - pair.replay().map_or(Money::ZERO, ComparedOrder::cash)
 }
 
 /// Shares that the session has more than the replay, for this signal.
-pub(super) fn shares(pair: &Pair, live: &[Live]) -> Quantity {
+pub(super) fn shares(pair: &Pair, live: &[LiveSide]) -> Quantity {
     let ours = pair.live(live).map_or(Quantity::ZERO, |live| live.order.shares());
-    ours - pair.replay().map_or(Quantity::ZERO, Order::shares)
+    ours - pair.replay().map_or(Quantity::ZERO, ComparedOrder::shares)
 }

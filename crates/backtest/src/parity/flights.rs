@@ -1,11 +1,11 @@
 //! Which live orders were in flight at an instant. Pure.
 
-use super::order::{Live, Order};
+use super::order::{ComparedOrder, LiveSide};
 use super::pair::Pair;
 use bot_core::clock::Timestamp;
 
 /// When live orders were in flight, in order of their beginning: a signal's, on the side that had it first.
-pub(super) struct Flights(Vec<Flight>);
+pub(super) struct LiveFlights(Vec<Flight>);
 
 struct Flight {
     place: usize,
@@ -15,8 +15,8 @@ struct Flight {
     latest: Timestamp,
 }
 
-impl Flights {
-    pub(super) fn of(live: &[Live], pairs: &[Pair]) -> Self {
+impl LiveFlights {
+    pub(super) fn of(live: &[LiveSide], pairs: &[Pair]) -> Self {
         let mut flights = Vec::with_capacity(live.len());
         for pair in pairs {
             let Some(place) = pair.place().filter(|place| live[*place].order.is_order) else { continue };
@@ -34,13 +34,13 @@ impl Flights {
     }
 
     /// Whether another order was in flight between the order's signal and its decision.
-    pub(super) fn besides(&self, place: usize, live: &[Live]) -> bool {
+    pub(super) fn besides(&self, place: usize, live: &[LiveSide]) -> bool {
         let (from, to) = (live[place].order.at, live[place].decided_at);
         self.between(from, to).any(|flight| flight.place != place)
     }
 
     /// Whether another order of the same strategy and symbol was in flight when the signal was made.
-    pub(super) fn of_strategy(&self, order: &Order, place: Option<usize>, live: &[Live]) -> bool {
+    pub(super) fn of_strategy(&self, order: &ComparedOrder, place: Option<usize>, live: &[LiveSide]) -> bool {
         !order.strategy.is_empty()
             && self.between(order.at, order.at).any(|flight| {
                 let other = &live[flight.place].order;

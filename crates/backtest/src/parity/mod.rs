@@ -32,17 +32,17 @@ use bot_script::FILE_SUFFIX;
 
 use balance::balances;
 use explain::{Sides, explain};
-use order::Live;
+use order::LiveSide;
 use shown::Watcher;
 
-pub use balance::Balance;
-pub use order::Order;
-pub use pair::Field;
+pub use balance::FinalBalance;
+pub use order::ComparedOrder;
+pub use pair::ComparedField;
 pub use reason::Reason;
 
 /// Which session, and how it is replayed.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ParityOptions {
     /// By number from 1, the oldest first; none for the last one.
     pub session: Option<usize>,
     /// How long an order is on its way.
@@ -82,18 +82,18 @@ pub struct Parity {
     /// Market events replayed.
     pub events: u64,
     /// Cash and positions at the end; `None` where the session did not say.
-    pub end: Option<Vec<Balance>>,
+    pub end: Option<Vec<FinalBalance>>,
 }
 
 /// One signal that came out otherwise.
 #[derive(Debug, Clone)]
 pub struct Difference {
     /// The session's side, where it has one.
-    pub live: Option<Order>,
+    pub live: Option<ComparedOrder>,
     /// The replay's side, where it has one.
-    pub replay: Option<Order>,
+    pub replay: Option<ComparedOrder>,
     /// In what they differ.
-    pub fields: Vec<Field>,
+    pub fields: Vec<ComparedField>,
     /// Why.
     pub reason: Reason,
     /// The live price over the replay's, in basis points; above 0 is dearer.
@@ -161,13 +161,13 @@ impl Parity {
 /// A recording without a session, or one that cannot be read or replayed.
 pub fn compare(
     directory: &Path,
-    options: &Options,
+    options: &ParityOptions,
     go_on: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Parity, ParityError> {
     let (recorded, from, to) = choose(directory, options.session)?;
     let manifest = manifest_of(&recorded.folder)?;
     let names: Vec<&str> = manifest.strategies.iter().map(|section| section.name.as_str()).collect();
-    let Read { live, repeats, lost } = read(&recorded, &names);
+    let ReadSession { live, repeats, lost } = read(&recorded, &names);
     if live.is_empty() {
         return Err(ParityError::NoOutcome(recorded.folder));
     }
@@ -188,9 +188,9 @@ pub fn compare(
         Latency::Span(span) => span,
         Latency::Median => median(&live),
     };
-    let elsewhere: Vec<&Live> = live.iter().filter(|live| live.order.strategy.is_empty()).collect();
+    let elsewhere: Vec<&LiveSide> = live.iter().filter(|live| live.order.strategy.is_empty()).collect();
     let ids: Vec<String> = elsewhere.iter().map(|live| live.order.id.clone()).collect();
-    let replay = replay::Replay {
+    let replay = replay::SessionReplay {
         session: &recorded.session,
         folder: &recorded.folder,
         switches: &recorded.switches,
@@ -245,16 +245,17 @@ fn choose(directory: &Path, number: Option<usize>) -> Result<Chosen, ParityError
     let no_such = || ParityError::NoSuchSession { of: folders.len(), was };
     let place = was.checked_sub(1).filter(|place| *place < folders.len()).ok_or_else(no_such)?;
     let recorded = session::read(&folders[place])?;
-    // Polled prices may be older than the session that they were recorded in, but not older than the one before.
-    let from = match place.checked_sub(1) {
-        None => None,
-        Some(before) => {
-            let before = session::read(&folders[before])?;
-            Some(before.end.map_or(recorded.session.started_at, |end| end.ended_at))
-        }
-    };
+    let started_at = recorded.session.started_at;
+    let before = place.checked_sub(1).map(|before| session::read(&folders[before])).transpose()?;
+    let from = before.map(|before| begins(started_at, before.end.map(|end| end.ended_at)));
     let to = folders.get(place + 1).map(|next| session::read(next)).transpose()?;
     Ok((recorded, from, to.map(|next| next.session.started_at)))
+}
+
+/// From when on events are a session's: polled prices may be older than it, but not older than the end of the one before,
+/// which lies after its start where the clock was set back between them.
+fn begins(started_at: Timestamp, before_ended_at: Option<Timestamp>) -> Timestamp {
+    before_ended_at.map_or(started_at, |ended_at| ended_at.min(started_at))
 }
 
 /// The manifest as it was run, with the scripts as they were run.
@@ -276,18 +277,18 @@ fn manifest_of(folder: &Path) -> Result<Manifest, ParityError> {
     Ok(Document::open(&path)?.read(&scripts, Purpose::Any).map_err(ManifestError::from)?)
 }
 
-struct Read {
-    live: Vec<Live>,
+struct ReadSession {
+    live: Vec<LiveSide>,
     repeats: usize,
     lost: usize,
 }
 
 /// The session's signals in order of time, each once.
-fn read(recorded: &Recorded, strategies: &[&str]) -> Read {
+fn read(recorded: &Recorded, strategies: &[&str]) -> ReadSession {
     let mut seen = HashSet::new();
     let (mut live, mut repeats, mut lost) = (Vec::with_capacity(recorded.outcomes.len()), 0, 0);
     for outcome in &recorded.outcomes {
-        let Some(order) = Live::of(outcome, strategies, recorded.session.started_at) else {
+        let Some(order) = LiveSide::of(outcome, strategies, recorded.session.started_at) else {
             lost += 1;
             continue;
         };
@@ -299,7 +300,7 @@ fn read(recorded: &Recorded, strategies: &[&str]) -> Read {
         live.push(order);
     }
     live.sort_by_key(|live| live.order.at);
-    Read { live, repeats, lost }
+    ReadSession { live, repeats, lost }
 }
 
 /// Looks at all recorded events once; says when the first and the last were known.
@@ -322,9 +323,9 @@ fn watch(
     span.ok_or_else(|| HistoryError::Empty(directory.to_owned()).into())
 }
 
-fn median(live: &[Live]) -> Duration {
+fn median(live: &[LiveSide]) -> Duration {
     let mut spans: Vec<Duration> =
-        live.iter().filter(|live| !live.redelivered).filter_map(Live::latency).collect();
+        live.iter().filter(|live| !live.redelivered).filter_map(LiveSide::latency).collect();
     spans.sort_unstable();
     spans.get(spans.len() / 2).copied().unwrap_or_default()
 }
@@ -336,4 +337,17 @@ fn spans(manifest: &Manifest) -> HashMap<String, Duration> {
         Every::Event | Every::Count { .. } => None,
     });
     with.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_has_all_of_its_events_where_the_clock_was_set_back_before_it() {
+        let at = Timestamp::from_secs;
+        assert_eq!(begins(at(100), Some(at(140))), at(100));
+        assert_eq!(begins(at(100), Some(at(60))), at(60), "a price may be older than the session");
+        assert_eq!(begins(at(100), None), at(100), "the session before crashed");
+    }
 }

@@ -17,7 +17,7 @@ use bot_core::units::{AveragePrice, Money, Price, Quantity};
 
 /// One signal and what became of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order {
+pub struct ComparedOrder {
     /// What both sides call it: the producer's id, else the entry's, and the number of the step.
     pub id: String,
     /// Whose it is; empty for signals from elsewhere.
@@ -50,9 +50,9 @@ pub struct Order {
 
 /// The session's side, with what only a real market has.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Live {
+pub(super) struct LiveSide {
     /// The order.
-    pub order: Order,
+    pub order: ComparedOrder,
     /// What it asked for.
     pub signal: Signal,
     /// When it was decided on, else when it reached the process.
@@ -65,7 +65,7 @@ pub(super) struct Live {
     pub redelivered: bool,
 }
 
-impl Order {
+impl ComparedOrder {
     /// What was decided: an order, or the outcome with the refusal's code.
     pub fn decision(&self) -> String {
         if self.is_order {
@@ -106,7 +106,7 @@ impl Order {
     }
 }
 
-impl Live {
+impl LiveSide {
     /// What was recorded of a signal; `None` for what was lost before it could be read. `strategies` are those that the
     /// replay runs again: all other signals came from elsewhere.
     pub(super) fn of(outcome: &Outcome, strategies: &[&str], started_at: Timestamp) -> Option<Self> {
@@ -130,7 +130,7 @@ impl Live {
         };
         let is_order = outcome.submitted_at.is_some() || outcome.order_id.is_some();
         Some(Self {
-            order: Order {
+            order: ComparedOrder {
                 id,
                 strategy,
                 symbol: signal.symbol,
@@ -169,18 +169,18 @@ impl Live {
 }
 
 /// The replay's orders, in the order of the decisions; `elsewhere` are the ids of the signals that were fed in, in order.
-pub(super) fn replayed(record: &Record, elsewhere: &[String]) -> Vec<Order> {
+pub(super) fn replayed(record: &Record, elsewhere: &[String]) -> Vec<ComparedOrder> {
     let mut orders = Vec::with_capacity(record.orders.len());
-    for order_summary in &record.orders {
-        let by = record.strategies.get(usize::from(order_summary.by));
+    for order in &record.orders {
+        let by = record.strategies.get(usize::from(order.by));
         let by = by.map_or("", |strategy| strategy.name.as_str());
         let (first, strategy) = if by == ELSEWHERE {
-            let number = usize::try_from(order_summary.number).unwrap_or(usize::MAX);
+            let number = usize::try_from(order.number).unwrap_or(usize::MAX);
             (elsewhere.get(number).cloned().unwrap_or_default(), String::new())
         } else {
-            (signal_id(by, order_summary.made_at, order_summary.number), by.to_owned())
+            (signal_id(by, order.made_at, order.number), by.to_owned())
         };
-        orders.push(of_replay(id_of(&first, order_summary.step), strategy, order_summary));
+        orders.push(of_replay(id_of(&first, order.step), strategy, order));
     }
     orders
 }
@@ -190,24 +190,24 @@ fn id_of(first: &str, step: u32) -> String {
     if step == 0 { first.to_owned() } else { format!("{first}.{step}") }
 }
 
-fn of_replay(id: String, strategy: String, order_summary: &OrderSummary) -> Order {
-    let filled = order_summary.filled;
-    let price = AveragePrice::of(order_summary.total, filled);
-    Order {
+fn of_replay(id: String, strategy: String, order: &OrderSummary) -> ComparedOrder {
+    let filled = order.filled;
+    let price = AveragePrice::of(order.total, filled);
+    ComparedOrder {
         id,
         strategy,
-        symbol: order_summary.symbol,
-        side: order_summary.side,
-        strength: order_summary.signal,
-        at: order_summary.at,
-        is_order: order_summary.is_order,
-        quantity: if order_summary.is_order { order_summary.quantity } else { Quantity::ZERO },
-        limit: order_summary.limit.filter(|_| order_summary.is_order),
-        outcome: order_summary.outcome,
-        reason: order_summary.reason.clone(),
+        symbol: order.symbol,
+        side: order.side,
+        strength: order.signal,
+        at: order.at,
+        is_order: order.is_order,
+        quantity: if order.is_order { order.quantity } else { Quantity::ZERO },
+        limit: order.limit.filter(|_| order.is_order),
+        outcome: order.outcome,
+        reason: order.reason.clone(),
         filled,
         price,
-        price_seen: Some(order_summary.price_seen).filter(|price| price.is_finite()),
+        price_seen: Some(order.price_seen).filter(|price| price.is_finite()),
     }
 }
 

@@ -4,23 +4,23 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::order::{Live, Order, same_price};
+use super::order::{ComparedOrder, LiveSide, same_price};
 use bot_core::symbol::Symbol;
 
 /// One signal, as far as each side has it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Pair {
     /// Both have it: the place of the session's order, and the replay's.
-    Both(usize, Box<Order>),
+    Both(usize, Box<ComparedOrder>),
     /// The session alone has it.
     Live(usize),
     /// The replay alone has it.
-    Replay(Box<Order>),
+    Replay(Box<ComparedOrder>),
 }
 
 /// In what two sides of a pair differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum ComparedField {
     /// One side has no such signal.
     Signal,
     /// Buy or sell, or how sure.
@@ -39,23 +39,23 @@ pub enum Field {
     Price,
 }
 
-impl Field {
+impl ComparedField {
     /// A stable word for programs.
     pub fn as_str(self) -> &'static str {
         match self {
-            Field::Signal => "signal",
-            Field::Intent => "wish",
-            Field::Decision => "decision",
-            Field::Quantity => "quantity",
-            Field::Limit => "limit",
-            Field::Outcome => "outcome",
-            Field::Filled => "filled",
-            Field::Price => "price",
+            ComparedField::Signal => "signal",
+            ComparedField::Intent => "intent",
+            ComparedField::Decision => "decision",
+            ComparedField::Quantity => "quantity",
+            ComparedField::Limit => "limit",
+            ComparedField::Outcome => "outcome",
+            ComparedField::Filled => "filled",
+            ComparedField::Price => "price",
         }
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for ComparedField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -64,19 +64,23 @@ impl fmt::Display for Field {
 /// Second steps of a flip, and signals of timers, are called by the wall clock: they are found by their neighbourhood.
 const NEIGHBOURHOOD: Duration = Duration::from_secs(5);
 
-type Key = (String, String, Symbol);
+type PairKey = (String, String, Symbol);
 
 /// What makes a signal the same one: its identity and which step of it it is.
-fn key(order: &Order) -> Key {
+fn key(order: &ComparedOrder) -> PairKey {
     (order.strategy.clone(), order.id.clone(), order.symbol)
 }
 
 /// Pairs all orders; first by what they are, then what is left of each strategy, symbol and side in order of time.
 /// `spans` are the strategies' intervals, where they have one.
-pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Duration>) -> Vec<Pair> {
-    let keys: HashSet<Key> = live.iter().map(|live| key(&live.order)).collect();
-    let mut by_key: HashMap<Key, Vec<Order>> = HashMap::new();
-    let mut left: HashMap<(String, Symbol, &str), Vec<Order>> = HashMap::new();
+pub(super) fn pair(
+    live: &[LiveSide],
+    replay: Vec<ComparedOrder>,
+    spans: &HashMap<String, Duration>,
+) -> Vec<Pair> {
+    let keys: HashSet<PairKey> = live.iter().map(|live| key(&live.order)).collect();
+    let mut by_key: HashMap<PairKey, Vec<ComparedOrder>> = HashMap::new();
+    let mut left: HashMap<(String, Symbol, &str), Vec<ComparedOrder>> = HashMap::new();
     for order in replay.into_iter().rev() {
         let own = key(&order);
         if keys.contains(&own) {
@@ -87,7 +91,7 @@ pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Du
         }
     }
     let mut pairs = Vec::with_capacity(live.len());
-    for (place, Live { order, .. }) in live.iter().enumerate() {
+    for (place, LiveSide { order, .. }) in live.iter().enumerate() {
         if let Some(found) = by_key.get_mut(&key(order)).and_then(Vec::pop) {
             pairs.push(Pair::Both(place, Box::new(found)));
             continue;
@@ -97,7 +101,7 @@ pub(super) fn pair(live: &[Live], replay: Vec<Order>, spans: &HashMap<String, Du
         let found = left.get_mut(&key).and_then(|left| {
             let (from, to) = (order.at - near, order.at + near);
             let near = left.iter().enumerate().filter(|(_, other)| other.at >= from && other.at <= to);
-            let apart = |other: &Order| other.at.nanos().abs_diff(order.at.nanos());
+            let apart = |other: &ComparedOrder| other.at.nanos().abs_diff(order.at.nanos());
             let (place, _) = near.min_by_key(|(_, other)| apart(other))?;
             Some(left.remove(place))
         });
@@ -122,7 +126,7 @@ impl Pair {
     }
 
     /// The session's side, where there is one.
-    pub(super) fn live<'a>(&self, live: &'a [Live]) -> Option<&'a Live> {
+    pub(super) fn live<'a>(&self, live: &'a [LiveSide]) -> Option<&'a LiveSide> {
         match self {
             Pair::Both(place, _) | Pair::Live(place) => live.get(*place),
             Pair::Replay(_) => None,
@@ -130,7 +134,7 @@ impl Pair {
     }
 
     /// The replay's side, where there is one.
-    pub(super) fn replay(&self) -> Option<&Order> {
+    pub(super) fn replay(&self) -> Option<&ComparedOrder> {
         match self {
             Pair::Both(_, order) | Pair::Replay(order) => Some(order),
             Pair::Live(_) => None,
@@ -138,7 +142,7 @@ impl Pair {
     }
 
     /// The session's side or, where it has none, the replay's.
-    pub(super) fn any<'a>(&'a self, live: &'a [Live]) -> &'a Order {
+    pub(super) fn any<'a>(&'a self, live: &'a [LiveSide]) -> &'a ComparedOrder {
         match self {
             Pair::Both(place, _) | Pair::Live(place) => &live[*place].order,
             Pair::Replay(order) => order,
@@ -146,15 +150,15 @@ impl Pair {
     }
 
     /// In what the sides differ; nothing when they are the same.
-    pub(super) fn differences(&self, live: &[Live]) -> Vec<Field> {
+    pub(super) fn differences(&self, live: &[LiveSide]) -> Vec<ComparedField> {
         match self {
             Pair::Both(place, replay) => differences(&live[*place].order, replay),
-            Pair::Live(_) | Pair::Replay(_) => vec![Field::Signal],
+            Pair::Live(_) | Pair::Replay(_) => vec![ComparedField::Signal],
         }
     }
 }
 
-fn differences(live: &Order, replay: &Order) -> Vec<Field> {
+fn differences(live: &ComparedOrder, replay: &ComparedOrder) -> Vec<ComparedField> {
     let mut fields = Vec::new();
     let mut check = |field, same: bool| {
         if !same {
@@ -163,16 +167,16 @@ fn differences(live: &Order, replay: &Order) -> Vec<Field> {
     };
     // Signals from elsewhere are fed in as orders, without their strength.
     let is_own = !live.strategy.is_empty();
-    check(Field::Intent, live.goes_as(replay) && (!is_own || live.strength == replay.strength));
-    check(Field::Decision, live.decision() == replay.decision());
+    check(ComparedField::Intent, live.goes_as(replay) && (!is_own || live.strength == replay.strength));
+    check(ComparedField::Decision, live.decision() == replay.decision());
     if live.is_order && replay.is_order {
-        check(Field::Quantity, live.quantity == replay.quantity);
-        check(Field::Limit, same_price(live.limit, replay.limit));
-        check(Field::Outcome, live.outcome == replay.outcome);
-        check(Field::Filled, live.filled == replay.filled);
+        check(ComparedField::Quantity, live.quantity == replay.quantity);
+        check(ComparedField::Limit, same_price(live.limit, replay.limit));
+        check(ComparedField::Outcome, live.outcome == replay.outcome);
+        check(ComparedField::Filled, live.filled == replay.filled);
     }
     if live.filled.is_positive() && replay.filled.is_positive() {
-        check(Field::Price, same_price(live.price, replay.price));
+        check(ComparedField::Price, same_price(live.price, replay.price));
     }
     fields
 }

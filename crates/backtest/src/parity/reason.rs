@@ -5,8 +5,8 @@ use std::fmt;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
-use super::order::{Live, Order, same_price};
-use super::shown::{Evidence, Shown};
+use super::order::{ComparedOrder, LiveSide, same_price};
+use super::shown::{Evidence, QuotesShown};
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 
@@ -127,7 +127,7 @@ const HOLE_SECS: u64 = 5;
 const SIZE_TOLERANCE: f64 = 0.01;
 
 /// A signal that the replay lacks.
-pub(super) fn only_live(live: &Live, before: Before) -> Reason {
+pub(super) fn only_live(live: &LiveSide, before: Before) -> Reason {
     if live.order.strategy.is_empty() {
         return Reason::Unexplained; // All signals from elsewhere are fed in.
     }
@@ -146,7 +146,12 @@ pub(super) fn only_replay(before: Before) -> Reason {
 }
 
 /// A signal that both have, with another end.
-pub(super) fn of_both(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+pub(super) fn of_both(
+    live: &LiveSide,
+    replay: &ComparedOrder,
+    evidence: &Evidence,
+    before: Before,
+) -> Reason {
     if live.redelivered {
         return Reason::StartedLate;
     }
@@ -179,7 +184,7 @@ fn of_presence(before: Before) -> Reason {
 }
 
 /// The session had no order.
-fn of_refusal(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+fn of_refusal(live: &LiveSide, replay: &ComparedOrder, evidence: &Evidence, before: Before) -> Reason {
     match live.order.outcome {
         OutcomeKind::Expired => return Reason::StaleSignal,
         OutcomeKind::ExpiredUnconfirmed | OutcomeKind::Rejected => return Reason::Broker,
@@ -197,7 +202,12 @@ fn of_refusal(live: &Live, replay: &Order, evidence: &Evidence, before: Before) 
 }
 
 /// The replay had no order.
-fn of_replayed_refusal(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+fn of_replayed_refusal(
+    live: &LiveSide,
+    replay: &ComparedOrder,
+    evidence: &Evidence,
+    before: Before,
+) -> Reason {
     match replay.code() {
         "no_quote" if evidence.decision.quotes == 0 => Reason::StartedLate,
         "no_quote" => Reason::MissingData,
@@ -206,7 +216,13 @@ fn of_replayed_refusal(live: &Live, replay: &Order, evidence: &Evidence, before:
 }
 
 /// One side was refused: what the refusal depends on.
-fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+fn of_code(
+    code: &str,
+    live: &LiveSide,
+    replay: &ComparedOrder,
+    evidence: &Evidence,
+    before: Before,
+) -> Reason {
     match code {
         "order_rate" => Reason::RateLimit,
         "superseded" => Reason::Latency,
@@ -234,7 +250,7 @@ fn of_code(code: &str, live: &Live, replay: &Order, evidence: &Evidence, before:
 }
 
 /// Money and shares decided.
-fn of_account(live: &Live, replay: &Order, before: Before) -> Reason {
+fn of_account(live: &LiveSide, replay: &ComparedOrder, before: Before) -> Reason {
     if before.account || before.strategy {
         Reason::Account
     } else if before.in_flight || before.strategy_in_flight {
@@ -246,7 +262,7 @@ fn of_account(live: &Live, replay: &Order, before: Before) -> Reason {
     }
 }
 
-fn of_orders(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+fn of_orders(live: &LiveSide, replay: &ComparedOrder, evidence: &Evidence, before: Before) -> Reason {
     if !is_sound(live) {
         return Reason::Unexplained;
     }
@@ -269,7 +285,7 @@ fn of_orders(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -
 }
 
 /// Whether the session's own figures hold together.
-fn is_sound(live: &Live) -> bool {
+fn is_sound(live: &LiveSide) -> bool {
     let order = &live.order;
     let is_whole = order.filled == order.quantity;
     let fits = match order.outcome {
@@ -292,7 +308,7 @@ fn is_sound(live: &Live) -> bool {
     fits && as_asked && within_limit
 }
 
-fn of_quantity(live: &Live, replay: &Order, before: Before) -> Reason {
+fn of_quantity(live: &LiveSide, replay: &ComparedOrder, before: Before) -> Reason {
     if before.account || before.strategy {
         return Reason::Account;
     }
@@ -309,7 +325,7 @@ fn of_quantity(live: &Live, replay: &Order, before: Before) -> Reason {
 }
 
 /// The same order met another market.
-fn of_fill(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> Reason {
+fn of_fill(live: &LiveSide, replay: &ComparedOrder, evidence: &Evidence, before: Before) -> Reason {
     let (shown, side) = (&evidence.fill, live.order.side);
     if shown.quotes == 0 {
         return if evidence.decision.quotes == 0 { Reason::StartedLate } else { Reason::MissingData };
@@ -337,7 +353,7 @@ fn of_fill(live: &Live, replay: &Order, evidence: &Evidence, before: Before) -> 
     Reason::SizeDepth
 }
 
-fn of_nothing_filled(live: &Live, shown: &Shown) -> Reason {
+fn of_nothing_filled(live: &LiveSide, shown: &QuotesShown) -> Reason {
     let (low, high) = shown.own(live.order.side);
     match (live.order.limit, live.order.side) {
         (Some(limit), Side::Buy) if high > limit.to_f64() => Reason::Latency,
@@ -346,7 +362,7 @@ fn of_nothing_filled(live: &Live, shown: &Shown) -> Reason {
     }
 }
 
-fn saw_another_quote(live: &Live, replay: &Order) -> bool {
+fn saw_another_quote(live: &LiveSide, replay: &ComparedOrder) -> bool {
     match (live.order.price_seen, replay.price_seen) {
         (Some(one), Some(other)) => (one - other).abs() > f64::EPSILON * one.abs(),
         (None, Some(_)) | (Some(_), None) => true,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ParityError;
 use super::arrival::InArrival;
-use super::order::Live;
+use super::order::LiveSide;
 use crate::record::Record;
 use crate::{Hears, Progress, Setup, StrategySetup, run};
 use bot_core::clock::Timestamp;
@@ -20,16 +20,16 @@ use bot_core::signal::Signal;
 use bot_core::sizing::WeightRule;
 use bot_core::strategy::{Listener, StrategySignal};
 use bot_core::symbol::Symbol;
-use bot_data::history::session::{Session, Switch, warm_up_folder};
+use bot_data::history::session::{SessionStart, Switch, warm_up_folder};
 use bot_data::history::{self, OnFault};
-use bot_data::{Account, Chunk, DataError, Source};
+use bot_data::{Chunk, DataError, ReadReport, Source};
 use bot_manifest::spec::{self, StrategySpec};
 use bot_manifest::{Manifest, Period};
 use bot_simulated::{ExecutionModel, FillModel, OnShortCash};
 
 /// What is replayed.
-pub(super) struct Replay<'a> {
-    pub(super) session: &'a Session,
+pub(super) struct SessionReplay<'a> {
+    pub(super) session: &'a SessionStart,
     /// Its folder.
     pub(super) folder: &'a Path,
     pub(super) switches: &'a [Switch],
@@ -45,7 +45,7 @@ pub(super) struct Replay<'a> {
     /// The last quote of each symbol.
     pub(super) last_quotes: &'a HashMap<Symbol, Quote>,
     /// Signals from elsewhere, in the order of their arrival.
-    pub(super) elsewhere: Vec<&'a Live>,
+    pub(super) elsewhere: Vec<&'a LiveSide>,
     /// When the last signal of the session was sent.
     pub(super) last_signal_at: Timestamp,
     /// How long an order is on its way.
@@ -61,7 +61,7 @@ const RECORDED: usize = 1;
 /// Over history the last price is what there is, however old.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 200);
 
-impl Replay<'_> {
+impl SessionReplay<'_> {
     /// Runs it.
     pub(super) fn run(self, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<Record, ParityError> {
         let setup = self.setup()?;
@@ -178,7 +178,7 @@ impl Source for Once {
         Ok(self.0.take().map(|events| Arc::new(Chunk::Mixed(events))))
     }
 
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::{Balance, Difference, Order, Parity, Reason};
+use super::{ComparedOrder, Difference, FinalBalance, Parity, Reason};
 use bot_core::duration;
 use bot_data::tabular::cells::quoted;
 
@@ -74,7 +74,7 @@ impl Parity {
 }
 
 impl Difference {
-    fn any(&self) -> Option<&Order> {
+    fn any(&self) -> Option<&ComparedOrder> {
         self.live.as_ref().or(self.replay.as_ref())
     }
 
@@ -122,6 +122,18 @@ impl fmt::Display for Parity {
         if different == 0 {
             return Ok(());
         }
+        let table = self.table();
+        table.lines().try_for_each(|line| writeln!(f, "{}", line.trim_end()))?;
+        if different > SHOWN_MAX {
+            writeln!(f, "and {} more", different - SHOWN_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+impl Parity {
+    /// The first differences, a row each.
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_header([
             "time",
@@ -137,7 +149,8 @@ impl fmt::Display for Parity {
         ]);
         for difference in self.differences.iter().take(SHOWN_MAX) {
             let Some(any) = difference.any() else { continue };
-            let side = |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), story);
+            let side =
+                |order: &Option<ComparedOrder>| order.as_ref().map_or_else(|| "none".to_owned(), story);
             table.add_row([
                 any.at.to_new_york().format("%H:%M:%S%.3f").to_string(),
                 any.strategy.clone(),
@@ -151,17 +164,13 @@ impl fmt::Display for Parity {
                 difference.reason.to_string(),
             ]);
         }
-        table.lines().try_for_each(|line| writeln!(f, "{}", line.trim_end()))?;
-        if different > SHOWN_MAX {
-            writeln!(f, "and {} more", different - SHOWN_MAX)?;
-        }
-        Ok(())
+        table
     }
 }
 
-impl fmt::Display for Balance {
+impl fmt::Display for FinalBalance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Balance { what, live, replay, by_orders, reason } = self;
+        let FinalBalance { what, live, replay, by_orders, reason } = self;
         let (live, replay) = (live.round_dp(4).normalize(), replay.round_dp(4).normalize());
         match reason {
             None => write!(f, "{what} {live}, the same"),
@@ -175,7 +184,7 @@ impl fmt::Display for Balance {
 }
 
 /// An order in few words.
-fn story(order: &Order) -> String {
+fn story(order: &ComparedOrder) -> String {
     if !order.is_order {
         return order.decision();
     }
@@ -183,7 +192,7 @@ fn story(order: &Order) -> String {
     format!("{} {} of {}{at}", order.outcome.as_str(), order.filled, order.quantity)
 }
 
-fn cells(order: &Order) -> String {
+fn cells(order: &ComparedOrder) -> String {
     let limit = order.limit.map_or_else(String::new, |limit| limit.to_string());
     let price = order.price.map_or_else(String::new, |price| price.to_string());
     format!(
@@ -209,7 +218,7 @@ fn difference_json(difference: &Difference) -> Value {
     })
 }
 
-fn order_json(order: &Order) -> Value {
+fn order_json(order: &ComparedOrder) -> Value {
     json!({
         "id": order.id,
         "strategy": order.strategy,
@@ -227,7 +236,7 @@ fn order_json(order: &Order) -> Value {
     })
 }
 
-fn balance_json(balance: &Balance) -> Value {
+fn balance_json(balance: &FinalBalance) -> Value {
     json!({
         "what": balance.what,
         "live": balance.live.to_string(),

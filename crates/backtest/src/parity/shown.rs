@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::order::Live;
+use super::order::LiveSide;
 use bot_core::clock::Timestamp;
 use bot_core::market::{MarketEvent, Quote};
 use bot_core::order::Side;
@@ -12,7 +12,7 @@ use bot_core::symbol::Symbol;
 
 /// The quotes of a stretch of time, the one in force at its start included.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Shown {
+pub(super) struct QuotesShown {
     /// How many usable quotes there were.
     pub quotes: u64,
     /// Quotes with a side missing, or crossed.
@@ -33,15 +33,15 @@ pub(super) struct Shown {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Evidence {
     /// From the signal to the decision.
-    pub decision: Shown,
+    pub decision: QuotesShown,
     /// From the sending to the known end.
-    pub fill: Shown,
+    pub fill: QuotesShown,
 }
 
 /// How much a broker's clock may differ from ours.
 const SLACK: Duration = Duration::from_millis(100);
 
-impl Shown {
+impl QuotesShown {
     /// Lowest and highest price that an order of this side would pay or get.
     pub(super) fn own(&self, side: Side) -> (f64, f64) {
         match side {
@@ -74,35 +74,35 @@ impl Shown {
 /// Gathers what was shown around each of some orders, while it is told the market's events in order.
 pub(super) struct Watcher {
     /// By start, the latest first.
-    waiting: Vec<SourceMeter>,
-    open: HashMap<Symbol, Vec<SourceMeter>>,
+    waiting: Vec<WatchedOrder>,
+    open: HashMap<Symbol, Vec<WatchedOrder>>,
     last: HashMap<Symbol, Quote>,
     found: Vec<Evidence>,
 }
 
-struct SourceMeter {
+struct WatchedOrder {
     order: usize,
     is_fill: bool,
     symbol: Symbol,
     from: Timestamp,
     to: Timestamp,
-    shown: Shown,
+    shown: QuotesShown,
 }
 
 impl Watcher {
     /// Watches for these orders.
-    pub(super) fn new(orders: &[Live]) -> Self {
+    pub(super) fn new(orders: &[LiveSide]) -> Self {
         let mut waiting = Vec::with_capacity(orders.len() * 2);
         for (place, live) in orders.iter().enumerate() {
             let symbol = live.order.symbol;
             let mut watch = |is_fill, from, to| {
-                waiting.push(SourceMeter {
+                waiting.push(WatchedOrder {
                     order: place,
                     is_fill,
                     symbol,
                     from,
                     to,
-                    shown: Shown::default(),
+                    shown: QuotesShown::default(),
                 });
             };
             watch(false, live.order.at, live.decided_at);
@@ -153,7 +153,7 @@ impl Watcher {
         self.found
     }
 
-    fn begin(&mut self, mut watch: SourceMeter) {
+    fn begin(&mut self, mut watch: WatchedOrder) {
         if let Some(quote) = self.last.get(&watch.symbol) {
             watch.shown.add(quote);
             watch.shown.age = Some(watch.from.since(quote.at));
@@ -162,7 +162,7 @@ impl Watcher {
     }
 }
 
-fn keep(found: &mut [Evidence], watch: &SourceMeter) {
+fn keep(found: &mut [Evidence], watch: &WatchedOrder) {
     let evidence = &mut found[watch.order];
     if watch.is_fill {
         evidence.fill = watch.shown;
@@ -179,13 +179,13 @@ mod tests {
     fn a_stretch_holds_the_quote_in_force_at_its_start_and_all_until_its_end() {
         let symbol: Symbol = "NVDA".parse().unwrap();
         let second = Timestamp::from_secs;
-        let watch = |from, to| SourceMeter {
+        let watch = |from, to| WatchedOrder {
             order: 0,
             is_fill: false,
             symbol,
             from: second(from),
             to: second(to),
-            shown: Shown::default(),
+            shown: QuotesShown::default(),
         };
         let mut watcher = Watcher {
             waiting: vec![watch(12, 14)],

@@ -7,7 +7,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Options;
+use super::StatisticsOptions;
 use super::measure;
 use super::number::{count, deviation, finite, quantile};
 
@@ -32,7 +32,7 @@ impl Intervals {
 }
 
 /// The intervals of `returns`; `risk_free` is per period.
-pub(crate) fn intervals(returns: &[f64], risk_free: f64, options: &Options) -> Intervals {
+pub(crate) fn intervals(returns: &[f64], risk_free: f64, options: &StatisticsOptions) -> Intervals {
     if returns.len() < RETURNS_MIN || options.bootstrap == 0 {
         return Intervals::default();
     }
@@ -125,16 +125,16 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_intervals_and_another_seed_others() {
-        let options = Options { bootstrap: 200, ..Options::default() };
+        let options = StatisticsOptions { bootstrap: 200, ..StatisticsOptions::default() };
         let first = intervals(&returns(250), 0.0, &options);
         assert_eq!(first, intervals(&returns(250), 0.0, &options));
-        assert_ne!(first, intervals(&returns(250), 0.0, &Options { seed: 1, ..options }));
+        assert_ne!(first, intervals(&returns(250), 0.0, &StatisticsOptions { seed: 1, ..options }));
     }
 
     #[test]
     fn an_interval_holds_the_ratio_of_the_returns_themselves() {
         let returns = returns(500);
-        let found = intervals(&returns, 0.0, &Options::default());
+        let found = intervals(&returns, 0.0, &StatisticsOptions::default());
         for (name, value) in [
             ("sharpe_#", measure::sharpe(&returns).unwrap() * 252.0_f64.sqrt()),
             ("volatility_#", deviation(&returns).unwrap() * 252.0_f64.sqrt()),
@@ -151,17 +151,17 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let uniform = |random: &mut ChaCha8Rng| f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5;
         let returns: Vec<f64> = (0..2_500).map(|_| uniform(&mut random) * 0.02).collect();
-        let (low, high) = intervals(&returns, 0.0, &Options::default()).of("sharpe_#").unwrap();
+        let (low, high) = intervals(&returns, 0.0, &StatisticsOptions::default()).of("sharpe_#").unwrap();
         let theory = 2.0 * 1.96 * (252.0_f64 / 2_500.0).sqrt();
         assert!(((high - low) / theory - 1.0).abs() < 0.15, "{low} to {high}, theory {theory}");
     }
 
     #[test]
     fn few_returns_and_no_resamples_have_no_interval() {
-        assert_eq!(intervals(&returns(29), 0.0, &Options::default()), Intervals::default());
-        let none = Options { bootstrap: 0, ..Options::default() };
+        assert_eq!(intervals(&returns(29), 0.0, &StatisticsOptions::default()), Intervals::default());
+        let none = StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() };
         assert_eq!(intervals(&returns(500), 0.0, &none), Intervals::default());
-        let flat = intervals(&[0.0; 100], 0.0, &Options::default());
+        let flat = intervals(&[0.0; 100], 0.0, &StatisticsOptions::default());
         assert_eq!((flat.of("sharpe_#"), flat.of("cagr_#")), (None, Some((0.0, 0.0))));
     }
 }

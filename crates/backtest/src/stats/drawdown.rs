@@ -1,7 +1,7 @@
 //! Falls from a high: how deep, how long, and what they say of the returns.
 
 use super::number::{count, finite};
-use super::series::Series;
+use super::series::ReturnSeries;
 use super::table::Drawdown;
 use bot_core::calendar::date_of;
 
@@ -31,7 +31,7 @@ pub(crate) fn deepest(underwater: &[f64]) -> Option<f64> {
 }
 
 /// Every fall, in order of time.
-pub(crate) fn falls(series: &Series) -> Vec<Drawdown> {
+pub(crate) fn falls(series: &ReturnSeries) -> Vec<Drawdown> {
     let depths = underwater(&series.values);
     let mut falls = Vec::new();
     let mut from = None;
@@ -50,7 +50,7 @@ pub(crate) fn falls(series: &Series) -> Vec<Drawdown> {
 }
 
 /// The fall from `start` to `last`, both below the high.
-fn fall(series: &Series, depths: &[f64], start: usize, last: usize) -> Drawdown {
+fn fall(series: &ReturnSeries, depths: &[f64], start: usize, last: usize) -> Drawdown {
     let valley =
         (start..=last).fold(start, |low, place| if depths[place] < depths[low] { place } else { low });
     let recovered = last + 1 < depths.len();

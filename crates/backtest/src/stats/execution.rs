@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 
 use super::measure::divide;
 use super::number::{finite, mean, quantile, quantile_of_sorted};
-use super::table::{Execution, Funnel, Latency, Reason, Slippage};
+use super::table::{ExecutionQuality, Funnel, OrderLatency, ReasonCount, Slippage};
 use crate::record::{OrderSummary, Record};
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::OffTarget;
 use bot_core::units::Quantity;
 
-/// Of all transactions of the record.
-pub(crate) fn execution(record: &Record) -> Execution {
-    let orders = || record.orders.iter().filter(|order_summary| order_summary.is_order);
+/// Of all orders of the record.
+pub(crate) fn execution(record: &Record) -> ExecutionQuality {
+    let orders = || record.orders.iter().filter(|order| order.is_order);
     let filled: Quantity = orders().map(|order| order.filled).sum();
     let asked: Quantity = orders().map(|order| order.quantity).sum();
     let off_target =
         record.strategies.iter().fold(OffTarget::default(), |sum, strategy| sum.plus(&strategy.off_target));
-    Execution {
+    ExecutionQuality {
         funnel: funnel(record),
         fill_ratio: divide(Some(filled.to_f64()), Some(asked.to_f64())),
         slippage: slippage(orders()),
@@ -38,14 +38,14 @@ fn funnel(record: &Record) -> Funnel {
     };
     let mut stopped = BTreeMap::new();
     let mut reasons = BTreeMap::new();
-    for order_summary in &record.orders {
-        let key = (order_summary.outcome, code(&order_summary.reason));
-        if !order_summary.is_order {
+    for order in &record.orders {
+        let key = (order.outcome, code(&order.reason));
+        if !order.is_order {
             *stopped.entry(key).or_default() += 1;
             continue;
         }
         funnel.orders += 1;
-        let (count, whole) = match order_summary.outcome {
+        let (count, whole) = match order.outcome {
             OutcomeKind::Filled => (&mut funnel.filled, true),
             OutcomeKind::PartlyFilled => (&mut funnel.partly_filled, false),
             OutcomeKind::Unfilled => (&mut funnel.unfilled, false),
@@ -71,10 +71,10 @@ fn code(reason: &str) -> &str {
     reason.split_once(':').map_or(reason, |(code, _)| code).trim()
 }
 
-fn listed(counts: BTreeMap<(OutcomeKind, &str), u64>) -> Vec<Reason> {
+fn listed(counts: BTreeMap<(OutcomeKind, &str), u64>) -> Vec<ReasonCount> {
     let mut reasons: Vec<_> = counts
         .into_iter()
-        .map(|((outcome, code), count)| Reason { outcome, code: code.to_owned(), count })
+        .map(|((outcome, code), count)| ReasonCount { outcome, code: code.to_owned(), count })
         .collect();
     reasons.sort_by_key(|reason| Reverse(reason.count)); // Stable: equals stay in the order of their names.
     reasons
@@ -104,14 +104,14 @@ fn slippage<'a>(orders: impl Iterator<Item = &'a OrderSummary>) -> Slippage {
     }
 }
 
-fn latency<'a>(orders: impl Iterator<Item = &'a OrderSummary>) -> Latency {
+fn latency<'a>(orders: impl Iterator<Item = &'a OrderSummary>) -> OrderLatency {
     let mut micros: Vec<u64> = orders
         .map(|order| u64::try_from(order.final_at.since(order.at).as_micros()).unwrap_or(u64::MAX))
         .collect();
     micros.sort_unstable();
     // The nearest rank: a latency that was really seen.
     let at = |percent: usize| micros.get((micros.len() * percent).div_ceil(100).max(1) - 1).copied();
-    Latency {
+    OrderLatency {
         orders: micros.len() as u64,
         p50_us: at(50),
         p90_us: at(90),
@@ -123,19 +123,19 @@ fn latency<'a>(orders: impl Iterator<Item = &'a OrderSummary>) -> Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::sample::{Run, off_target};
+    use crate::stats::sample::{SampleRun, off_target};
 
     #[test]
     fn the_funnel_counts_every_transaction_once() {
-        let record = Run::default()
+        let record = SampleRun::default()
             .fill("buy 10 5 0")
-            .order_summary(|run| OrderSummary {
+            .order(|run| OrderSummary {
                 is_order: false,
                 outcome: OutcomeKind::Refused,
                 reason: "order_notional_max: order must be at most 100, was 200".to_owned(),
                 ..run.blank()
             })
-            .order_summary(|run| OrderSummary { outcome: OutcomeKind::Unfilled, ..run.blank() })
+            .order(|run| OrderSummary { outcome: OutcomeKind::Unfilled, ..run.blank() })
             .with(|record| {
                 record.strategies[0].signals = 5;
                 record.strategies[0].idle = 2;
@@ -147,17 +147,17 @@ mod tests {
         assert_eq!((funnel.orders, funnel.filled, funnel.unfilled), (2, 1, 1));
         assert_eq!(
             funnel.stopped,
-            [Reason { outcome: OutcomeKind::Refused, code: "order_notional_max".to_owned(), count: 1 }]
+            [ReasonCount { outcome: OutcomeKind::Refused, code: "order_notional_max".to_owned(), count: 1 }]
         );
         assert_eq!(
             funnel.reasons,
-            [Reason { outcome: OutcomeKind::Unfilled, code: String::new(), count: 1 }]
+            [ReasonCount { outcome: OutcomeKind::Unfilled, code: String::new(), count: 1 }]
         );
     }
 
     #[test]
     fn slippage_above_zero_is_to_our_cost_on_both_sides() {
-        let record = Run::default()
+        let record = SampleRun::default()
             .fill("buy 10 101 0")
             .fill("sell 10 98 0")
             .with(|record| record.orders.iter_mut().for_each(|order| order.price_seen = 100.0))
@@ -177,7 +177,7 @@ mod tests {
                     strategy.off_target = off;
                 }
             };
-            execution(&Run::default().with(change).done()).off_target
+            execution(&SampleRun::default().with(change).done()).off_target
         };
         let found = run([off_target(4, 10), off_target(-10, 20)]);
         assert_eq!((found.time, found.mean_shares), (Some(0.15), Some(8.0)));
@@ -189,6 +189,6 @@ mod tests {
     #[test]
     fn without_orders_nothing_is_measured() {
         let found = execution(&Record::default());
-        assert_eq!(found, Execution::default());
+        assert_eq!(found, ExecutionQuality::default());
     }
 }

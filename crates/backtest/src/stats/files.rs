@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use serde::{Serialize, Serializer};
 
 use super::number::finite;
-use super::table::{Statistics, Trade};
+use super::table::{RoundTrip, Statistics};
 use crate::record::{OrderSummary, Record};
 use bot_core::order::Side;
 use bot_core::strategy::signal_id;
@@ -65,7 +65,7 @@ pub fn write_trades_csv(statistics: &Statistics, out: impl Write) -> io::Result<
     out.flush()
 }
 
-fn trade_row(statistics: &Statistics, trade: &Trade, out: &mut impl Write) -> io::Result<()> {
+fn trade_row(statistics: &Statistics, trade: &RoundTrip, out: &mut impl Write) -> io::Result<()> {
     let strategy = statistics.strategies.get(usize::from(trade.strategy)).map_or("", |row| row.name.as_str());
     writeln!(
         out,
@@ -102,8 +102,8 @@ pub fn write_orders_csv(record: &Record, out: impl Write) -> io::Result<()> {
         "time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,\
          asked,limit,price_seen,signal_id,step"
     )?;
-    for order_summary in &record.orders {
-        order_row(record, order_summary, &mut out)?;
+    for order in &record.orders {
+        order_row(record, order, &mut out)?;
     }
     out.flush()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Group, Options, Statistics, compute};
+use super::{Group, Statistics, StatisticsOptions, compute};
 use crate::record::{Mark, Record};
 use bot_core::clock::Timestamp;
 
@@ -39,11 +39,11 @@ impl Case {
             benchmark *= 1.0 + self.benchmark.as_ref().map_or(0.0, |returns| returns[place]);
             marks.push(mark(close(day), equity, benchmark));
         }
-        let options = Options {
+        let options = StatisticsOptions {
             periods_per_year: self.periods,
             risk_free: self.risk_free,
             bootstrap: 0,
-            ..Options::default()
+            ..StatisticsOptions::default()
         };
         compute(&Record { marks, ..Record::default() }, &options)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::Integrity;
-use super::trades::transaction_of;
+use super::trades::order_of;
 use crate::record::{Mark, Record};
 use bot_core::order::Side;
 use bot_core::symbol::Symbol;
@@ -47,17 +47,17 @@ fn fill_breaches(record: &Record) -> Vec<String> {
     let mut positions: BTreeMap<Symbol, Quantity> = BTreeMap::new();
     let mut filled = vec![Quantity::ZERO; record.orders.len()];
     for fill in &record.fills {
-        let Some(order_summary) = transaction_of(record, fill) else {
-            return vec![format!("a fill must belong to a transaction, was number {}", fill.order)];
+        let Some(order) = order_of(record, fill) else {
+            return vec![format!("a fill must belong to an order, was number {}", fill.order)];
         };
         let money = fill.price * fill.quantity;
-        let (paid, shares) = match order_summary.side {
+        let (paid, shares) = match order.side {
             Side::Buy => (money, fill.quantity),
             Side::Sell => (-money, -fill.quantity),
         };
         cash = cash - paid - fill.fee;
         fees += fill.fee;
-        *positions.entry(order_summary.symbol).or_default() += shares;
+        *positions.entry(order.symbol).or_default() += shares;
         if let Some(sum) = usize::try_from(fill.order).ok().and_then(|place| filled.get_mut(place)) {
             *sum += fill.quantity;
         }
@@ -86,12 +86,9 @@ fn fill_breaches(record: &Record) -> Vec<String> {
     let orders = record.orders.iter().zip(filled).enumerate();
     breaches.extend(told(
         orders
-            .filter(|(_, (order_summary, sum))| order_summary.filled != *sum)
-            .map(|(place, (order_summary, sum))| {
-                format!(
-                    "transaction {place} must have {sum} filled shares by its fills, was {}",
-                    order_summary.filled
-                )
+            .filter(|(_, (order, sum))| order.filled != *sum)
+            .map(|(place, (order, sum))| {
+                format!("order {place} must have {sum} filled shares by its fills, was {}", order.filled)
             })
             .collect(),
     ));
@@ -111,10 +108,10 @@ fn told(mut breaches: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::sample::Run;
+    use crate::stats::sample::SampleRun;
 
-    fn sound() -> Run {
-        Run::default().equity(&[100.0, 101.0]).fill("buy 10 5 0.1").fill("sell 4 6 0.1")
+    fn sound() -> SampleRun {
+        SampleRun::default().equity(&[100.0, 101.0]).fill("buy 10 5 0.1").fill("sell 4 6 0.1")
     }
 
     #[track_caller]
@@ -148,14 +145,14 @@ mod tests {
         );
         check(
             |record| record.orders[1].filled = Quantity::ZERO,
-            &["transaction 1 must have 4 filled shares by its fills, was 0"],
+            &["order 1 must have 4 filled shares by its fills, was 0"],
         );
         check(|record| record.end.breaches.push("so".to_owned()), &["so"]);
     }
 
     #[test]
     fn many_breaches_of_a_kind_are_counted_rather_than_told() {
-        let found = integrity(&Run::default().equity(&[f64::NAN; 25]).done());
+        let found = integrity(&SampleRun::default().equity(&[f64::NAN; 25]).done());
         assert_eq!(found.breaches.len(), 11);
         assert_eq!(found.breaches[10], "and 15 more of this kind");
     }

@@ -31,19 +31,19 @@ use bot_core::units::Money;
 
 use number::finite;
 use ratios::Sample;
-use series::{Piece, Series};
+use series::{CalendarPiece, ReturnSeries};
 
 pub use deflated::{deflated_sharpe, expected_best_sharpe, probabilistic_sharpe};
 pub use files::{Made, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv};
 pub use summary::summary;
 pub use table::{
-    Drawdown, Execution, Funnel, Group, Headline, Integrity, Latency, Month, PeriodReturn, Ratio, Reason,
-    Slippage, Statistics, StrategyRow, SymbolRow, Trade, Unit, Year,
+    Drawdown, ExecutionQuality, Funnel, Group, Headline, Integrity, Month, OrderLatency, PeriodReturn, Ratio,
+    RatioUnit, ReasonCount, RoundTrip, Slippage, Statistics, StrategyRow, SymbolRow, Year,
 };
 
 /// What the statistics are told beside the record.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
+pub struct StatisticsOptions {
     /// Marks in a year, above 0: the base of annualisation, part of the name of each ratio that uses it.
     pub periods_per_year: f64,
     /// Resamples of the bootstrap; 0 for no intervals.
@@ -54,14 +54,14 @@ pub struct Options {
     pub risk_free: f64,
 }
 
-impl Default for Options {
+impl Default for StatisticsOptions {
     fn default() -> Self {
         Self { periods_per_year: 252.0, bootstrap: 1_000, seed: 0, risk_free: 0.0 }
     }
 }
 
 /// Everything that can be said of `record`.
-pub fn compute(record: &Record, options: &Options) -> Statistics {
+pub fn compute(record: &Record, options: &StatisticsOptions) -> Statistics {
     let own = series::of_marks(&record.marks);
     let returns = series::period_returns(&own, &record.marks);
     let trades = trades::trades(record);
@@ -107,15 +107,16 @@ struct OfReturns {
     years: Vec<Year>,
 }
 
-fn of_returns(own: Series, returns: &[PeriodReturn], options: &Options) -> OfReturns {
+fn of_returns(own: ReturnSeries, returns: &[PeriodReturn], options: &StatisticsOptions) -> OfReturns {
     let own = Sample::new(own, options);
-    let benchmark = Series::of_benchmark(returns, own.series.start);
+    let benchmark = ReturnSeries::of_benchmark(returns, own.series.start);
     let benchmark = (!benchmark.values.is_empty()).then(|| Sample::new(benchmark, options));
     let intervals = bootstrap::intervals(&own.series.values, own.risk_free_per_period(), options);
     let mut ratios = ratios::ratios(&own, benchmark.as_ref(), &intervals, options);
     ratios.extend(ratios::against(returns, options));
-    let others = benchmark.as_ref().map(|benchmark| benchmark.series.by(Piece::Year)).unwrap_or_default();
-    let years = own.series.by(Piece::Year).into_iter().map(|(key, value)| Year {
+    let others =
+        benchmark.as_ref().map(|benchmark| benchmark.series.by(CalendarPiece::Year)).unwrap_or_default();
+    let years = own.series.by(CalendarPiece::Year).into_iter().map(|(key, value)| Year {
         year: key.0,
         value: finite(value),
         benchmark: others.iter().find(|(other, _)| *other == key).and_then(|(_, value)| finite(*value)),
@@ -128,7 +129,12 @@ fn of_returns(own: Series, returns: &[PeriodReturn], options: &Options) -> OfRet
     }
 }
 
-fn headline(record: &Record, returns: &[PeriodReturn], trades: &[Trade], options: &Options) -> Headline {
+fn headline(
+    record: &Record,
+    returns: &[PeriodReturn],
+    trades: &[RoundTrip],
+    options: &StatisticsOptions,
+) -> Headline {
     let profit = record.end.equity - record.start_cash;
     let open = trades.iter().filter(|trade| trade.open).count() as u64;
     let seen = !record.marks.is_empty();
@@ -150,7 +156,7 @@ fn headline(record: &Record, returns: &[PeriodReturn], trades: &[Trade], options
         equity_low: extreme(record.extremes.equity_low),
         drawdown_any_event: extreme(record.extremes.drawdown),
         events: record.end.events,
-        orders: record.orders.iter().filter(|order_summary| order_summary.is_order).count() as u64,
+        orders: record.orders.iter().filter(|order| order.is_order).count() as u64,
         fills: record.fills.len() as u64,
         trades: trades.len() as u64 - open,
         open_trades: open,

@@ -1,22 +1,22 @@
 //! Which ratios there are, by name, and what each is made of.
 
-use super::Options;
+use super::StatisticsOptions;
 use super::bootstrap::Intervals;
 use super::drawdown::{deepest, falls, ulcer_index, underwater};
 use super::measure::{self, divide};
 use super::number::{count, deviation, finite, kurtosis, mean, skew};
-use super::series::{Piece, Series, compound, geometric_mean};
-use super::table::{Drawdown, Group, PeriodReturn, Ratio, Unit};
+use super::series::{CalendarPiece, ReturnSeries, compound, geometric_mean};
+use super::table::{Drawdown, Group, PeriodReturn, Ratio, RatioUnit};
 
 use Group::{Periods, Return, Risk, RiskAdjusted, WinLoss};
-use Unit::{Count, Days, Number, Percent};
+use RatioUnit::{Count, Days, Number, Percent};
 
 /// Every ratio of the returns, in order; the benchmark's beside them.
 pub(crate) fn ratios(
     sample: &Sample,
     benchmark: Option<&Sample>,
     intervals: &Intervals,
-    options: &Options,
+    options: &StatisticsOptions,
 ) -> Vec<Ratio> {
     let naming = Naming::of(options.periods_per_year);
     SPECS
@@ -31,7 +31,7 @@ pub(crate) fn ratios(
 }
 
 /// Every ratio of the returns against the benchmark's, over the periods that have both.
-pub(crate) fn against(returns: &[PeriodReturn], options: &Options) -> Vec<Ratio> {
+pub(crate) fn against(returns: &[PeriodReturn], options: &StatisticsOptions) -> Vec<Ratio> {
     let pairs = returns.iter().filter_map(|period| Some((period.value, period.benchmark?)));
     let (own, other): (Vec<f64>, Vec<f64>) = pairs.unzip();
     let beta = measure::beta(&own, &other);
@@ -68,7 +68,7 @@ impl Naming {
     }
 
     /// A ratio without its number.
-    pub(crate) fn ratio(&self, name: &str, label: &str, group: Group, unit: Unit) -> Ratio {
+    pub(crate) fn ratio(&self, name: &str, label: &str, group: Group, unit: RatioUnit) -> Ratio {
         Ratio {
             name: name.replace('#', &self.base),
             label: label.replace('#', &self.base).replace('@', self.period),
@@ -84,7 +84,7 @@ impl Naming {
 /// Returns and what many ratios need of them.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    pub(crate) series: Series,
+    pub(crate) series: ReturnSeries,
     /// The returns beyond the risk-free ones.
     excess: Vec<f64>,
     risk_free_per_period: f64,
@@ -95,7 +95,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn new(series: Series, options: &Options) -> Self {
+    pub(crate) fn new(series: ReturnSeries, options: &StatisticsOptions) -> Self {
         let per_period = (1.0 + options.risk_free).powf(1.0 / options.periods_per_year) - 1.0;
         Self {
             excess: series.values.iter().map(|value| value - per_period).collect(),
@@ -161,7 +161,7 @@ impl Sample {
         divide(Some(self.sum()? - self.risk_free), Some(self.ulcer()? * pitfall))
     }
 
-    fn by(&self, piece: Piece) -> Vec<f64> {
+    fn by(&self, piece: CalendarPiece) -> Vec<f64> {
         self.series.by(piece).into_iter().map(|(_, value)| value).collect()
     }
 
@@ -179,11 +179,11 @@ impl Sample {
 }
 
 /// One ratio of the list.
-struct Spec {
+struct RatioSpec {
     name: &'static str,
     label: &'static str,
     group: Group,
-    unit: Unit,
+    unit: RatioUnit,
     of: fn(&Sample) -> Option<f64>,
 }
 
@@ -191,16 +191,16 @@ const fn spec(
     name: &'static str,
     label: &'static str,
     group: Group,
-    unit: Unit,
+    unit: RatioUnit,
     of: fn(&Sample) -> Option<f64>,
-) -> Spec {
-    Spec { name, label, group, unit, of }
+) -> RatioSpec {
+    RatioSpec { name, label, group, unit, of }
 }
 
 const DRAWDOWN: Group = Group::Drawdown;
 
 #[rustfmt::skip] // A table is read by its columns.
-const SPECS: &[Spec] = &[
+const SPECS: &[RatioSpec] = &[
     spec("total_return", "Total return", Return, Percent, Sample::total),
     spec("cagr_#", "CAGR (#)", Return, Percent, Sample::cagr),
     spec("month_to_date", "Month to date", Return, Percent, |s| s.to_date(s.series.month_to_date())),
@@ -229,8 +229,8 @@ const SPECS: &[Spec] = &[
     spec("serenity_index", "Serenity index", RiskAdjusted, Number, Sample::serenity),
     spec("risk_adjusted_return_#", "Risk-adjusted return (#)", RiskAdjusted, Percent, |s| divide(measure::cagr(&s.excess, s.periods), measure::time_in_market(s.returns()))),
     spec("risk_return_ratio", "Return over risk, per @", RiskAdjusted, Number, |s| measure::sharpe(s.returns())),
-    spec("gain_to_pain", "Gain to pain", RiskAdjusted, Number, |s| measure::gain_to_pain(&s.series.sums(Piece::Day))),
-    spec("gain_to_pain_1m", "Gain to pain by month", RiskAdjusted, Number, |s| measure::gain_to_pain(&s.series.sums(Piece::Month))),
+    spec("gain_to_pain", "Gain to pain", RiskAdjusted, Number, |s| measure::gain_to_pain(&s.series.sums(CalendarPiece::Day))),
+    spec("gain_to_pain_1m", "Gain to pain by month", RiskAdjusted, Number, |s| measure::gain_to_pain(&s.series.sums(CalendarPiece::Month))),
     spec("max_drawdown", "Max drawdown", DRAWDOWN, Percent, Sample::max_drawdown),
     spec("longest_drawdown_days", "Longest drawdown", DRAWDOWN, Days, |s| s.falls.iter().map(|fall| days(fall.days)).reduce(f64::max)),
     spec("avg_drawdown", "Mean drawdown", DRAWDOWN, Percent, |s| mean(&s.falls.iter().map(|fall| fall.depth).collect::<Vec<_>>())),
@@ -247,14 +247,14 @@ const SPECS: &[Spec] = &[
     spec("risk_of_ruin", "Risk of ruin", Risk, Percent, |s| measure::risk_of_ruin(s.returns())),
     spec("time_in_market", "Time in market", WinLoss, Percent, |s| measure::time_in_market(s.returns())),
     spec("win_periods", "Winning @s", WinLoss, Percent, |s| measure::win_rate(s.returns())),
-    spec("win_months", "Winning months", WinLoss, Percent, |s| measure::win_rate(&s.by(Piece::Month))),
-    spec("win_quarters", "Winning quarters", WinLoss, Percent, |s| measure::win_rate(&s.by(Piece::Quarter))),
-    spec("win_years", "Winning years", WinLoss, Percent, |s| measure::win_rate(&s.by(Piece::Year))),
+    spec("win_months", "Winning months", WinLoss, Percent, |s| measure::win_rate(&s.by(CalendarPiece::Month))),
+    spec("win_quarters", "Winning quarters", WinLoss, Percent, |s| measure::win_rate(&s.by(CalendarPiece::Quarter))),
+    spec("win_years", "Winning years", WinLoss, Percent, |s| measure::win_rate(&s.by(CalendarPiece::Year))),
     spec("avg_return", "Mean @ that moved", WinLoss, Percent, |s| measure::mean_of(s.returns(), |value| value != 0.0)),
     spec("avg_win", "Mean winning @", WinLoss, Percent, |s| measure::mean_of(s.returns(), measure::won)),
     spec("avg_loss", "Mean losing @", WinLoss, Percent, |s| measure::mean_of(s.returns(), measure::lost)),
-    spec("avg_up_month", "Mean winning month", WinLoss, Percent, |s| measure::mean_of(&s.by(Piece::Month), measure::won)),
-    spec("avg_down_month", "Mean losing month", WinLoss, Percent, |s| measure::mean_of(&s.by(Piece::Month), measure::lost)),
+    spec("avg_up_month", "Mean winning month", WinLoss, Percent, |s| measure::mean_of(&s.by(CalendarPiece::Month), measure::won)),
+    spec("avg_down_month", "Mean losing month", WinLoss, Percent, |s| measure::mean_of(&s.by(CalendarPiece::Month), measure::lost)),
     spec("max_consecutive_wins", "Most winning @s in a row", WinLoss, Count, |s| longest_run(s, measure::won)),
     spec("max_consecutive_losses", "Most losing @s in a row", WinLoss, Count, |s| longest_run(s, measure::lost)),
     spec("payoff", "Payoff ratio", WinLoss, Number, |s| measure::payoff(s.returns())),
@@ -265,14 +265,14 @@ const SPECS: &[Spec] = &[
     spec("outlier_win_ratio", "Outlier win ratio", WinLoss, Number, |s| measure::outlier_win(s.returns())),
     spec("outlier_loss_ratio", "Outlier loss ratio", WinLoss, Number, |s| measure::outlier_loss(s.returns())),
     spec("expected_period", "Expected @", Periods, Percent, |s| geometric_mean(s.returns())),
-    spec("expected_month", "Expected month", Periods, Percent, |s| geometric_mean(&s.by(Piece::Month))),
-    spec("expected_year", "Expected year", Periods, Percent, |s| geometric_mean(&s.by(Piece::Year))),
+    spec("expected_month", "Expected month", Periods, Percent, |s| geometric_mean(&s.by(CalendarPiece::Month))),
+    spec("expected_year", "Expected year", Periods, Percent, |s| geometric_mean(&s.by(CalendarPiece::Year))),
     spec("best_period", "Best @", Periods, Percent, |s| measure::best(s.returns())),
     spec("worst_period", "Worst @", Periods, Percent, |s| measure::worst(s.returns())),
-    spec("best_month", "Best month", Periods, Percent, |s| measure::best(&s.by(Piece::Month))),
-    spec("worst_month", "Worst month", Periods, Percent, |s| measure::worst(&s.by(Piece::Month))),
-    spec("best_year", "Best year", Periods, Percent, |s| measure::best(&s.by(Piece::Year))),
-    spec("worst_year", "Worst year", Periods, Percent, |s| measure::worst(&s.by(Piece::Year))),
+    spec("best_month", "Best month", Periods, Percent, |s| measure::best(&s.by(CalendarPiece::Month))),
+    spec("worst_month", "Worst month", Periods, Percent, |s| measure::worst(&s.by(CalendarPiece::Month))),
+    spec("best_year", "Best year", Periods, Percent, |s| measure::best(&s.by(CalendarPiece::Year))),
+    spec("worst_year", "Worst year", Periods, Percent, |s| measure::worst(&s.by(CalendarPiece::Year))),
 ];
 
 fn longest_run(sample: &Sample, keep: fn(f64) -> bool) -> Option<f64> {

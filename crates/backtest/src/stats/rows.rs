@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::Options;
+use super::StatisticsOptions;
 use super::measure::divide;
 use super::number::{count, finite};
 use super::ratios::Sample;
-use super::series::Series;
-use super::table::{StrategyRow, SymbolRow, Trade};
-use super::trades::transaction_of;
+use super::series::ReturnSeries;
+use super::table::{RoundTrip, StrategyRow, SymbolRow};
+use super::trades::order_of;
 use crate::record::{Record, StrategyRecord};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Quantity};
 
 /// One row for each strategy, in the order of the manifest.
-pub(crate) fn strategies(record: &Record, trades: &[Trade], options: &Options) -> Vec<StrategyRow> {
-    let mut tallies = vec![Tally::default(); record.strategies.len()];
+pub(crate) fn strategies(
+    record: &Record,
+    trades: &[RoundTrip],
+    options: &StatisticsOptions,
+) -> Vec<StrategyRow> {
+    let mut tallies = vec![ReasonTally::default(); record.strategies.len()];
     tally(record, trades, |strategy, _, count| {
         if let Some(tally) = tallies.get_mut(usize::from(strategy)) {
             count(tally);
@@ -29,9 +33,14 @@ pub(crate) fn strategies(record: &Record, trades: &[Trade], options: &Options) -
         .collect()
 }
 
-fn strategy_row(record: &Record, strategy: &StrategyRecord, tally: &Tally, options: &Options) -> StrategyRow {
+fn strategy_row(
+    record: &Record,
+    strategy: &StrategyRecord,
+    tally: &ReasonTally,
+    options: &StatisticsOptions,
+) -> StrategyRow {
     let at: Vec<_> = record.marks.iter().map(|mark| mark.at).collect();
-    let sample = Sample::new(Series::of_equity(&at, &strategy.equity), options);
+    let sample = Sample::new(ReturnSeries::of_equity(&at, &strategy.equity), options);
     let capital = strategy.capital.to_f64();
     let final_equity = strategy.equity.last().copied().and_then(finite);
     let profit = final_equity.and_then(|equity| finite(equity - capital));
@@ -59,8 +68,8 @@ fn strategy_row(record: &Record, strategy: &StrategyRecord, tally: &Tally, optio
 }
 
 /// One row for each traded symbol, in the order of the record.
-pub(crate) fn symbols(record: &Record, trades: &[Trade]) -> Vec<SymbolRow> {
-    let mut tallies: BTreeMap<Symbol, Tally> = BTreeMap::new();
+pub(crate) fn symbols(record: &Record, trades: &[RoundTrip]) -> Vec<SymbolRow> {
+    let mut tallies: BTreeMap<Symbol, ReasonTally> = BTreeMap::new();
     tally(record, trades, |_, symbol, count| count(tallies.entry(symbol).or_default()));
     record
         .symbols
@@ -84,7 +93,7 @@ pub(crate) fn symbols(record: &Record, trades: &[Trade]) -> Vec<SymbolRow> {
 }
 
 #[derive(Clone, Default)]
-struct Tally {
+struct ReasonTally {
     profit: Money,
     fees: Money,
     shares: Quantity,
@@ -95,7 +104,7 @@ struct Tally {
     wins: u64,
 }
 
-impl Tally {
+impl ReasonTally {
     fn win_rate(&self) -> Option<f64> {
         let number = |many: u64| usize::try_from(many).ok().map(count);
         divide(number(self.wins), number(self.trades))
@@ -103,13 +112,13 @@ impl Tally {
 }
 
 /// Gives every order, fill and round trip to the tally of its strategy or symbol.
-fn tally(record: &Record, trades: &[Trade], mut to: impl FnMut(u16, Symbol, &dyn Fn(&mut Tally))) {
-    for order_summary in record.orders.iter().filter(|order_summary| order_summary.is_order) {
-        to(order_summary.strategy, order_summary.symbol, &|tally| tally.orders += 1);
+fn tally(record: &Record, trades: &[RoundTrip], mut to: impl FnMut(u16, Symbol, &dyn Fn(&mut ReasonTally))) {
+    for order in record.orders.iter().filter(|order| order.is_order) {
+        to(order.strategy, order.symbol, &|tally| tally.orders += 1);
     }
     for fill in &record.fills {
-        let Some(order_summary) = transaction_of(record, fill) else { continue };
-        to(order_summary.strategy, order_summary.symbol, &|tally| {
+        let Some(order) = order_of(record, fill) else { continue };
+        to(order.strategy, order.symbol, &|tally| {
             tally.fills += 1;
             tally.fees += fill.fee;
             tally.shares += fill.quantity;

@@ -19,14 +19,14 @@ pub(crate) fn off_target(shares: i64, seconds: i64) -> OffTarget {
 }
 
 /// A record that grows fill by fill and mark by mark; a fill comes 1 second after the one before it.
-pub(crate) struct Run {
+pub(crate) struct SampleRun {
     record: Record,
     symbol: Symbol,
     strategy: u16,
     now: Timestamp,
 }
 
-impl Default for Run {
+impl Default for SampleRun {
     fn default() -> Self {
         let symbol = "A".parse().unwrap();
         let strategy = |name: &str| StrategyRecord { name: name.to_owned(), ..StrategyRecord::default() };
@@ -44,7 +44,7 @@ impl Default for Run {
     }
 }
 
-impl Run {
+impl SampleRun {
     /// The marks: New York's closes on days from the start of 2024 on, weekends included.
     pub(crate) fn equity(mut self, equity: &[f64]) -> Self {
         let first = Timestamp::parse_rfc3339("2024-01-01T21:00:00Z").unwrap();
@@ -103,7 +103,7 @@ impl Run {
         let quantity: Quantity = quantity.parse().unwrap();
         let price: Price = price.parse().unwrap();
         let fees: Money = fee.parse().unwrap();
-        self.order_summary(|run| {
+        self.order(|run| {
             let fill = FillRecord {
                 order: u32::try_from(run.record.orders.len()).unwrap(),
                 at: run.now,
@@ -130,11 +130,11 @@ impl Run {
         })
     }
 
-    /// Any transaction, a second after the one before it.
-    pub(crate) fn order_summary(mut self, make: impl FnOnce(&mut Self) -> OrderSummary) -> Self {
+    /// Any order, a second after the one before it.
+    pub(crate) fn order(mut self, make: impl FnOnce(&mut Self) -> OrderSummary) -> Self {
         self.now = self.now + Duration::from_secs(1);
-        let order_summary = make(&mut self);
-        self.record.orders.push(order_summary);
+        let order = make(&mut self);
+        self.record.orders.push(order);
         self
     }
 

@@ -10,7 +10,7 @@ use bot_core::clock::Timestamp;
 
 /// Returns in order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Series {
+pub(crate) struct ReturnSeries {
     /// When the first return begins.
     pub(crate) start: Option<NaiveDate>,
     /// When each return ends.
@@ -23,14 +23,14 @@ pub(crate) struct Series {
 
 /// A piece of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum CalendarPiece {
     Day,
     Month,
     Quarter,
     Year,
 }
 
-impl Series {
+impl ReturnSeries {
     /// Of equities at the instants `at`. It ends with the first return that is no number or leaves nothing:
     /// what comes after has no base.
     pub(crate) fn of_equity(at: &[Timestamp], equity: &[f64]) -> Self {
@@ -78,16 +78,16 @@ impl Series {
     }
 
     /// The compounded return of each piece of the calendar, oldest first.
-    pub(crate) fn by(&self, piece: Piece) -> Vec<((i32, u32), f64)> {
+    pub(crate) fn by(&self, piece: CalendarPiece) -> Vec<((i32, u32), f64)> {
         self.pieces(piece).into_iter().map(|(key, values)| (key, compound(values))).collect()
     }
 
     /// The sum of the returns of each piece of the calendar, oldest first.
-    pub(crate) fn sums(&self, piece: Piece) -> Vec<f64> {
+    pub(crate) fn sums(&self, piece: CalendarPiece) -> Vec<f64> {
         self.pieces(piece).into_iter().map(|(_, values)| values.iter().sum()).collect()
     }
 
-    fn pieces(&self, piece: Piece) -> Vec<((i32, u32), &[f64])> {
+    fn pieces(&self, piece: CalendarPiece) -> Vec<((i32, u32), &[f64])> {
         let mut pieces = Vec::new();
         let mut from = 0;
         for place in 0..self.days.len() {
@@ -123,8 +123,8 @@ impl Series {
 
     /// One row for each year.
     pub(crate) fn months(&self) -> Vec<Month> {
-        let months = self.by(Piece::Month);
-        self.by(Piece::Year)
+        let months = self.by(CalendarPiece::Month);
+        self.by(CalendarPiece::Year)
             .into_iter()
             .map(|((year, _), total)| {
                 let mut row = Month { year, months: [None; 12], total: finite(total) };
@@ -137,26 +137,26 @@ impl Series {
     }
 }
 
-impl Piece {
+impl CalendarPiece {
     fn of(self, day: NaiveDate) -> (i32, u32) {
         match self {
-            Piece::Day => (day.year(), day.ordinal()),
-            Piece::Month => (day.year(), day.month()),
-            Piece::Quarter => (day.year(), day.month0() / 3),
-            Piece::Year => (day.year(), 0),
+            CalendarPiece::Day => (day.year(), day.ordinal()),
+            CalendarPiece::Month => (day.year(), day.month()),
+            CalendarPiece::Quarter => (day.year(), day.month0() / 3),
+            CalendarPiece::Year => (day.year(), 0),
         }
     }
 }
 
 /// The run's own returns.
-pub(crate) fn of_marks(marks: &[Mark]) -> Series {
+pub(crate) fn of_marks(marks: &[Mark]) -> ReturnSeries {
     let at: Vec<_> = marks.iter().map(|mark| mark.at).collect();
     let equity: Vec<_> = marks.iter().map(|mark| mark.equity).collect();
-    Series::of_equity(&at, &equity)
+    ReturnSeries::of_equity(&at, &equity)
 }
 
 /// The same with the benchmark's beside them.
-pub(crate) fn period_returns(series: &Series, marks: &[Mark]) -> Vec<PeriodReturn> {
+pub(crate) fn period_returns(series: &ReturnSeries, marks: &[Mark]) -> Vec<PeriodReturn> {
     let benchmark = marks.windows(2).map(|pair| {
         let (from, to) = (pair[0].benchmark, pair[1].benchmark);
         (from > 0.0).then(|| to / from - 1.0).and_then(finite)

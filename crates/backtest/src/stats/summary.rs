@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::table::{Funnel, Group, Ratio, Reason, Statistics, Unit};
+use super::table::{Funnel, Group, Ratio, RatioUnit, ReasonCount, Statistics};
 use super::text::{NOT_DEFINED, dollars, latency, number};
 use bot_core::calendar::date_of;
 use bot_core::clock::Timestamp;
@@ -87,7 +87,7 @@ fn head(statistics: &Statistics, paint: &Paint) -> String {
             format!("{}\n", paint.good(false, &text.join("; ")))
         }
     };
-    let profit = format!("{} ({})", dollars(headline.profit), Unit::Percent.text(headline.total_return));
+    let profit = format!("{} ({})", dollars(headline.profit), RatioUnit::Percent.text(headline.total_return));
     let gained = headline.profit.get() >= rust_decimal::Decimal::ZERO;
     format!(
         "{}  {} to {}, {} periods{interrupted}\nequity {} -> {}, profit {}, fees {}\n\
@@ -108,9 +108,9 @@ fn head(statistics: &Statistics, paint: &Paint) -> String {
     )
 }
 
-type Block = Vec<Vec<String>>;
+type TextBlock = Vec<Vec<String>>;
 
-fn ratios(statistics: &Statistics) -> Block {
+fn ratios(statistics: &Statistics) -> TextBlock {
     let with_benchmark = statistics.headline.benchmark.as_deref();
     let shown: Vec<&Ratio> = SHOWN.iter().filter_map(|stem| statistics.ratio_of(stem)).collect();
     let with_interval = shown.iter().any(|ratio| ratio.interval.is_some());
@@ -129,25 +129,25 @@ fn ratios(statistics: &Statistics) -> Block {
     [head].into_iter().chain(rows).collect()
 }
 
-fn strategies(statistics: &Statistics) -> Block {
+fn strategies(statistics: &Statistics) -> TextBlock {
     let head = ["strategy", "equity", "profit", "return", "Sharpe", "drawdown", "orders", "trades", "won"];
     let rows = statistics.strategies.iter().map(|row| {
         vec![
             row.name.clone(),
-            Unit::Money.text(row.final_equity),
-            Unit::Money.text(row.profit),
-            Unit::Percent.text(row.total_return),
-            Unit::Number.text(row.sharpe),
-            Unit::Percent.text(row.max_drawdown),
+            RatioUnit::Money.text(row.final_equity),
+            RatioUnit::Money.text(row.profit),
+            RatioUnit::Percent.text(row.total_return),
+            RatioUnit::Number.text(row.sharpe),
+            RatioUnit::Percent.text(row.max_drawdown),
             number(row.orders),
             number(row.trades),
-            Unit::Percent.text(row.win_rate),
+            RatioUnit::Percent.text(row.win_rate),
         ]
     });
     listed(&head, rows)
 }
 
-fn symbols(statistics: &Statistics) -> Block {
+fn symbols(statistics: &Statistics) -> TextBlock {
     let head = ["symbol", "profit", "fees", "orders", "trades", "won", "volume", "position"];
     let rows = statistics.symbols.iter().map(|row| {
         vec![
@@ -156,7 +156,7 @@ fn symbols(statistics: &Statistics) -> Block {
             dollars(row.fees),
             number(row.orders),
             number(row.trades),
-            Unit::Percent.text(row.win_rate),
+            RatioUnit::Percent.text(row.win_rate),
             dollars(row.volume),
             row.position.to_string(),
         ]
@@ -164,12 +164,12 @@ fn symbols(statistics: &Statistics) -> Block {
     listed(&head, rows)
 }
 
-fn drawdowns(statistics: &Statistics) -> Block {
+fn drawdowns(statistics: &Statistics) -> TextBlock {
     let day = |at: Timestamp| date_of(at).to_string();
     let head = ["drawdown", "from", "lowest", "until", "days"].map(str::to_owned).to_vec();
     let rows = statistics.drawdowns.iter().take(DRAWDOWNS_MAX).map(|fall| {
         vec![
-            Unit::Percent.text(Some(fall.depth)),
+            RatioUnit::Percent.text(Some(fall.depth)),
             day(fall.start),
             day(fall.valley),
             fall.end.map_or_else(|| "the end".to_owned(), day),
@@ -179,7 +179,7 @@ fn drawdowns(statistics: &Statistics) -> Block {
     [head].into_iter().chain(rows).collect()
 }
 
-fn listed(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> Block {
+fn listed(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> TextBlock {
     let more = rows.len().saturating_sub(ROWS_MAX);
     let mut block = vec![head.iter().map(|text| (*text).to_owned()).collect()];
     block.extend(rows.take(ROWS_MAX));
@@ -189,12 +189,12 @@ fn listed(head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> Bl
     block
 }
 
-fn execution(statistics: &Statistics) -> Block {
+fn execution(statistics: &Statistics) -> TextBlock {
     let execution = &statistics.execution;
     let Funnel { signals, idle, transactions, stopped, orders, .. } = &execution.funnel;
     let pair = |name: &str, value: String| vec![name.to_owned(), value];
     let mut block = vec![pair("signals", number(*signals)), pair("  no order needed", number(*idle))];
-    let reason = |reason: &Reason| {
+    let reason = |reason: &ReasonCount| {
         let code = if reason.code.is_empty() { String::new() } else { format!(" {}", reason.code) };
         pair(&format!("  {}{code}", reason.outcome.as_str()), number(reason.count))
     };
@@ -217,13 +217,13 @@ fn execution(statistics: &Statistics) -> Block {
                 block.push(pair(name, number(count)));
             }
         }
-        block.push(pair("shares filled", Unit::Percent.text(execution.fill_ratio)));
+        block.push(pair("shares filled", RatioUnit::Percent.text(execution.fill_ratio)));
     }
     let slippage = &execution.slippage;
     if let (Some(mean), Some(median), Some(high)) = (slippage.mean_bps, slippage.p50_bps, slippage.p95_bps) {
         let text = format!(
             "mean {mean:.2} bps, p50 {median:.2}, p95 {high:.2}, cost {}",
-            Unit::Money.text(slippage.money)
+            RatioUnit::Money.text(slippage.money)
         );
         block.push(pair("slippage", text));
     }
@@ -242,7 +242,7 @@ fn off_target(statistics: &Statistics) -> Vec<(String, String)> {
         None => "never".to_owned(),
         Some(mean) => format!(
             "{} of the time, by {mean} shares, at most {}",
-            Unit::Percent.text(off.time),
+            RatioUnit::Percent.text(off.time),
             off.worst_shares
         ),
     };
@@ -284,7 +284,7 @@ fn integrity(statistics: &Statistics, paint: &Paint) -> String {
 }
 
 /// The first column to the left, the others as `alignment` says.
-fn table(block: &Block, alignment: CellAlignment, width: u16) -> String {
+fn table(block: &TextBlock, alignment: CellAlignment, width: u16) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);

@@ -31,13 +31,13 @@ pub struct Statistics {
     /// One row for each traded symbol, in the order of the record.
     pub symbols: Vec<SymbolRow>,
     /// From events to fills.
-    pub execution: Execution,
+    pub execution: ExecutionQuality,
     /// The return of each period; `equity.csv` has them, `stats.json` does not.
     #[serde(skip)]
     pub returns: Vec<PeriodReturn>,
     /// Every round trip, in the order of their ends, open ones last; `trades.csv` has them, `stats.json` does not.
     #[serde(skip)]
-    pub trades: Vec<Trade>,
+    pub trades: Vec<RoundTrip>,
 }
 
 impl Statistics {
@@ -106,7 +106,7 @@ pub struct Headline {
 /// What kind of number a ratio is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub enum RatioUnit {
     /// A fraction that people read as percent: 0.1 is 10 %.
     Percent,
     /// A plain number.
@@ -179,7 +179,7 @@ pub struct Ratio {
     /// Where it is listed.
     pub group: Group,
     /// What kind of number it is.
-    pub unit: Unit,
+    pub unit: RatioUnit,
     /// The number; `None` where it is not defined.
     pub value: Option<f64>,
     /// Its 95 % confidence interval by bootstrap, for the ratios that have one.
@@ -305,7 +305,7 @@ pub struct SymbolRow {
 
 /// From events to fills.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Execution {
+pub struct ExecutionQuality {
     /// How many came how far.
     pub funnel: Funnel,
     /// Shares filled as a fraction of the shares of all orders.
@@ -313,7 +313,7 @@ pub struct Execution {
     /// Price paid against price seen.
     pub slippage: Slippage,
     /// From decided to final, of orders.
-    pub latency: Latency,
+    pub latency: OrderLatency,
     /// For how much of the time, and by how much, positions were off their targets, over all strategies and symbols.
     pub off_target: OffTargetFigures,
 }
@@ -330,7 +330,7 @@ pub struct Funnel {
     /// Signals that asked for an order.
     pub transactions: u64,
     /// Signals that became no order: why, most frequent first.
-    pub stopped: Vec<Reason>,
+    pub stopped: Vec<ReasonCount>,
     /// Orders at the broker.
     pub orders: u64,
     /// Orders filled whole.
@@ -344,12 +344,12 @@ pub struct Funnel {
     /// Orders that came to any other end.
     pub other: u64,
     /// Orders that were not filled whole: why, most frequent first.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<ReasonCount>,
 }
 
 /// How many ended in the same way for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason {
+pub struct ReasonCount {
     /// The end.
     pub outcome: OutcomeKind,
     /// The reason's code; empty where none was given.
@@ -375,7 +375,7 @@ pub struct Slippage {
 
 /// How long orders took, microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Latency {
+pub struct OrderLatency {
     /// Orders that it was measured on.
     pub orders: u64,
     /// Half took at most so long.
@@ -418,7 +418,7 @@ pub struct PeriodReturn {
 
 /// A round trip: shares that came and went, first in, first out, within one strategy and symbol.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trade {
+pub struct RoundTrip {
     /// Place in [`Statistics::strategies`].
     pub strategy: u16,
     /// What.
@@ -445,7 +445,7 @@ pub struct Trade {
     pub open: bool,
 }
 
-impl Trade {
+impl RoundTrip {
     /// How long the shares were held.
     pub fn held(&self) -> Duration {
         self.exit_at.since(self.entry_at)

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::sample::{Run, off_target};
+use super::sample::{SampleRun, off_target};
 use super::{
-    Made, Options, compute, summary, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv,
+    Made, StatisticsOptions, compute, summary, write_equity_csv, write_orders_csv, write_stats_json,
+    write_trades_csv,
 };
 use crate::record::{Extremes, Record};
 use bot_core::outcome::OutcomeKind;
@@ -19,7 +20,7 @@ fn whole() -> Record {
             .map(|equity: f64| (equity * 100.0).round() / 100.0)
             .collect()
     };
-    Run::default()
+    SampleRun::default()
         .with(|record| record.start_cash = Money::whole(100_000))
         .equity(&curve(0.000_4, 120.0))
         .benchmark(&curve(0.000_2, 200.0))
@@ -30,14 +31,14 @@ fn whole() -> Record {
         .symbol("B")
         .fill("buy 2.5 1000 0.25")
         .fill("sell 2.5 1010.50 0.25")
-        .order_summary(|run| crate::record::OrderSummary {
+        .order(|run| crate::record::OrderSummary {
             is_order: false,
             outcome: OutcomeKind::Refused,
             reason: "order_notional_max: order must be at most 100, was \"200\"".to_owned(),
             signal: Some(-0.5),
             ..run.blank()
         })
-        .order_summary(|run| crate::record::OrderSummary {
+        .order(|run| crate::record::OrderSummary {
             outcome: OutcomeKind::Unfilled,
             limit: Some("900".parse().unwrap()),
             ..run.blank()
@@ -61,7 +62,7 @@ fn whole() -> Record {
         .done()
 }
 
-fn json(record: &Record, options: &Options) -> String {
+fn json(record: &Record, options: &StatisticsOptions) -> String {
     let mut bytes = Vec::new();
     write_stats_json(&compute(record, options), &Made::default(), &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
@@ -75,7 +76,7 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
 
 #[test]
 fn the_terminal_says_how_the_run_went() {
-    let statistics = compute(&whole(), &Options { bootstrap: 100, ..Options::default() });
+    let statistics = compute(&whole(), &StatisticsOptions { bootstrap: 100, ..StatisticsOptions::default() });
     insta::assert_snapshot!(summary(&statistics, 110, false), @r#"
     sample  2024-01-01 to 2024-09-08, 251 periods
     equity 100,000.00 -> 112,200.00, profit 12,200.00 (12.20 %), fees 2.50
@@ -137,7 +138,7 @@ fn the_terminal_says_how_the_run_went() {
 
 #[test]
 fn the_terminal_says_of_an_empty_run_what_is_not_defined() {
-    insta::assert_snapshot!(summary(&compute(&Record::default(), &Options::default()), 80, false), @r#"
+    insta::assert_snapshot!(summary(&compute(&Record::default(), &StatisticsOptions::default()), 80, false), @r#"
       n/a to n/a, 0 periods
     equity 0.00 -> 0.00, profit 0.00 (n/a), fees 0.00
     0 events, 0 orders, 0 fills, 0 trades closed, 0 open
@@ -176,7 +177,7 @@ fn the_terminal_says_of_an_empty_run_what_is_not_defined() {
 fn a_breach_is_red_and_told() {
     let mut record = whole();
     record.end.fees = Money::ZERO;
-    let text = summary(&compute(&record, &Options::default()), 100, true);
+    let text = summary(&compute(&record, &StatisticsOptions::default()), 100, true);
     assert!(text.contains(
         "\u{1b}[31mbooks do not add up\u{1b}[0m\n  fees at the end must be 2.5 by the fills, was 0"
     ));
@@ -186,7 +187,7 @@ fn a_breach_is_red_and_told() {
 #[test]
 fn the_files_have_a_row_for_everything() {
     let record = whole();
-    let statistics = compute(&record, &Options { bootstrap: 0, ..Options::default() });
+    let statistics = compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
     insta::assert_snapshot!(text(|out| write_trades_csv(&statistics, out)), @r#"
     strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state
     one,A,long,60,2024-01-02T15:00:01Z,50.1,2024-01-02T15:00:02Z,51,52.9,1.1,0.017598137059214904,1,closed
@@ -218,7 +219,7 @@ fn the_files_have_a_row_for_everything() {
 #[test]
 fn stats_json_is_the_same_for_the_same_run_and_says_its_annualisation() {
     let record = whole();
-    let options = Options { bootstrap: 50, ..Options::default() };
+    let options = StatisticsOptions { bootstrap: 50, ..StatisticsOptions::default() };
     assert_eq!(json(&record, &options), json(&record.clone(), &options));
     let value: Value = serde_json::from_str(&json(&record, &options)).unwrap();
     let names: Vec<_> =
@@ -228,13 +229,13 @@ fn stats_json_is_the_same_for_the_same_run_and_says_its_annualisation() {
     assert_eq!(unique.len(), names.len(), "{names:?}");
     assert_eq!(value["headline"]["profit"], "12200");
     assert_eq!(value["headline"]["start"], "2024-01-01T21:00:00Z");
-    let statistics = compute(&record, &Options { periods_per_year: 98_280.0, ..options });
+    let statistics = compute(&record, &StatisticsOptions { periods_per_year: 98_280.0, ..options });
     assert!(statistics.ratio("sharpe_98280").is_some_and(|ratio| ratio.stem() == "sharpe"));
 }
 
 #[track_caller]
 fn check_finite(record: &Record) {
-    let options = Options { bootstrap: 20, ..Options::default() };
+    let options = StatisticsOptions { bootstrap: 20, ..StatisticsOptions::default() };
     let statistics = compute(record, &options);
     for ratio in &statistics.ratios {
         let numbers =
@@ -269,14 +270,14 @@ fn small_and_strange_runs_have_defined_values_or_none() {
         vec![f64::NAN; 40],
         vec![1e-320, 1e300, -1e300, f64::INFINITY],
     ] {
-        check_finite(&Run::default().equity(&equity).benchmark(&equity).done());
+        check_finite(&SampleRun::default().equity(&equity).benchmark(&equity).done());
     }
-    check_finite(&Run::default().equity(&[1_000.0; 3]).fill("buy 1 5 0").fill("sell 1 6 0").done());
+    check_finite(&SampleRun::default().equity(&[1_000.0; 3]).fill("buy 1 5 0").fill("sell 1 6 0").done());
 }
 
 #[test]
 fn a_flat_run_earns_nothing_and_has_no_ratio_of_risk() {
-    let flat = compute(&Run::default().equity(&[100.0; 100]).done(), &Options::default());
+    let flat = compute(&SampleRun::default().equity(&[100.0; 100]).done(), &StatisticsOptions::default());
     let value = |name: &str| flat.ratio(name).unwrap().value;
     assert_eq!(value("total_return"), Some(0.0));
     assert_eq!(value("max_drawdown"), Some(0.0));
@@ -288,7 +289,8 @@ fn a_flat_run_earns_nothing_and_has_no_ratio_of_risk() {
 
 #[test]
 fn a_run_that_lost_everything_says_so() {
-    let lost = compute(&Run::default().equity(&[100.0, 50.0, 0.0, 0.0]).done(), &Options::default());
+    let lost =
+        compute(&SampleRun::default().equity(&[100.0, 50.0, 0.0, 0.0]).done(), &StatisticsOptions::default());
     let value = |name: &str| lost.ratio(name).unwrap().value;
     assert_eq!((value("total_return"), value("max_drawdown")), (Some(-1.0), Some(-1.0)));
     assert_eq!(lost.returns.len(), 2, "there are no returns on nothing");
@@ -297,7 +299,7 @@ fn a_run_that_lost_everything_says_so() {
 #[test]
 fn the_run_back_at_its_high_is_not_below_it() {
     let values: Vec<f64> = (0..400).map(|day| if day % 2 == 0 { 100_000.07 } else { 99_000.01 }).collect();
-    let found = compute(&Run::default().equity(&values).done(), &Options::default());
+    let found = compute(&SampleRun::default().equity(&values).done(), &StatisticsOptions::default());
     assert!(found.drawdowns.iter().take(9).all(|fall| fall.days == 1), "{:?}", found.drawdowns);
 }
 
@@ -316,7 +318,7 @@ proptest! {
             1 => Just(0.0),
         ], 0..80),
     ) {
-        let record = Run::default()
+        let record = SampleRun::default()
             .equity(&equity)
             .benchmark(&prices)
             .with(|record| record.strategies[0].equity = equity.clone())

@@ -1,24 +1,24 @@
 //! Numbers as people read them.
 
-use super::table::{Ratio, Unit};
+use super::table::{Ratio, RatioUnit};
 use bot_core::units::Money;
 
 /// What stands for a value that is not defined.
 pub const NOT_DEFINED: &str = "n/a";
 
-impl Unit {
+impl RatioUnit {
     /// `12.35 %`, `1.234`, `12,345.67`, `3.5 days`, `4.2 h`, `42`; `n/a` where there is no value.
     pub fn text(self, value: Option<f64>) -> String {
-        let scale = if self == Unit::Percent { 100.0 } else { 1.0 };
+        let scale = if self == RatioUnit::Percent { 100.0 } else { 1.0 };
         let Some(value) = value.map(|value| value * scale).filter(|value| value.is_finite()) else {
             return NOT_DEFINED.to_owned();
         };
         match self {
-            Unit::Percent => format!("{} %", grouped(value, 2)),
-            Unit::Number => grouped(value, 3),
-            Unit::Money => grouped(value, 2),
-            Unit::Days => span(value),
-            Unit::Count => grouped(value, usize::from(value.fract() != 0.0)),
+            RatioUnit::Percent => format!("{} %", grouped(value, 2)),
+            RatioUnit::Number => grouped(value, 3),
+            RatioUnit::Money => grouped(value, 2),
+            RatioUnit::Days => span(value),
+            RatioUnit::Count => grouped(value, usize::from(value.fract() != 0.0)),
         }
     }
 }
@@ -98,16 +98,16 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        assert_eq!(Unit::Percent.text(Some(-0.123_456)), "-12.35 %");
-        assert_eq!(Unit::Percent.text(Some(-0.000_001)), "0.00 %");
-        assert_eq!(Unit::Money.text(Some(1_234_567.891)), "1,234,567.89");
-        assert_eq!(Unit::Number.text(Some(-999.999_9)), "-1,000.000");
-        assert_eq!(Unit::Number.text(Some(1e300)), "1.000e300");
-        let spans = [12.0, 1_234.56, 0.5, 0.01, 0.000_1, 0.0].map(|days| Unit::Days.text(Some(days)));
+        assert_eq!(RatioUnit::Percent.text(Some(-0.123_456)), "-12.35 %");
+        assert_eq!(RatioUnit::Percent.text(Some(-0.000_001)), "0.00 %");
+        assert_eq!(RatioUnit::Money.text(Some(1_234_567.891)), "1,234,567.89");
+        assert_eq!(RatioUnit::Number.text(Some(-999.999_9)), "-1,000.000");
+        assert_eq!(RatioUnit::Number.text(Some(1e300)), "1.000e300");
+        let spans = [12.0, 1_234.56, 0.5, 0.01, 0.000_1, 0.0].map(|days| RatioUnit::Days.text(Some(days)));
         assert_eq!([0, 9_999, 10_000, 1_500_000].map(latency), ["0 us", "9999 us", "10.0 ms", "1.5 s"]);
         assert_eq!(spans, ["12 days", "1,234.6 days", "12.0 h", "14.4 min", "8.6 s", "0.0 s"]);
-        assert_eq!(Unit::Count.text(None), "n/a");
-        assert_eq!(Unit::Number.text(Some(f64::NAN)), "n/a");
+        assert_eq!(RatioUnit::Count.text(None), "n/a");
+        assert_eq!(RatioUnit::Number.text(Some(f64::NAN)), "n/a");
         assert_eq!(dollars("-1000.005".parse().unwrap()), "-1,000.00");
         assert_eq!(number(100_000), "100,000");
     }

@@ -3,14 +3,14 @@
 use super::measure::{best, divide, mean_of, worst};
 use super::number::{count, deviation, finite, mean};
 use super::ratios::Naming;
-use super::table::{Group, Ratio, Trade, Unit};
+use super::table::{Group, Ratio, RatioUnit, RoundTrip};
 use crate::record::Mark;
 use bot_core::order::Side;
 
 /// Every ratio of the round trips, in order.
-pub(crate) fn trade_ratios(trades: &[Trade], marks: &[Mark], periods_per_year: f64) -> Vec<Ratio> {
+pub(crate) fn trade_ratios(trades: &[RoundTrip], marks: &[Mark], periods_per_year: f64) -> Vec<Ratio> {
     let naming = Naming::of(periods_per_year);
-    let closed: Vec<&Trade> = trades.iter().filter(|trade| !trade.open).collect();
+    let closed: Vec<&RoundTrip> = trades.iter().filter(|trade| !trade.open).collect();
     let profits: Vec<f64> = closed.iter().map(|trade| trade.profit.to_f64()).collect();
     let gains: Vec<f64> = closed.iter().map(|trade| trade.gain).filter(|gain| gain.is_finite()).collect();
     let days: Vec<f64> = closed.iter().map(|trade| trade.held().as_secs_f64() / SECONDS_PER_DAY).collect();
@@ -23,33 +23,38 @@ pub(crate) fn trade_ratios(trades: &[Trade], marks: &[Mark], periods_per_year: f
     let quality =
         divide(mean(&profits), deviation(&profits)).map(|ratio| ratio * count(profits.len()).sqrt());
     [
-        ("trades", "Closed trades", Unit::Count, Some(count(closed.len()))),
-        ("trades_open", "Open trades", Unit::Count, Some(count(trades.len() - closed.len()))),
-        ("trades_long", "Long trades", Unit::Count, Some(count(long))),
-        ("trades_short", "Short trades", Unit::Count, Some(count(closed.len() - long))),
+        ("trades", "Closed trades", RatioUnit::Count, Some(count(closed.len()))),
+        ("trades_open", "Open trades", RatioUnit::Count, Some(count(trades.len() - closed.len()))),
+        ("trades_long", "Long trades", RatioUnit::Count, Some(count(long))),
+        ("trades_short", "Short trades", RatioUnit::Count, Some(count(closed.len() - long))),
         (
             "trade_win_rate",
             "Winning trades",
-            Unit::Percent,
+            RatioUnit::Percent,
             divide(Some(count(wins)), Some(count(profits.len()))),
         ),
-        ("trade_expectancy", "Mean profit a trade", Unit::Money, mean(&profits)),
-        ("trade_avg_win", "Mean win", Unit::Money, avg_win),
-        ("trade_avg_loss", "Mean loss", Unit::Money, avg_loss),
-        ("trade_best", "Best trade", Unit::Money, best(&profits)),
-        ("trade_worst", "Worst trade", Unit::Money, worst(&profits)),
-        ("trade_return_avg", "Mean return of a trade", Unit::Percent, mean(&gains)),
-        ("trade_return_best", "Best return of a trade", Unit::Percent, best(&gains)),
-        ("trade_return_worst", "Worst return of a trade", Unit::Percent, worst(&gains)),
-        ("trade_payoff", "Mean win over mean loss", Unit::Number, divide(avg_win, avg_loss.map(f64::abs))),
-        ("trade_profit_factor", "Profit factor of trades", Unit::Number, divide(Some(won), Some(-lost))),
-        ("sqn", "System quality number", Unit::Number, quality),
-        ("trade_days_longest", "Longest time in a trade", Unit::Days, best(&days)),
-        ("trade_days_avg", "Mean time in a trade", Unit::Days, mean(&days)),
+        ("trade_expectancy", "Mean profit a trade", RatioUnit::Money, mean(&profits)),
+        ("trade_avg_win", "Mean win", RatioUnit::Money, avg_win),
+        ("trade_avg_loss", "Mean loss", RatioUnit::Money, avg_loss),
+        ("trade_best", "Best trade", RatioUnit::Money, best(&profits)),
+        ("trade_worst", "Worst trade", RatioUnit::Money, worst(&profits)),
+        ("trade_return_avg", "Mean return of a trade", RatioUnit::Percent, mean(&gains)),
+        ("trade_return_best", "Best return of a trade", RatioUnit::Percent, best(&gains)),
+        ("trade_return_worst", "Worst return of a trade", RatioUnit::Percent, worst(&gains)),
+        (
+            "trade_payoff",
+            "Mean win over mean loss",
+            RatioUnit::Number,
+            divide(avg_win, avg_loss.map(f64::abs)),
+        ),
+        ("trade_profit_factor", "Profit factor of trades", RatioUnit::Number, divide(Some(won), Some(-lost))),
+        ("sqn", "System quality number", RatioUnit::Number, quality),
+        ("trade_days_longest", "Longest time in a trade", RatioUnit::Days, best(&days)),
+        ("trade_days_avg", "Mean time in a trade", RatioUnit::Days, mean(&days)),
         (
             "exposure",
             "Marks with a position",
-            Unit::Percent,
+            RatioUnit::Percent,
             divide(Some(count(in_market)), Some(count(marks.len()))),
         ),
     ]

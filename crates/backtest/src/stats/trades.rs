@@ -8,18 +8,18 @@ use bot_core::order::Side;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 
-use super::table::Trade;
+use super::table::RoundTrip;
 
 /// A piece's part of a fee is rounded to so many decimals; the last piece takes the rest.
 const FEE_DECIMALS: u32 = 9;
 
 /// The closed round trips in the order of their ends, then the open ones by strategy, symbol and entry.
-pub(crate) fn trades(record: &Record) -> Vec<Trade> {
-    let mut books = Books::default();
+pub(crate) fn trades(record: &Record) -> Vec<RoundTrip> {
+    let mut books = LotBooks::default();
     let mut trades = Vec::new();
     for fill in &record.fills {
-        let Some(order_summary) = transaction_of(record, fill) else { continue };
-        books.of(order_summary).take(order_summary, fill, &mut trades);
+        let Some(order) = order_of(record, fill) else { continue };
+        books.of(order).take(order, fill, &mut trades);
     }
     let end = record.marks.last().map(|mark| mark.at);
     let mut open: Vec<_> = books.0.into_iter().flat_map(|book| book.into_open(record, end)).collect();
@@ -28,8 +28,8 @@ pub(crate) fn trades(record: &Record) -> Vec<Trade> {
     trades
 }
 
-/// The transaction of a fill.
-pub(crate) fn transaction_of<'a>(record: &'a Record, fill: &FillRecord) -> Option<&'a OrderSummary> {
+/// The order of a fill.
+pub(crate) fn order_of<'a>(record: &'a Record, fill: &FillRecord) -> Option<&'a OrderSummary> {
     record.orders.get(usize::try_from(fill.order).ok()?)
 }
 
@@ -40,19 +40,14 @@ pub(crate) fn last_price(record: &Record, symbol: Symbol) -> Option<Price> {
 }
 
 #[derive(Default)]
-struct Books(Vec<Book>, HashMap<(u16, Symbol), usize>);
+struct LotBooks(Vec<Book>, HashMap<(u16, Symbol), usize>);
 
-impl Books {
-    fn of(&mut self, order_summary: &OrderSummary) -> &mut Book {
+impl LotBooks {
+    fn of(&mut self, order: &OrderSummary) -> &mut Book {
         let Self(books, places) = self;
-        let key = (order_summary.strategy, order_summary.symbol);
+        let key = (order.strategy, order.symbol);
         let place = *places.entry(key).or_insert_with(|| {
-            books.push(Book {
-                strategy: key.0,
-                symbol: key.1,
-                side: order_summary.side,
-                lots: VecDeque::new(),
-            });
+            books.push(Book { strategy: key.0, symbol: key.1, side: order.side, lots: VecDeque::new() });
             books.len() - 1
         });
         &mut books[place]
@@ -92,12 +87,12 @@ impl Lot {
 
 impl Book {
     /// Closes what the fill closes, oldest first, and opens with the rest.
-    fn take(&mut self, order_summary: &OrderSummary, fill: &FillRecord, trades: &mut Vec<Trade>) {
+    fn take(&mut self, order: &OrderSummary, fill: &FillRecord, trades: &mut Vec<RoundTrip>) {
         let mut incoming = Lot { at: fill.at, quantity: fill.quantity, price: fill.price, fee: fill.fee };
         if self.lots.is_empty() {
-            self.side = order_summary.side;
+            self.side = order.side;
         }
-        while self.side != order_summary.side && incoming.quantity.is_positive() {
+        while self.side != order.side && incoming.quantity.is_positive() {
             let Some(oldest) = self.lots.front_mut() else { break };
             let quantity = oldest.quantity.min(incoming.quantity);
             let (at, price) = (oldest.at, oldest.price);
@@ -105,21 +100,21 @@ impl Book {
             if oldest.quantity.is_zero() {
                 self.lots.pop_front();
             }
-            let exit = Exit { at: fill.at, price: fill.price, open: false };
+            let exit = LotExit { at: fill.at, price: fill.price, open: false };
             trades.push(self.trade((at, price), quantity, fees, exit));
         }
         if incoming.quantity.is_positive() {
-            self.side = order_summary.side;
+            self.side = order.side;
             self.lots.push_back(incoming);
         }
     }
 
-    fn into_open(mut self, record: &Record, end: Option<Timestamp>) -> Vec<Trade> {
+    fn into_open(mut self, record: &Record, end: Option<Timestamp>) -> Vec<RoundTrip> {
         let last = last_price(record, self.symbol);
         std::mem::take(&mut self.lots)
             .into_iter()
             .map(|lot| {
-                let exit = Exit {
+                let exit = LotExit {
                     at: end.unwrap_or(lot.at).max(lot.at),
                     price: last.unwrap_or(lot.price),
                     open: true,
@@ -134,15 +129,15 @@ impl Book {
         (entry_at, entry_price): (Timestamp, Price),
         quantity: Quantity,
         fees: Money,
-        exit: Exit,
-    ) -> Trade {
+        exit: LotExit,
+    ) -> RoundTrip {
         let paid = entry_price * quantity;
         let gain = exit.price * quantity - paid;
         let profit = match self.side {
             Side::Buy => gain - fees,
             Side::Sell => -gain - fees,
         };
-        Trade {
+        RoundTrip {
             strategy: self.strategy,
             symbol: self.symbol,
             side: self.side,
@@ -160,7 +155,7 @@ impl Book {
 }
 
 #[derive(Clone, Copy)]
-struct Exit {
+struct LotExit {
     at: Timestamp,
     price: Price,
     open: bool,
@@ -169,11 +164,13 @@ struct Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::sample::Run;
+    use crate::stats::sample::SampleRun;
 
     /// `side quantity price fee`, one fill a line.
-    fn of(fills: &[&str]) -> Vec<Trade> {
-        trades(&fills.iter().fold(Run::default(), |run, fill| run.fill(fill)).last_price("A", 12.0).done())
+    fn of(fills: &[&str]) -> Vec<RoundTrip> {
+        trades(
+            &fills.iter().fold(SampleRun::default(), |run, fill| run.fill(fill)).last_price("A", 12.0).done(),
+        )
     }
 
     #[track_caller]
@@ -218,7 +215,7 @@ mod tests {
 
     #[test]
     fn strategies_and_symbols_are_books_of_their_own() {
-        let record = Run::default()
+        let record = SampleRun::default()
             .fill("buy 1 5 0")
             .strategy(1)
             .fill("sell 1 6 0")
@@ -235,7 +232,7 @@ mod tests {
     #[test]
     fn a_million_fills_into_one_book_are_matched_in_linear_time() {
         let many = (0..200_000).map(|i| if i < 100_000 { "buy 1 5 0.01" } else { "sell 1 6 0.01" });
-        let record = many.fold(Run::default(), Run::fill).done();
+        let record = many.fold(SampleRun::default(), SampleRun::fill).done();
         let trades = trades(&record);
         assert_eq!(
             trades.len(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 
-use super::store::Window;
+use super::store::EventWindow;
 use bot_core::calendar::{self, date_of, midnight, midnight_after};
 use bot_core::clock::Timestamp;
 use bot_manifest::{WalkForward, WindowLength};
@@ -13,9 +13,9 @@ use bot_manifest::{WalkForward, WindowLength};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fold {
     /// On which parameters are chosen.
-    pub train: Window,
+    pub train: EventWindow,
     /// On which they are proven; it begins where `train` ends.
-    pub test: Window,
+    pub test: EventWindow,
 }
 
 /// More folds than this are a slip of the fingers.
@@ -24,8 +24,8 @@ const DAY: Duration = Duration::from_hours(24);
 
 impl Fold {
     /// From the start of the train span to the end of the test span.
-    pub fn whole(&self) -> Window {
-        Window { after: self.train.after, until: self.test.until }
+    pub fn whole(&self) -> EventWindow {
+        EventWindow { after: self.train.after, until: self.test.until }
     }
 }
 
@@ -46,7 +46,10 @@ pub fn folds(walk: WalkForward, first: Timestamp, last: Timestamp) -> Result<Vec
                 walk.train, walk.test
             ));
         }
-        folds.push(Fold { train: Window { after: from, until: test }, test: Window { after: test, until } });
+        folds.push(Fold {
+            train: EventWindow { after: from, until: test },
+            test: EventWindow { after: test, until },
+        });
         from = advance(from, walk.test);
         test = until;
     }

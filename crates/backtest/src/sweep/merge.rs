@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::csv::read_csv;
-use super::plan::Plan;
+use super::plan::SweepPlan;
 use super::shard::Shard;
 use super::table;
 use super::trial::Trial;
@@ -16,10 +16,10 @@ use super::walk::{Choice, best_of};
 
 /// What a shard says of itself beside its table: `sweep-I-of-N.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct ShardPart {
     /// The program that made it.
     pub version: String,
-    /// [`Plan::hash`].
+    /// [`SweepPlan::hash`].
     pub manifest: String,
     /// The hash of each source that is the same for all combinations.
     pub data: BTreeMap<String, String>,
@@ -55,10 +55,10 @@ pub struct Merged {
 ///
 /// # Errors
 /// Says which shard is missing, or what is wrong with which.
-pub fn merge(plan: &Plan, folder: &Path, manifest: &str) -> Result<Merged, MergeError> {
+pub fn merge(plan: &SweepPlan, folder: &Path, manifest: &str) -> Result<Merged, MergeError> {
     let shards = complete(listed(folder)?, folder)?;
     let parts = shards.iter().map(|shard| Ok((*shard, part(folder, *shard)?)));
-    let parts: Vec<(Shard, Part)> = parts.collect::<Result<_, _>>()?;
+    let parts: Vec<(Shard, ShardPart)> = parts.collect::<Result<_, _>>()?;
     for (shard, part) in &parts {
         part.check(*shard, manifest, &parts[0].1)?;
     }
@@ -84,8 +84,8 @@ pub fn merge(plan: &Plan, folder: &Path, manifest: &str) -> Result<Merged, Merge
     })
 }
 
-impl Part {
-    fn check(&self, shard: Shard, manifest: &str, first: &Part) -> Result<(), MergeError> {
+impl ShardPart {
+    fn check(&self, shard: Shard, manifest: &str, first: &ShardPart) -> Result<(), MergeError> {
         let refuse = |what: String| Err(MergeError(format!("shard {shard} {what}; run it again")));
         if self.manifest != manifest {
             return refuse("was made from another manifest, other --set values or another script".to_owned());
@@ -148,14 +148,14 @@ fn complete(shards: Vec<Shard>, folder: &Path) -> Result<Vec<Shard>, MergeError>
     }
 }
 
-fn part(folder: &Path, shard: Shard) -> Result<Part, MergeError> {
+fn part(folder: &Path, shard: Shard) -> Result<ShardPart, MergeError> {
     let path = folder.join(shard.stem() + ".json");
     let unread = |error: &dyn std::fmt::Display| MergeError(format!("{}: {error}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| unread(&error))?;
     serde_json::from_str(&text).map_err(|error| unread(&error))
 }
 
-fn rows(plan: &Plan, folder: &Path, shard: Shard) -> Result<Vec<Trial>, MergeError> {
+fn rows(plan: &SweepPlan, folder: &Path, shard: Shard) -> Result<Vec<Trial>, MergeError> {
     let path = folder.join(shard.stem() + ".csv");
     let mut rows = read_csv(&path).map_err(MergeError)?.into_iter();
     let head = rows.next().unwrap_or_default();

@@ -25,17 +25,17 @@ use bot_data::DataError;
 
 pub use csv::write_csv;
 pub use folds::{Fold, folds};
-pub use merge::{MergeError, Merged, Part, merge};
+pub use merge::{MergeError, Merged, ShardPart, merge};
 #[cfg(feature = "report")]
 pub use page::{Story, page};
 pub use parquet::{ParquetError, write_parquet};
-pub use plan::{Objective, Plan, RatioColumn};
+pub use plan::{Objective, RatioColumn, SweepPlan};
 pub use ranking::{Deflated, best, deflated, influence, ranked};
 pub use shard::Shard;
-pub use store::{Events, Store, Window};
+pub use store::{EventWindow, Events, Store};
 pub use table::{Cell, Table, plain, results};
-pub use top::{Shown, luck, named, short_names, top, values_of};
-pub use trial::{Trial, Values};
+pub use top::{TopCell, luck, named, short_names, top, values_of};
+pub use trial::{Trial, TrialValues};
 pub use walk::{Choice, Proof, choose, chosen, ends, equity, proofs, prove, stitched};
 
 use trial::DataWindow;
@@ -58,7 +58,7 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// The system gives no threads.
     pub fn new(
-        plan: &Plan,
+        plan: &SweepPlan,
         jobs: usize,
         stop: &'a (dyn Fn() -> bool + Sync),
         done: &'a (dyn Fn() + Sync),
@@ -76,7 +76,7 @@ impl<'a> Crew<'a> {
     ///
     /// # Errors
     /// Data that cannot be read.
-    pub fn load(&self, plan: &Plan) -> Result<Vec<(String, String)>, DataError> {
+    pub fn load(&self, plan: &SweepPlan) -> Result<Vec<(String, String)>, DataError> {
         let mut digests = Vec::new();
         for spec in plan.specs() {
             if !plan.is_swept(&spec.name) {
@@ -88,11 +88,11 @@ impl<'a> Crew<'a> {
     }
 
     /// Runs combinations over all data; in the order of their indices, whoever ran them. Fewer come back when it was stopped.
-    pub fn run(&self, plan: &Plan, indices: &[u64]) -> Vec<Trial> {
+    pub fn run(&self, plan: &SweepPlan, indices: &[u64]) -> Vec<Trial> {
         self.over(plan, indices, DataWindow::default())
     }
 
-    fn over(&self, plan: &Plan, indices: &[u64], part: DataWindow) -> Vec<Trial> {
+    fn over(&self, plan: &SweepPlan, indices: &[u64], part: DataWindow) -> Vec<Trial> {
         let mut order = indices.to_vec();
         order.sort_by_key(|index| (plan.data_of(*index), *index));
         let mut trials = self.each(&order, |index| {

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::plan::SweepPlan;
 use super::ranking::{Deflated, best, influence};
 use super::table::plain;
-use super::top::{self, Shown, named, short_names};
+use super::top::{self, TopCell, named, short_names};
 use super::trial::Trial;
 use super::walk::{Proof, chosen};
 use crate::record::Record;
 use crate::stats::report::sheet::{self, Caption, Grid, Tone};
 use crate::stats::text::number;
-use crate::stats::{self, Unit};
+use crate::stats::{self, RatioUnit};
 use bot_core::calendar::date_of;
 
 /// What the page tells of.
 #[derive(Debug)]
 pub struct Story<'a> {
     /// What was swept.
-    pub plan: &'a Plan,
+    pub plan: &'a SweepPlan,
     /// What became of it.
     pub trials: &'a [Trial],
     /// How much of the best may be luck.
@@ -91,14 +91,14 @@ fn tiles(story: &Story<'_>) -> String {
             named(plan, best.index),
         ));
         for stem in ["total_return", "max_drawdown"] {
-            if let Some(column) = Plan::column(stem).filter(|column| *column != objective) {
+            if let Some(column) = SweepPlan::column(stem).filter(|column| *column != objective) {
                 tiles.push(tile(&plan.ratios()[column].label, value(column), "of the best".to_owned()));
             }
         }
     }
     if let Some(deflated) = &story.deflated {
         let small = "the chance that the best is more than luck".to_owned();
-        tiles.push(tile("Deflated Sharpe", Unit::Percent.text(Some(deflated.probability)), small));
+        tiles.push(tile("Deflated Sharpe", RatioUnit::Percent.text(Some(deflated.probability)), small));
     }
     tiles.push(tile("Combinations", number(trials.len() as u64), format!("{} failed", number(failed))));
     sheet::tiles(&tiles)
@@ -151,7 +151,7 @@ fn grid(story: &Story<'_>) -> String {
 }
 
 /// The mean objective for each pair of values of two axes; with the same axis twice, of one.
-fn means(plan: &Plan, trials: &[Trial], down: usize, across: usize) -> Vec<Vec<Option<f64>>> {
+fn means(plan: &SweepPlan, trials: &[Trial], down: usize, across: usize) -> Vec<Vec<Option<f64>>> {
     let counts: Vec<usize> = plan.sweep().axes.iter().map(|axis| axis.values.len()).collect();
     let place = |index: u64, axis: usize| {
         let below: u64 = counts[axis + 1..].iter().map(|count| *count as u64).product();
@@ -218,7 +218,7 @@ fn folds(story: &Story<'_>) -> String {
     let rows = proofs.iter().zip(1_u32..).map(|(proof, fold)| {
         let day = |at| date_of(at).to_string();
         let trial = proof.trial.as_ref();
-        let ratio = |value: Option<f64>, column: usize| -> Shown {
+        let ratio = |value: Option<f64>, column: usize| -> TopCell {
             (plan.ratios()[column].unit.text(value), Some(value.unwrap_or(f64::NAN)))
         };
         let of = |column: usize| ratio(trial.and_then(|trial| trial.ratio(column)), column);
@@ -233,19 +233,19 @@ fn folds(story: &Story<'_>) -> String {
             ),
             ratio(proof.choice.as_ref().map(|choice| choice.objective), objective),
             of(objective),
-            of(Plan::column("total_return").unwrap_or(0)),
+            of(SweepPlan::column("total_return").unwrap_or(0)),
             top::count(trades),
         ]
     });
     sheet::section("Walk-forward", &sheet::table(&heads, &rows.collect::<Vec<_>>()))
 }
 
-fn failures(plan: &Plan, trials: &[Trial], failed: u64) -> String {
+fn failures(plan: &SweepPlan, trials: &[Trial], failed: u64) -> String {
     let rows = trials.iter().filter_map(|trial| {
         let reason = trial.ended.as_ref().err()?;
         Some(vec![(named(plan, trial.index), None), (reason.clone(), None)])
     });
-    let rows: Vec<Vec<Shown>> = rows.take(REASONS_MAX).collect();
+    let rows: Vec<Vec<TopCell>> = rows.take(REASONS_MAX).collect();
     let note = sheet::note(&format!(
         "{} of {} failed; the first ones are listed.",
         number(failed),

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::table::{Cell, Table};
-use bot_data::tabular::parquet::{Content, Field, Text, Values, Writer};
+use bot_data::tabular::parquet::{Content, Field, ParquetWriter, Text, Values};
 
 pub use bot_data::tabular::parquet::ParquetError;
 
@@ -19,17 +19,20 @@ pub fn write_parquet(table: &Table, out: impl Write + Send) -> Result<(), Parque
     let fields = table.columns.iter().zip(&contents);
     let fields: Vec<Field<'_>> =
         fields.map(|(name, content)| Field { name, content: *content, is_optional: true }).collect();
-    let mut file = Writer::new(out, "sweep", &fields)?;
+    let mut file = ParquetWriter::new(out, "sweep", &fields)?;
     for rows in table.rows.chunks(GROUP_ROWS) {
-        let columns: Vec<Column> =
-            contents.iter().enumerate().map(|(place, content)| Column::of(rows, place, *content)).collect();
+        let columns: Vec<TableColumn> = contents
+            .iter()
+            .enumerate()
+            .map(|(place, content)| TableColumn::of(rows, place, *content))
+            .collect();
         file.group(columns.iter().map(|column| (column.values(), Some(&column.levels[..]))))?;
     }
     file.finish().map(drop)
 }
 
 /// A column of some rows.
-struct Column {
+struct TableColumn {
     content: Content,
     levels: Vec<i16>,
     wholes: Vec<i64>,
@@ -37,7 +40,7 @@ struct Column {
     texts: Vec<Text>,
 }
 
-impl Column {
+impl TableColumn {
     fn of(rows: &[Vec<Cell>], place: usize, content: Content) -> Self {
         let (levels, wholes, numbers, texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut column = Self { content, levels, wholes, numbers, texts };

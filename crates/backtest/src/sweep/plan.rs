@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::record::Record;
-use crate::stats::{self, Options, Unit};
+use crate::stats::{self, RatioUnit, StatisticsOptions};
 use bot_core::spelling::did_you_mean;
 use bot_core::units::Money;
 use bot_data::Spec;
@@ -12,11 +12,11 @@ use bot_manifest::{Document, Faults, Manifest, Purpose, StrategySource, SweepSec
 
 /// A sweep, checked.
 #[derive(Debug)]
-pub struct Plan {
+pub struct SweepPlan {
     document: Document,
     overrides: Vec<(String, String)>,
     manifest: Manifest,
-    options: Options,
+    options: StatisticsOptions,
     ratios: Vec<RatioColumn>,
     objective: Objective,
 }
@@ -29,7 +29,7 @@ pub struct RatioColumn {
     /// What people call it.
     pub label: String,
     /// What kind of number it is.
-    pub unit: Unit,
+    pub unit: RatioUnit,
     /// Its place among the ratios of a run.
     pub(super) place: usize,
 }
@@ -37,7 +37,7 @@ pub struct RatioColumn {
 /// By what the results are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Objective {
-    /// Its place in [`Plan::ratios`].
+    /// Its place in [`SweepPlan::ratios`].
     pub column: usize,
     /// True for what is better when it is lower, such as volatility.
     pub is_lower_better: bool,
@@ -68,14 +68,14 @@ const LOWER_IS_BETTER: [&str; 7] = [
     "max_consecutive_losses",
 ];
 
-impl Plan {
+impl SweepPlan {
     /// The sweep of a manifest once the `overrides` are in.
     ///
     /// # Errors
     /// All faults of the manifest, what it lacks for a sweep, or an objective that is no ratio.
     pub fn new(document: Document, overrides: Vec<(String, String)>) -> Result<Self, Faults> {
         let manifest = document.read(&overrides, Purpose::Sweep)?;
-        let options = Options {
+        let options = StatisticsOptions {
             periods_per_year: manifest.statistics.periods_per_year().into(),
             bootstrap: 0, // An interval for each of a thousand combinations would take longer than their runs.
             seed: manifest.statistics.seed(),
@@ -143,7 +143,7 @@ impl Plan {
     }
 
     /// How ratios are made.
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &StatisticsOptions {
         &self.options
     }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::plan::Plan;
+use super::plan::SweepPlan;
 use super::trial::Trial;
 use crate::stats;
 
@@ -27,7 +27,7 @@ impl Deflated {
 }
 
 /// The combinations that have the objective, best first; of equals the first one of the grid.
-pub fn ranked<'t>(plan: &Plan, trials: &'t [Trial]) -> Vec<&'t Trial> {
+pub fn ranked<'t>(plan: &SweepPlan, trials: &'t [Trial]) -> Vec<&'t Trial> {
     let column = plan.objective().column;
     let mut ranked: Vec<&Trial> = trials.iter().filter(|trial| trial.ratio(column).is_some()).collect();
     ranked.sort_by(|one, two| better(plan, one, two));
@@ -35,17 +35,17 @@ pub fn ranked<'t>(plan: &Plan, trials: &'t [Trial]) -> Vec<&'t Trial> {
 }
 
 /// The first of them.
-pub fn best<'t>(plan: &Plan, trials: &'t [Trial]) -> Option<&'t Trial> {
+pub fn best<'t>(plan: &SweepPlan, trials: &'t [Trial]) -> Option<&'t Trial> {
     let column = plan.objective().column;
     trials.iter().filter(|trial| trial.ratio(column).is_some()).min_by(|one, two| better(plan, one, two))
 }
 
 /// The deflated Sharpe ratio (Bailey and López de Prado 2014) of the best of all that were tried; `None` where it or
 /// one of its parts is not defined.
-pub fn deflated(plan: &Plan, trials: &[Trial]) -> Option<Deflated> {
+pub fn deflated(plan: &SweepPlan, trials: &[Trial]) -> Option<Deflated> {
     let root = plan.options().periods_per_year.sqrt();
     let (sharpe, skew, kurtosis) =
-        (Plan::column("sharpe")?, Plan::column("skew")?, Plan::column("kurtosis")?);
+        (SweepPlan::column("sharpe")?, SweepPlan::column("skew")?, SweepPlan::column("kurtosis")?);
     let best = best(plan, trials)?;
     let tried: Vec<f64> =
         trials.iter().filter_map(|trial| trial.ratio(sharpe)).map(|sharpe| sharpe / root).collect();
@@ -69,7 +69,7 @@ pub fn deflated(plan: &Plan, trials: &[Trial]) -> Option<Deflated> {
 }
 
 /// The axes by how much the objective's mean moves along them, those that move it most first.
-pub fn influence(plan: &Plan, trials: &[Trial]) -> Vec<usize> {
+pub fn influence(plan: &SweepPlan, trials: &[Trial]) -> Vec<usize> {
     let column = plan.objective().column;
     let mut spreads: Vec<(usize, f64)> = Vec::new();
     let mut places_of_one_step = plan.sweep().combinations();
@@ -94,7 +94,7 @@ pub fn influence(plan: &Plan, trials: &[Trial]) -> Vec<usize> {
 }
 
 /// Better ones are less.
-fn better(plan: &Plan, one: &Trial, two: &Trial) -> Ordering {
+fn better(plan: &SweepPlan, one: &Trial, two: &Trial) -> Ordering {
     let objective = plan.objective();
     let worth = |trial: &Trial| {
         let number = trial.ratio(objective.column).unwrap_or(f64::NEG_INFINITY);

@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bot_core::clock::Timestamp;
-use bot_data::{Account, Chunk, DataError, Loaded, Source, Spec};
+use bot_data::{Chunk, DataError, Loaded, ReadReport, Source, Spec};
 
 /// What is loaded.
 #[derive(Debug)]
 pub struct Store {
     /// The latest one at the end.
-    entries: Mutex<VecDeque<Arc<Entry>>>,
+    entries: Mutex<VecDeque<Arc<StoredSource>>>,
     capacity: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StoredSource {
     spec: Spec,
-    window: Option<Window>,
+    window: Option<EventWindow>,
     /// Whoever comes first loads, the others wait.
     events: Mutex<Option<Events>>,
 }
@@ -25,7 +25,7 @@ struct Entry {
 /// A stretch of time: events known later than `after`, and not later than `until`. An event at midnight belongs to the
 /// day before, as in the marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct EventWindow {
     /// The last instant before it.
     pub after: Timestamp,
     /// Its last instant.
@@ -49,7 +49,7 @@ impl Store {
     ///
     /// # Errors
     /// Data that cannot be read; the next one who asks tries again.
-    pub fn events(&self, spec: &Spec, window: Option<Window>) -> Result<Events, DataError> {
+    pub fn events(&self, spec: &Spec, window: Option<EventWindow>) -> Result<Events, DataError> {
         let entry = self.entry(spec, window);
         let mut events = entry.events.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(events) = &*events {
@@ -62,12 +62,12 @@ impl Store {
         Ok(events.insert(read).clone())
     }
 
-    fn entry(&self, spec: &Spec, window: Option<Window>) -> Arc<Entry> {
+    fn entry(&self, spec: &Spec, window: Option<EventWindow>) -> Arc<StoredSource> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let known = entries.iter().position(|entry| entry.window == window && entry.spec == *spec);
-        let entry = known
-            .and_then(|place| entries.remove(place))
-            .unwrap_or_else(|| Arc::new(Entry { spec: spec.clone(), window, events: Mutex::default() }));
+        let entry = known.and_then(|place| entries.remove(place)).unwrap_or_else(|| {
+            Arc::new(StoredSource { spec: spec.clone(), window, events: Mutex::default() })
+        });
         entries.push_back(Arc::clone(&entry));
         if entries.len() > self.capacity {
             entries.pop_front();
@@ -76,7 +76,7 @@ impl Store {
     }
 }
 
-impl Window {
+impl EventWindow {
     fn holds(&self, at: Timestamp) -> bool {
         self.after < at && at <= self.until
     }
@@ -100,10 +100,10 @@ impl Events {
 
     /// Gives them from the first on, without copying them.
     pub fn source(&self) -> Box<dyn Source> {
-        Box::new(Replay { chunks: Arc::clone(&self.chunks), next: 0 })
+        Box::new(StoredEvents { chunks: Arc::clone(&self.chunks), next: 0 })
     }
 
-    fn cut(&self, window: Window) -> Self {
+    fn cut(&self, window: EventWindow) -> Self {
         let whole = |chunk: &Chunk| {
             ends(chunk).is_some_and(|(first, last)| window.holds(first) && window.holds(last))
         };
@@ -128,7 +128,7 @@ fn ends(chunk: &Chunk) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// The events of a chunk that fall into the window; they stand in order of time.
-fn part(chunk: &Chunk, window: Window) -> Chunk {
+fn part(chunk: &Chunk, window: EventWindow) -> Chunk {
     match chunk {
         Chunk::Rows { symbol, row_kind, rows } => {
             let place = |until| rows.partition_point(|row| row_kind.known_at(row.at) <= until);
@@ -143,12 +143,12 @@ fn part(chunk: &Chunk, window: Window) -> Chunk {
 }
 
 #[derive(Debug)]
-struct Replay {
+struct StoredEvents {
     chunks: Arc<[Arc<Chunk>]>,
     next: usize,
 }
 
-impl Source for Replay {
+impl Source for StoredEvents {
     fn next_chunk(&mut self) -> Result<Option<Arc<Chunk>>, DataError> {
         let chunk = self.chunks.get(self.next).cloned();
         self.next += usize::from(chunk.is_some());
@@ -156,8 +156,8 @@ impl Source for Replay {
     }
 
     /// A sweep asks for none.
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
             let all = events(10, size);
             let cut = |after, until| {
                 let window =
-                    Window { after: Timestamp::from_secs(after), until: Timestamp::from_secs(until) };
+                    EventWindow { after: Timestamp::from_secs(after), until: Timestamp::from_secs(until) };
                 seconds(&all.cut(window))
             };
             assert_eq!(cut(-1, 3), [0, 1, 2, 3]);
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn whole_chunks_are_shared_and_not_copied() {
         let all = events(9, 3);
-        let cut = all.cut(Window { after: Timestamp::from_secs(0), until: Timestamp::from_secs(7) });
+        let cut = all.cut(EventWindow { after: Timestamp::from_secs(0), until: Timestamp::from_secs(7) });
         assert!(Arc::ptr_eq(&all.chunks[1], &cut.chunks[1]));
         assert_eq!(seconds(&cut), [1, 2, 3, 4, 5, 6, 7]);
     }

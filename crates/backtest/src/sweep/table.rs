@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::plan::Plan;
-use super::trial::{Trial, Values};
+use super::plan::SweepPlan;
+use super::trial::{Trial, TrialValues};
 use bot_core::units::Money;
 use bot_data::tabular::number;
 
@@ -69,7 +69,7 @@ pub fn plain(toml: &str) -> &str {
 }
 
 /// One row for each combination that was run: its index, the swept keys, what it came to, and why it failed.
-pub fn results(plan: &Plan, trials: &[Trial]) -> Table {
+pub fn results(plan: &SweepPlan, trials: &[Trial]) -> Table {
     let axes = plan.sweep().axes.iter().map(|axis| axis.key.clone());
     let columns = ["index".to_owned()]
         .into_iter()
@@ -96,20 +96,20 @@ pub fn results(plan: &Plan, trials: &[Trial]) -> Table {
 }
 
 /// The swept values of a combination, in the order of the axes.
-pub(super) fn swept(plan: &Plan, index: u64) -> impl Iterator<Item = Cell> {
+pub(super) fn swept(plan: &SweepPlan, index: u64) -> impl Iterator<Item = Cell> {
     let combination = plan.sweep().combination(index).unwrap_or_default();
     combination.into_iter().map(|(_, value)| Cell::swept(&value))
 }
 
 /// Names of the numbers that every run is told by.
-pub(super) fn value_columns(plan: &Plan) -> impl Iterator<Item = String> {
+pub(super) fn value_columns(plan: &SweepPlan) -> impl Iterator<Item = String> {
     let ratios = plan.ratios().iter().map(|ratio| ratio.name.clone());
     let before = ["profit", "final_equity", "fees", "trades", "orders", "fills", "periods"];
     before.into_iter().map(str::to_owned).chain(ratios).chain(["hash".to_owned()])
 }
 
 /// The numbers themselves, in the same order.
-pub(super) fn value_cells(values: &Values) -> impl Iterator<Item = Cell> {
+pub(super) fn value_cells(values: &TrialValues) -> impl Iterator<Item = Cell> {
     let counts = [values.trades, values.orders, values.fills, values.periods].map(Cell::Whole);
     [values.profit, values.final_equity, values.fees]
         .map(Cell::Money)
@@ -120,7 +120,7 @@ pub(super) fn value_cells(values: &Values) -> impl Iterator<Item = Cell> {
 }
 
 /// A combination read back from the cells of its row; what is no such row is told in words.
-pub(super) fn trial(plan: &Plan, cells: &[String]) -> Result<Trial, String> {
+pub(super) fn trial(plan: &SweepPlan, cells: &[String]) -> Result<Trial, String> {
     let axes = plan.sweep().axes.len();
     let ratios = plan.ratios().len();
     let found = cells.len();
@@ -145,7 +145,7 @@ pub(super) fn trial(plan: &Plan, cells: &[String]) -> Result<Trial, String> {
     };
     Ok(Trial {
         index,
-        ended: Ok(Values {
+        ended: Ok(TrialValues {
             profit: money(0)?,
             final_equity: money(1)?,
             fees: money(2)?,

@@ -21,16 +21,16 @@ kind = "ema_cross"
 "broker.fees" = ["none", { bps = 1 }]
 "#;
 
-fn plan(objective: &str) -> Plan {
+fn plan(objective: &str) -> SweepPlan {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.toml");
     fs::write(&path, format!("{MANIFEST}objective = \"{objective}\"\n")).unwrap();
-    Plan::new(Document::open(&path).unwrap(), Vec::new()).unwrap()
+    SweepPlan::new(Document::open(&path).unwrap(), Vec::new()).unwrap()
 }
 
 /// A trial whose every ratio is `ratio`; NaN for one that is not defined.
-fn trial(plan: &Plan, index: u64, ratio: f64) -> Trial {
-    let values = Values {
+fn trial(plan: &SweepPlan, index: u64, ratio: f64) -> Trial {
+    let values = TrialValues {
         profit: "12.345".parse().unwrap(),
         final_equity: "100012.345".parse().unwrap(),
         fees: "0.5".parse().unwrap(),

@@ -1,23 +1,25 @@
 //! The best combinations as people read them: on the terminal and on the page.
 
-use super::plan::Plan;
+use super::plan::SweepPlan;
 use super::ranking::{Deflated, ranked};
 use super::table::plain;
 use super::trial::Trial;
-use crate::stats::Unit;
+use crate::stats::RatioUnit;
 
 /// A cell: its words, and the number that it is sorted by.
-pub type Shown = (String, Option<f64>);
+pub type TopCell = (String, Option<f64>);
 
 /// The ratios that are shown beside the objective.
 const SHOWN: [&str; 3] = ["total_return", "sharpe", "max_drawdown"];
 
 /// The best `most`, best first: heads (those of numbers start with `>`), then a row for each.
-pub fn top(plan: &Plan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<Shown>>) {
+pub fn top(plan: &SweepPlan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<TopCell>>) {
     let names = short_names(plan);
     let objective = plan.objective().column;
     let mut columns = vec![objective];
-    columns.extend(SHOWN.iter().filter_map(|stem| Plan::column(stem)).filter(|column| *column != objective));
+    columns.extend(
+        SHOWN.iter().filter_map(|stem| SweepPlan::column(stem)).filter(|column| *column != objective),
+    );
     let mut heads = vec![">#".to_owned()];
     for (name, axis) in names.iter().zip(&plan.sweep().axes) {
         let is_number = axis.values.iter().all(|value| plain(value).parse::<f64>().is_ok());
@@ -38,7 +40,7 @@ pub fn top(plan: &Plan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<
         if let Ok(values) = &trial.ended {
             row.extend([values.profit, values.fees].map(|money| {
                 let money = money.to_f64();
-                (Unit::Money.text(Some(money)), Some(money))
+                (RatioUnit::Money.text(Some(money)), Some(money))
             }));
             row.extend([values.trades, values.orders].map(count));
         }
@@ -48,7 +50,7 @@ pub fn top(plan: &Plan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<
 }
 
 /// The last part of each swept key, as far as that tells them apart.
-pub fn short_names(plan: &Plan) -> Vec<String> {
+pub fn short_names(plan: &SweepPlan) -> Vec<String> {
     let keys = || plan.sweep().axes.iter().map(|axis| axis.key.as_str());
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).trim_matches('"').to_owned();
     keys()
@@ -63,13 +65,13 @@ pub fn short_names(plan: &Plan) -> Vec<String> {
 }
 
 /// The swept values of a combination as people write them.
-pub fn values_of(plan: &Plan, index: u64) -> Vec<String> {
+pub fn values_of(plan: &SweepPlan, index: u64) -> Vec<String> {
     let combination = plan.sweep().combination(index).unwrap_or_default();
     combination.iter().map(|(_, value)| plain(value).to_owned()).collect()
 }
 
 /// A combination in words: `fast 5, slow 20`.
-pub fn named(plan: &Plan, index: u64) -> String {
+pub fn named(plan: &SweepPlan, index: u64) -> String {
     let pairs = short_names(plan).into_iter().zip(values_of(plan, index));
     pairs.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }
@@ -83,18 +85,18 @@ pub fn luck(deflated: &Deflated) -> String {
         "Deflated Sharpe ratio of the best: {}. The best of {} without any skill is expected to show a Sharpe ratio of \
          {} a year by luck; the best here has {}, and the deflated ratio is the chance that its true one lies above what \
          luck shows. {verdict} (95 % is commonly asked for).",
-        Unit::Percent.text(Some(*probability)),
+        RatioUnit::Percent.text(Some(*probability)),
         if *trials == 1 {
             "1 try".to_owned()
         } else {
             format!("{} tries", crate::stats::text::number(*trials))
         },
-        Unit::Number.text(Some(*by_luck)),
-        Unit::Number.text(Some(*sharpe)),
+        RatioUnit::Number.text(Some(*by_luck)),
+        RatioUnit::Number.text(Some(*sharpe)),
     )
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-pub(super) fn count(value: u64) -> Shown {
+pub(super) fn count(value: u64) -> TopCell {
     (crate::stats::text::number(value), Some(value as f64))
 }

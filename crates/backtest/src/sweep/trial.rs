@@ -1,7 +1,7 @@
 //! One combination: its manifest, its run, and the few numbers that are kept of it.
 
-use super::plan::Plan;
-use super::store::{Store, Window};
+use super::plan::SweepPlan;
+use super::store::{EventWindow, Store};
 use crate::record::Record;
 use crate::stats;
 use crate::{StrategySetup, wiring};
@@ -15,12 +15,12 @@ pub struct Trial {
     /// Which, from 0.
     pub index: u64,
     /// Its numbers, or in one line why there are none.
-    pub ended: Result<Values, String>,
+    pub ended: Result<TrialValues, String>,
 }
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Values {
+pub struct TrialValues {
     /// Final less start.
     pub profit: Money,
     /// Cash plus positions at the end.
@@ -35,7 +35,7 @@ pub struct Values {
     pub fills: u64,
     /// Returns that the ratios are made of.
     pub periods: u64,
-    /// In the order of [`Plan::ratios`]; NaN where one is not defined.
+    /// In the order of [`SweepPlan::ratios`]; NaN where one is not defined.
     pub ratios: Box<[f64]>,
     /// Of orders and fills, in order.
     pub hash: String,
@@ -55,14 +55,14 @@ impl Trial {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct DataWindow {
     /// Only these events; all when none.
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<EventWindow>,
     /// Its strategies watch until then, and trade after it.
     pub(super) quiet_until: Option<Timestamp>,
 }
 
 /// Runs combination `index`. `None` when `stop` said so before it was done.
 pub(super) fn run(
-    plan: &Plan,
+    plan: &SweepPlan,
     store: &Store,
     index: u64,
     part: DataWindow,
@@ -82,7 +82,7 @@ pub(super) fn run(
 }
 
 fn record(
-    plan: &Plan,
+    plan: &SweepPlan,
     store: &Store,
     index: u64,
     part: DataWindow,
@@ -116,7 +116,7 @@ fn forget_marks(record: &mut Record, until: Timestamp) {
 }
 
 /// What is told of a run; a run whose strategy was stopped for its failures or whose books do not agree is no result.
-fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
+fn values(plan: &SweepPlan, record: &Record) -> Result<TrialValues, String> {
     if let Some(breach) = record.end.breaches.first() {
         return Err(format!("the books do not agree: {breach}"));
     }
@@ -128,7 +128,7 @@ fn values(plan: &Plan, record: &Record) -> Result<Values, String> {
     let statistics = stats::compute(record, plan.options());
     let ratio = |place: usize| statistics.ratios.get(place).and_then(|ratio| ratio.value).unwrap_or(f64::NAN);
     let headline = &statistics.headline;
-    Ok(Values {
+    Ok(TrialValues {
         profit: headline.profit,
         final_equity: headline.final_equity,
         fees: headline.fees,

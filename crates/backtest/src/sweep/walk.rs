@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::folds::Fold;
-use super::plan::Plan;
+use super::plan::SweepPlan;
 use super::table::{self, Cell, Table};
 use super::trial::{self, DataWindow, Trial};
 use super::{Crew, ranking};
-use crate::record::{End, Mark, Record};
+use crate::record::{FinalAccount, Mark, Record};
 use bot_core::clock::Timestamp;
 use bot_core::units::Money;
 use bot_data::DataError;
@@ -43,7 +43,7 @@ pub struct Proof {
 ///
 /// # Errors
 /// Data that cannot be read.
-pub fn ends(plan: &Plan, crew: &Crew<'_>) -> Result<Option<(Timestamp, Timestamp)>, DataError> {
+pub fn ends(plan: &SweepPlan, crew: &Crew<'_>) -> Result<Option<(Timestamp, Timestamp)>, DataError> {
     let manifest = plan.manifest();
     let main =
         manifest.strategies.iter().filter_map(|strategy| manifest.sources_of(strategy).into_iter().next());
@@ -57,7 +57,7 @@ pub fn ends(plan: &Plan, crew: &Crew<'_>) -> Result<Option<(Timestamp, Timestamp
 }
 
 /// The best of these combinations on each train part. Fewer than there are folds come back when it was stopped.
-pub fn choose(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], indices: &[u64]) -> Vec<Option<Choice>> {
+pub fn choose(plan: &SweepPlan, crew: &Crew<'_>, folds: &[Fold], indices: &[u64]) -> Vec<Option<Choice>> {
     let mut choices = Vec::with_capacity(folds.len());
     for fold in folds {
         let part = DataWindow { window: Some(fold.train), quiet_until: None };
@@ -70,13 +70,13 @@ pub fn choose(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], indices: &[u64]) -> 
     choices
 }
 
-fn choice(plan: &Plan, trials: &[Trial]) -> Option<Choice> {
+fn choice(plan: &SweepPlan, trials: &[Trial]) -> Option<Choice> {
     let best = ranking::best(plan, trials)?;
     Some(Choice { index: best.index, objective: best.ratio(plan.objective().column)? })
 }
 
 /// Of the choices of several shards the best, fold by fold; of equals the first one of the grid, as without shards.
-pub(super) fn best_of(plan: &Plan, shards: &[Vec<Option<Choice>>]) -> Vec<Option<Choice>> {
+pub(super) fn best_of(plan: &SweepPlan, shards: &[Vec<Option<Choice>>]) -> Vec<Option<Choice>> {
     let folds = shards.iter().map(Vec::len).min().unwrap_or(0);
     let worth = |choice: &Choice| {
         if plan.objective().is_lower_better { -choice.objective } else { choice.objective }
@@ -89,7 +89,7 @@ pub(super) fn best_of(plan: &Plan, shards: &[Vec<Option<Choice>>]) -> Vec<Option
 }
 
 /// Runs each choice on its test part. Its strategies see the train part before, and trade in the test part only.
-pub fn prove(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], choices: &[Option<Choice>]) -> Vec<Proof> {
+pub fn prove(plan: &SweepPlan, crew: &Crew<'_>, folds: &[Fold], choices: &[Option<Choice>]) -> Vec<Proof> {
     let pairs: Vec<(Fold, Option<Choice>)> = folds.iter().copied().zip(choices.iter().cloned()).collect();
     crew.each(&pairs, |(fold, choice)| {
         let Some(chosen) = choice else {
@@ -102,7 +102,7 @@ pub fn prove(plan: &Plan, crew: &Crew<'_>, folds: &[Fold], choices: &[Option<Cho
 }
 
 /// The test stretches one after another as one account: each one's returns on what the one before left.
-pub fn stitched(plan: &Plan, proofs: &[Proof]) -> Record {
+pub fn stitched(plan: &SweepPlan, proofs: &[Proof]) -> Record {
     let start_cash = plan.manifest().broker.cash();
     let mut equity = start_cash.to_f64();
     let mut marks: Vec<Mark> = Vec::new();
@@ -120,7 +120,7 @@ pub fn stitched(plan: &Plan, proofs: &[Proof]) -> Record {
     }
     let orders = proofs.iter().filter_map(|proof| proof.trial.as_ref()?.ended.as_ref().ok());
     let fees: Money = orders.map(|values| values.fees).sum();
-    let end = End { equity: start_cash, fees, ..End::default() };
+    let end = FinalAccount { equity: start_cash, fees, ..FinalAccount::default() };
     Record {
         name: plan.manifest().name.clone().unwrap_or_default(),
         start_cash,
@@ -131,7 +131,7 @@ pub fn stitched(plan: &Plan, proofs: &[Proof]) -> Record {
 }
 
 /// One row for each fold: its stretches, the choice, and what it came to.
-pub fn proofs(plan: &Plan, proofs: &[Proof]) -> Table {
+pub fn proofs(plan: &SweepPlan, proofs: &[Proof]) -> Table {
     let objective = &plan.objective_column().name;
     let columns = ["fold", "train_after", "test_after", "test_until", "index"]
         .into_iter()

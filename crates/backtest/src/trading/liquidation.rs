@@ -1,7 +1,7 @@
 //! A margin call: what is on its way is cancelled, and all positions are closed at the next price.
 
 use super::Trading;
-use super::orders::Made;
+use super::orders::SignalOrigin;
 use bot_core::clock::Timestamp;
 use bot_core::order::TimeInForce;
 use bot_core::risk::Limits;
@@ -52,7 +52,7 @@ impl Trading {
             let (limit, time_in_force, number) = (None, TimeInForce::Ioc, 0);
             let strategy_signal = StrategySignal { symbol, wanted, limit, time_in_force, at: now, number };
             let signal = strategy_signal.signal(self.runs[place].name(), id, None, now);
-            self.send(signal, Made { place, at: now, number }, now);
+            self.send(signal, SignalOrigin { place, at: now, number }, now);
         }
         *self.core.desk_mut().limits_mut() = own;
         self.liquidating = None;

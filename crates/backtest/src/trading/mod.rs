@@ -26,7 +26,7 @@ use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Quantity};
 use bot_simulated::{Fees, SizeAt};
 
-use orders::{Made, Open, TIMEOUTS, size_at_fill};
+use orders::{OpenSignal, SignalOrigin, TIMEOUTS, size_at_fill};
 
 pub(super) struct Trading {
     pub(super) core: Core,
@@ -40,15 +40,15 @@ pub(super) struct Trading {
     /// One for each strategy; where intents are combined, one more that all orders belong to.
     records: Vec<StrategyRecord>,
     /// By the order's place in the core's table.
-    open: Vec<Option<Open>>,
+    open: Vec<Option<OpenSignal>>,
     /// Of the signal that has just come, which has no order yet.
-    arriving: Option<(Made, usize, Slot)>,
+    arriving: Option<(SignalOrigin, usize, Slot)>,
     /// What the core wants done; empty between two events.
     actions: Vec<Action>,
     /// What is to be done at this instant.
     due: VecDeque<Due>,
     /// Steps and signals from elsewhere that come later, by time and then in the order in which they were made.
-    later: BTreeMap<(Timestamp, u64), (Signal, Made)>,
+    later: BTreeMap<(Timestamp, u64), (Signal, SignalOrigin)>,
     queued: u64,
     /// When which strategy is started (or stopped).
     switches: VecDeque<(Timestamp, usize, bool)>,
@@ -67,7 +67,7 @@ pub(super) struct Trading {
 /// What is to be done at this instant.
 enum Due {
     StrategySignal(usize, StrategySignal),
-    Step(Box<(Signal, Made)>),
+    Step(Box<(Signal, SignalOrigin)>),
 }
 
 /// The record of signals that are no strategy's.
@@ -135,7 +135,7 @@ impl Trading {
         self.records.push(StrategyRecord { name: ELSEWHERE.to_owned(), ..StrategyRecord::default() });
         for (signal, number) in signals.into_iter().zip(0..) {
             let (at, due) = (signal.sent_at, signal.sent_at + AFTER);
-            self.wait(due, signal, Made { place, at, number });
+            self.wait(due, signal, SignalOrigin { place, at, number });
         }
     }
 
@@ -148,7 +148,7 @@ impl Trading {
             self.wait(
                 *at + AFTER,
                 signal,
-                Made { place: *place, at: strategy_signal.at, number: strategy_signal.number },
+                SignalOrigin { place: *place, at: strategy_signal.at, number: strategy_signal.number },
             );
         }
     }
@@ -223,7 +223,7 @@ impl Trading {
         self.set_next_timer();
     }
 
-    fn wait(&mut self, due: Timestamp, signal: Signal, made: Made) {
+    fn wait(&mut self, due: Timestamp, signal: Signal, made: SignalOrigin) {
         self.queued += 1;
         self.later.insert((due, self.queued), (signal, made));
         self.next_timer = self.next_timer.min(due);
@@ -268,32 +268,32 @@ impl Trading {
         }
     }
 
-    /// Shows the market an event; what became of the orders that it meets is appended to `met`.
+    /// Shows the market an event; what became of the orders that it meets is appended to `executions`.
     #[inline]
     pub(super) fn show_market(
         &mut self,
         slot: Slot,
         event: &MarketEvent,
         price: f64,
-        met: &mut Vec<ExecutionReport>,
+        executions: &mut Vec<ExecutionReport>,
     ) {
         if self.connector.awaits(slot) {
-            self.arrive(slot, event, met);
+            self.arrive(slot, event, executions);
         }
         self.connector.show(slot, event, price);
     }
 
     /// Apart from what every event does.
     #[inline(never)]
-    fn arrive(&mut self, slot: Slot, event: &MarketEvent, met: &mut Vec<ExecutionReport>) {
+    fn arrive(&mut self, slot: Slot, event: &MarketEvent, executions: &mut Vec<ExecutionReport>) {
         let Self { connector, core, open, sized_at_fill, .. } = self;
         let size_of = &mut |key, price| size_at_fill(*sized_at_fill, core, open, key, price);
-        connector.arrive(slot, event, size_of, met);
+        connector.arrive(slot, event, size_of, executions);
     }
 
     /// Takes what became of an order at the market.
-    pub(super) fn settle(&mut self, met: &ExecutionReport, now: Timestamp) {
-        self.end_order(met, now);
+    pub(super) fn settle(&mut self, execution: &ExecutionReport, now: Timestamp) {
+        self.end_order(execution, now);
         self.work(now);
     }
 
@@ -348,7 +348,7 @@ impl Trading {
             record.off_target = self.core.desk().portfolio().book(place).off_target(at);
         }
         for open in std::mem::take(&mut self.open).into_iter().flatten() {
-            let reason = "open_at_end: the run ended before the order met a price".to_owned();
+            let reason = "open_at_end: the run ended before the order execution a price".to_owned();
             if let Some(order) = self.core.take_open(open.order, reason, at) {
                 self.note(&open, &order);
             }

@@ -24,7 +24,7 @@ use bot_simulated::Fees;
 
 /// Whose signal it is, and of which signal.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Made {
+pub(super) struct SignalOrigin {
     pub(super) place: usize,
     /// The time of the signal and its number then.
     pub(super) at: Timestamp,
@@ -33,10 +33,10 @@ pub(super) struct Made {
 
 /// A signal on its way, beside what the core knows of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Open {
+pub(super) struct OpenSignal {
     pub(super) order: OrderKey,
-    made: Made,
-    pub(super) order_summary: usize,
+    made: SignalOrigin,
+    pub(super) record: usize,
     slot: Slot,
     /// It liquidates a position.
     is_forced: bool,
@@ -65,16 +65,20 @@ impl Trading {
     pub(super) fn send_intent(&mut self, place: usize, strategy_signal: &StrategySignal, now: Timestamp) {
         let Some(id) = self.entry_id() else { return };
         let signal = strategy_signal.signal(self.runs[place].name(), id, None, now);
-        self.send(signal, Made { place, at: strategy_signal.at, number: strategy_signal.number }, now);
+        self.send(
+            signal,
+            SignalOrigin { place, at: strategy_signal.at, number: strategy_signal.number },
+            now,
+        );
     }
 
     /// One signal from beginning to end, or until its order waits for the market.
-    pub(super) fn send(&mut self, signal: Signal, made: Made, now: Timestamp) {
+    pub(super) fn send(&mut self, signal: Signal, made: SignalOrigin, now: Timestamp) {
         let Ok(client_order_id) = ClientOrderId::shared(signal.id.shared_text()) else { return };
         let slot = self.list(signal.symbol); // It may be a symbol that no source told of yet.
-        let order_summary = self.orders.len();
+        let record = self.orders.len();
         self.orders.push(None);
-        self.arriving = Some((made, order_summary, slot));
+        self.arriving = Some((made, record, slot));
         let claim = Claim { side: None, target_of: None, is_step: false };
         let arrival = Arrival { entry: None, signal, client_order_id, claim, received_at: now };
         self.step(Event::Signal(arrival), now, now);
@@ -100,11 +104,11 @@ impl Trading {
     }
 
     fn decide(&mut self, order: OrderKey, now: Timestamp) {
-        if let Some((made, order_summary, slot)) = self.arriving.take() {
+        if let Some((made, record, slot)) = self.arriving.take() {
             let place = order.place();
             self.open.resize(self.open.len().max(place + 1), None);
             let is_forced = self.liquidating.is_some();
-            self.open[place] = Some(Open { order, made, order_summary, slot, is_forced });
+            self.open[place] = Some(OpenSignal { order, made, record, slot, is_forced });
             if let Some(text) = self.liquidating.clone() {
                 let remark = Remark { text, stands_alone: false };
                 self.core.on(Event::Remark { order, remark }, now, &mut self.actions);
@@ -126,21 +130,21 @@ impl Trading {
         let order = working(order.place(), request.side, request.order_type, request.quantity);
         let Self { connector, core, open: orders, sized_at_fill, .. } = self;
         let size_of = &mut |key, price| size_at_fill(*sized_at_fill, core, orders, key, price);
-        let met = if open.is_forced {
+        let execution = if open.is_forced {
             connector.liquidate(open.slot, order, now)
         } else {
             connector.submit(open.slot, order, now, size_of)
         };
-        if let Some(met) = met {
-            self.end_order(&met, now);
+        if let Some(execution) = execution {
+            self.end_order(&execution, now);
         }
     }
     /// Takes what became of an order at the market.
-    pub(super) fn end_order(&mut self, met: &ExecutionReport, now: Timestamp) {
-        let Some(open) = self.open[met.key] else { return };
+    pub(super) fn end_order(&mut self, execution: &ExecutionReport, now: Timestamp) {
+        let Some(open) = self.open[execution.key] else { return };
         let Some(task) = self.core.orders().get(open.order).map(|order| &order.task) else { return };
         let Some(request) = task.approved().map(Approved::request) else { return };
-        let (filled, average_price) = match met.end {
+        let (filled, average_price) = match execution.end {
             ExecutionEnd::Filled { quantity, price, .. } => (quantity, Some(price.into())),
             ExecutionEnd::Canceled | ExecutionEnd::Unpaid { .. } => (Quantity::ZERO, None),
         };
@@ -155,28 +159,31 @@ impl Trading {
             average_price,
             submitted_at: task.submitted_at(),
         };
-        let is_other = met.quantity != report.quantity;
-        if is_other && self.core.resize(open.order, met.quantity, met.at) && met.quantity.is_positive() {
-            report.quantity = met.quantity;
+        let is_other = execution.quantity != report.quantity;
+        if is_other
+            && self.core.resize(open.order, execution.quantity, execution.at)
+            && execution.quantity.is_positive()
+        {
+            report.quantity = execution.quantity;
         }
         if report.filled == report.quantity {
             report.status = OrderStatus::Filled;
         }
-        let remark = match (&self.liquidating, met.is_reduced) {
-            (_, true) => {
-                Some(format!("reduced: the account could carry {} shares at the fill", met.quantity).into())
-            }
+        let remark = match (&self.liquidating, execution.is_reduced) {
+            (_, true) => Some(
+                format!("reduced: the account could carry {} shares at the fill", execution.quantity).into(),
+            ),
             (Some(called), false) if !open.is_forced => Some(Arc::clone(called)),
             (Some(_) | None, false) => None,
         };
         if let Some(text) = remark {
             let remark = Remark { text, stands_alone: true };
-            self.core.on(Event::Remark { order: open.order, remark }, met.at, &mut self.actions);
+            self.core.on(Event::Remark { order: open.order, remark }, execution.at, &mut self.actions);
         }
-        let reply = match met.end {
+        let reply = match execution.end {
             ExecutionEnd::Filled { fee, .. } => {
                 self.moved.push(open.slot);
-                self.core.on(Event::Fee { order: open.order, fee }, met.at, &mut self.actions);
+                self.core.on(Event::Fee { order: open.order, fee }, execution.at, &mut self.actions);
                 Reply::Report(report)
             }
             ExecutionEnd::Canceled => Reply::Report(report),
@@ -185,7 +192,7 @@ impl Trading {
                 missing.cents()
             ))),
         };
-        self.step(Event::Reply { order: open.order, reply }, met.at, now);
+        self.step(Event::Reply { order: open.order, reply }, execution.at, now);
     }
 
     fn end_signal(&mut self, ended: OrderEnded, now: Timestamp) {
@@ -201,8 +208,8 @@ impl Trading {
     }
 
     /// Keeps the record of an order's life, in the form of a run's many.
-    pub(super) fn note(&mut self, open: &Open, order: &OrderRecord) {
-        let place = u32::try_from(open.order_summary).unwrap_or(u32::MAX);
+    pub(super) fn note(&mut self, open: &OpenSignal, order: &OrderRecord) {
+        let place = u32::try_from(open.record).unwrap_or(u32::MAX);
         if let Some(report) = order.report()
             && let Some(price) = report.average_price
         {
@@ -216,11 +223,11 @@ impl Trading {
             Combine::Net if open.made.place < self.runs.len() => self.runs.len(),
             Combine::Separate | Combine::Net => open.made.place,
         };
-        self.orders[open.order_summary] = Some(OrderSummary::of(order, owner, open.made));
+        self.orders[open.record] = Some(OrderSummary::of(order, owner, open.made));
     }
 
     /// The step that follows from a signal, now or when it is due.
-    fn follow_with(&mut self, signal: Signal, made: Made, step: Step, now: Timestamp) {
+    fn follow_with(&mut self, signal: Signal, made: SignalOrigin, step: Step, now: Timestamp) {
         let Some(id) = self.entry_id() else { return };
         let due = step.due;
         let next = Signal { id, step: Some(Box::new(step)), sent_at: due.max(now), ..signal };
@@ -259,7 +266,7 @@ impl Trading {
 
 impl OrderSummary {
     /// An order's life as a run keeps it: `owner` is the place of whose order it is.
-    fn of(order: &OrderRecord, owner: usize, made: Made) -> Self {
+    fn of(order: &OrderRecord, owner: usize, made: SignalOrigin) -> Self {
         let (signal, report) = (order.signal(), order.report());
         let is_order = order.submitted_at().is_some();
         let sent = order.request().filter(|_| is_order);
@@ -303,7 +310,7 @@ impl OrderSummary {
 pub(super) fn size_at_fill(
     fees: Option<Fees>,
     core: &Core,
-    open: &[Option<Open>],
+    open: &[Option<OpenSignal>],
     key: usize,
     price: Price,
 ) -> Option<Quantity> {

@@ -16,7 +16,9 @@ use std::collections::VecDeque;
 use crate::clock::Timestamp;
 use crate::desk::Desk;
 use crate::execution::table::Stage;
-use crate::execution::{Ending, Lanes, LanesConfig, Order, OrderKey, OrderTable, OrderTask, Step, Timeouts};
+use crate::execution::{
+    Lanes, LanesConfig, Order, OrderKey, OrderTable, OrderTask, TaskEnd, TaskStep, Timeouts,
+};
 use crate::order::OrderReport;
 use crate::outcome::OutcomeKind;
 use crate::reply::Reply;
@@ -298,7 +300,7 @@ impl Core {
             }
             let refusal = Refusal::Superseded(symbol);
             let reason = format!("{}: {refusal}", refusal.code());
-            self.end(replaced, Ending::Outcome { kind: refusal.outcome(), reason }, now, out);
+            self.end(replaced, TaskEnd::Outcome { kind: refusal.outcome(), reason }, now, out);
         }
     }
 
@@ -341,21 +343,21 @@ impl Core {
             Stage::Waiting | Stage::Followed(true) | Stage::Parked(true) => return,
         }
         match order.task.next(now, &self.timeouts) {
-            Step::Decide => out.push(Action::Decide { order: key }),
-            Step::Submit(request) => {
+            TaskStep::Decide => out.push(Action::Decide { order: key }),
+            TaskStep::Submit(request) => {
                 order.stage = Stage::Followed(true);
                 self.arrivals.sent(now);
                 out.push(Action::Submit { order: key, request });
             }
-            Step::Query => {
+            TaskStep::Query => {
                 order.stage = Stage::Followed(true);
                 out.push(Action::Query { order: key, id: order.client_order_id.clone() });
             }
-            Step::Cancel(id) => {
+            TaskStep::Cancel(id) => {
                 order.stage = Stage::Followed(true);
                 out.push(Action::Cancel { order: key, id });
             }
-            Step::Wait(until) => {
+            TaskStep::Wait(until) => {
                 let since = order.task.submitted_at().unwrap_or(order.received_at);
                 let park_at = since + self.timeouts.park_after;
                 if now < park_at {
@@ -366,7 +368,7 @@ impl Core {
                 out.push(Action::Park { order: key });
                 self.go_on_later(key, now, out);
             }
-            Step::Done(ending) => self.end(key, ending, now, out),
+            TaskStep::Done(ending) => self.end(key, ending, now, out),
         }
     }
 
@@ -389,19 +391,19 @@ impl Core {
         } else if !order.task.may_be_at_broker() {
             let refusal = Refusal::Internal(cause.to_owned());
             let reason = format!("{}: {refusal}", refusal.code());
-            Ending::Outcome { kind: OutcomeKind::Refused, reason }
+            TaskEnd::Outcome { kind: OutcomeKind::Refused, reason }
         } else if is_first {
             order.task.look_only(now, &self.timeouts);
             return self.go_on(key, now, out);
         } else {
             // Left pending it would be held by this process, which is not given it again.
             let reason = format!("internal_error: {cause}; the order may have been sent");
-            Ending::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, reason }
+            TaskEnd::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, reason }
         };
         self.end(key, ending, now, out);
     }
 
-    fn end(&mut self, key: OrderKey, ending: Ending, now: Timestamp, out: &mut Vec<Action>) {
+    fn end(&mut self, key: OrderKey, ending: TaskEnd, now: Timestamp, out: &mut Vec<Action>) {
         let Some(order) = self.orders.remove(key) else { return };
         self.version += 1;
         self.must_reread |= is_unknown_to_books(&order);
@@ -409,8 +411,8 @@ impl Core {
             lanes.leave(order.signal.symbol);
         }
         let (kind, reason) = match ending {
-            Ending::Outcome { kind, reason } => (kind, reason),
-            Ending::Poison(reason) => {
+            TaskEnd::Outcome { kind, reason } => (kind, reason),
+            TaskEnd::Poison(reason) => {
                 self.desk.drop_signal(&order.signal.id);
                 return out.push(Action::DeadLetter { order, reason });
             }

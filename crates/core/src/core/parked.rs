@@ -3,7 +3,7 @@
 use super::{Action, Core, Notice};
 use crate::clock::Timestamp;
 use crate::execution::table::Stage;
-use crate::execution::{Ending, OrderKey, Step};
+use crate::execution::{OrderKey, TaskEnd, TaskStep};
 use crate::outcome::OutcomeKind;
 
 impl Core {
@@ -11,16 +11,16 @@ impl Core {
     pub(super) fn go_on_later(&mut self, key: OrderKey, now: Timestamp, out: &mut Vec<Action>) {
         let Some(order) = self.orders.get_mut(key) else { return };
         match order.task.next(now, &self.timeouts) {
-            Step::Decide | Step::Submit(_) => {
+            TaskStep::Decide | TaskStep::Submit(_) => {
                 self.orders.set_deadline(key, None);
                 self.resumed.push_back(key);
             }
-            Step::Query | Step::Cancel(_) => self.orders.set_deadline(key, Some(now)),
-            Step::Wait(until) => {
+            TaskStep::Query | TaskStep::Cancel(_) => self.orders.set_deadline(key, Some(now)),
+            TaskStep::Wait(until) => {
                 let until = until.min(order.tell_at);
                 self.orders.set_deadline(key, Some(until));
             }
-            Step::Done(ending) => self.end(key, ending, now, out),
+            TaskStep::Done(ending) => self.end(key, ending, now, out),
         }
     }
 
@@ -35,7 +35,7 @@ impl Core {
                         lanes.withdraw(symbol, key);
                     }
                     let reason = "stale_signal: too old before the order could be sent".to_owned();
-                    self.end(key, Ending::Outcome { kind: OutcomeKind::Expired, reason }, now, out);
+                    self.end(key, TaskEnd::Outcome { kind: OutcomeKind::Expired, reason }, now, out);
                 }
                 Stage::Parked(false) => self.ring_parked(key, now, out),
                 Stage::Followed(_) | Stage::Parked(true) => {}
@@ -57,15 +57,17 @@ impl Core {
             }));
         }
         match order.task.next(now, &self.timeouts) {
-            Step::Query => {
+            TaskStep::Query => {
                 order.stage = Stage::Parked(true);
                 out.push(Action::Query { order: key, id: order.client_order_id.clone() });
             }
-            Step::Cancel(id) => {
+            TaskStep::Cancel(id) => {
                 order.stage = Stage::Parked(true);
                 out.push(Action::Cancel { order: key, id });
             }
-            Step::Decide | Step::Submit(_) | Step::Wait(_) | Step::Done(_) => self.go_on_later(key, now, out),
+            TaskStep::Decide | TaskStep::Submit(_) | TaskStep::Wait(_) | TaskStep::Done(_) => {
+                self.go_on_later(key, now, out);
+            }
         }
     }
 }

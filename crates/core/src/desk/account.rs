@@ -18,14 +18,14 @@ pub(super) struct AccountBooks {
     balance: Balance,
     /// What the broker gives less than the account law, at the last reading; 0 or negative.
     power_gap: Money,
-    holdings: BTreeMap<Symbol, Held>,
+    holdings: BTreeMap<Symbol, HeldPosition>,
     /// Shares that orders of others hold, by the broker's last word.
     held_elsewhere: BTreeMap<Symbol, Quantity>,
 }
 
 /// A position and what one share of it is worth.
 #[derive(Debug, Default)]
-struct Held {
+struct HeldPosition {
     position: Position,
     mark: Option<Price>,
     /// What it is worth in the balance.
@@ -97,7 +97,7 @@ impl AccountBooks {
 
     /// Profit of all positions that there ever were.
     pub(super) fn profit(&self) -> Money {
-        let earned = |held: &Held| held.position.realised() + held.value - held.position.cost();
+        let earned = |held: &HeldPosition| held.position.realised() + held.value - held.position.cost();
         self.holdings.values().map(earned).sum()
     }
 
@@ -129,7 +129,7 @@ impl AccountBooks {
             let known =
                 known.map(|known| known.position).filter(|known| known.quantity() == holding.quantity);
             let position = known.unwrap_or_else(|| Position::held(holding.quantity, holding.average_price));
-            let mut own = Held { position, mark, value: Money::ZERO };
+            let mut own = HeldPosition { position, mark, value: Money::ZERO };
             own.revalue(&mut self.balance);
             holdings.insert(holding.symbol, own);
             let held = holding.quantity - holding.available;
@@ -188,7 +188,7 @@ impl AccountBooks {
     }
 }
 
-impl Held {
+impl HeldPosition {
     fn mark_price(&mut self, symbol: Symbol, latest_prices: &dyn LatestPrices, balance: &mut Balance) {
         if !self.position.quantity().is_zero() {
             self.mark = latest_prices.snapshot(symbol).as_ref().and_then(worth).or(self.mark);

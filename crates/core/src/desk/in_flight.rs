@@ -25,10 +25,10 @@ pub(super) struct Committed {
 }
 
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(super) struct FlyingOrder {
     pub(super) side: Side,
     pub(super) quantity: Quantity,
-    /// None where intents met within the house, and no order is needed.
+    /// None where intents were netted, and no order is needed.
     pub(super) hold: Option<Hold>,
     /// Cash that nobody else may spend, as of the last change.
     pub(super) reserved: Money,
@@ -40,23 +40,23 @@ pub(super) struct InFlight {
     pub(super) parts: Option<Parts>,
     /// It goes to flat only; the second half follows.
     pub(super) is_first_half: bool,
-    /// What one share is worth that changes hands within the house.
+    /// What one share is worth that changes hands between strategies.
     pub(super) crossed_at: Option<Price>,
 }
 
 /// All of them by symbol, few of each; what they reserve in all is a sum that is kept.
 #[derive(Debug, Default)]
-pub(super) struct Flights {
+pub(super) struct InFlightOrders {
     /// In the order of the symbols.
-    by_symbol: Vec<(Symbol, Vec<(EntryId, InFlight)>)>,
+    by_symbol: Vec<(Symbol, Vec<(EntryId, FlyingOrder)>)>,
     len: usize,
     reserved: Money,
     /// What each strategy's orders reserve, and what they cost so far that its book has not taken yet.
     of_place: Vec<Money>,
 }
 
-impl Flights {
-    pub(super) fn get(&self, symbol: Symbol, signal: &EntryId) -> Option<&InFlight> {
+impl InFlightOrders {
+    pub(super) fn get(&self, symbol: Symbol, signal: &EntryId) -> Option<&FlyingOrder> {
         self.orders(symbol).iter().find(|(own, _)| own == signal).map(|(_, order)| order)
     }
 
@@ -65,7 +65,7 @@ impl Flights {
         &mut self,
         symbol: Symbol,
         signal: &EntryId,
-        act: impl FnOnce(&mut InFlight) -> T,
+        act: impl FnOnce(&mut FlyingOrder) -> T,
     ) -> Option<T> {
         let orders = self.orders_mut(symbol)?;
         let order = orders.iter_mut().find(|(own, _)| own == signal).map(|(_, order)| order)?;
@@ -96,7 +96,7 @@ impl Flights {
         self.claim(place, claimed);
     }
 
-    pub(super) fn insert(&mut self, symbol: Symbol, signal: EntryId, mut order: InFlight) {
+    pub(super) fn insert(&mut self, symbol: Symbol, signal: EntryId, mut order: FlyingOrder) {
         self.remove(symbol, &signal);
         order.reserved = order.reserved_cash();
         self.reserved += order.reserved;
@@ -108,7 +108,7 @@ impl Flights {
         }
     }
 
-    pub(super) fn remove(&mut self, symbol: Symbol, signal: &EntryId) -> Option<InFlight> {
+    pub(super) fn remove(&mut self, symbol: Symbol, signal: &EntryId) -> Option<FlyingOrder> {
         let orders = self.orders_mut(symbol)?;
         let place = orders.iter().position(|(own, _)| own == signal)?;
         let (_, order) = orders.swap_remove(place);
@@ -127,7 +127,7 @@ impl Flights {
         }
     }
 
-    pub(super) fn of(&self, symbol: Symbol) -> impl Iterator<Item = &InFlight> {
+    pub(super) fn of(&self, symbol: Symbol) -> impl Iterator<Item = &FlyingOrder> {
         self.orders(symbol).iter().map(|(_, order)| order)
     }
 
@@ -145,14 +145,14 @@ impl Flights {
         self.len
     }
 
-    fn orders(&self, symbol: Symbol) -> &[(EntryId, InFlight)] {
+    fn orders(&self, symbol: Symbol) -> &[(EntryId, FlyingOrder)] {
         match self.by_symbol.binary_search_by_key(&symbol, |(own, _)| *own) {
             Ok(place) => &self.by_symbol[place].1,
             Err(_) => &[],
         }
     }
 
-    fn orders_mut(&mut self, symbol: Symbol) -> Option<&mut Vec<(EntryId, InFlight)>> {
+    fn orders_mut(&mut self, symbol: Symbol) -> Option<&mut Vec<(EntryId, FlyingOrder)>> {
         let place = self.by_symbol.binary_search_by_key(&symbol, |(own, _)| *own).ok()?;
         Some(&mut self.by_symbol[place].1)
     }
@@ -167,7 +167,7 @@ impl Flights {
 }
 
 #[cfg(test)]
-impl Flights {
+impl InFlightOrders {
     /// The sums that are kept: orders, what they reserve, and what strategies' orders claim.
     pub(super) fn kept(&self) -> (usize, Money, Money) {
         (self.len, self.reserved, self.of_place.iter().copied().sum())
@@ -197,7 +197,7 @@ impl Desk {
             let signed = if side == Side::Sell { -quantity } else { quantity };
             self.portfolio.ordered(place, symbol, signed, parts.as_ref(), now);
         }
-        let order = InFlight {
+        let order = FlyingOrder {
             side,
             quantity,
             hold: Some(approved.hold()),
@@ -238,7 +238,7 @@ impl Desk {
         let symbol = signal.symbol;
         let parts = self.portfolio.net_parts(symbol);
         self.portfolio.ordered(place, symbol, Quantity::ZERO, Some(&parts), now);
-        let order = InFlight {
+        let order = FlyingOrder {
             side: Side::Buy,
             quantity: Quantity::ZERO,
             hold: None,
@@ -270,7 +270,7 @@ impl Desk {
     }
 }
 
-impl InFlight {
+impl FlyingOrder {
     /// Cash that nobody else may spend.
     fn reserved_cash(&self) -> Money {
         self.hold.map_or(Money::ZERO, |hold| hold.cash(self.filled))

@@ -13,21 +13,21 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::clock::Timestamp;
-use crate::instrument::Instruments;
+use crate::instrument::{Instrument, Instruments};
 use crate::margin::{self, Margin};
 use crate::market::{LatestPrices, SessionClock, Snapshot};
 use crate::order::{ClientOrderId, OrderReport, OrderRequest, Side, TimeInForce};
 use crate::outcome::OutcomeKind;
-use crate::portfolio::{BookChange, Ended, Ending, Portfolio, Sizing};
+use crate::portfolio::{BookChange, Draft, Ended, Ending, Portfolio, Sizing};
 use crate::position::Position;
-use crate::risk::{self, AccountState, Approved, Limits, Plan, Refusal};
+use crate::risk::{self, AccountState, Approved, BidAsk, Limits, Plan, Refusal};
 use crate::signal::{EntryId, Signal};
 use crate::sizing::{SellRule, SizeRule};
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity, Weight};
 
 use account::AccountBooks;
-use in_flight::{Committed, Flights, InFlight};
+use in_flight::{Committed, FlyingOrder, InFlightOrders};
 
 pub use pricing::Pricing;
 
@@ -82,7 +82,7 @@ pub struct Desk {
     plain: Sizing,
     account: AccountBooks,
     portfolio: Portfolio,
-    in_flight: Flights,
+    in_flight: InFlightOrders,
     /// What the strategies' books took of each order so far; kept where orders can come back.
     booked: Option<HashMap<ClientOrderId, Booked>>,
     approvals: VecDeque<Timestamp>,
@@ -130,7 +130,7 @@ impl Desk {
             rules,
             plain,
             portfolio: Portfolio::default(),
-            in_flight: Flights::default(),
+            in_flight: InFlightOrders::default(),
             booked: None,
             approvals: VecDeque::new(),
             start_equity: Money::ZERO,
@@ -214,33 +214,13 @@ impl Desk {
         if signal.time_in_force != TimeInForce::Ioc {
             return Err(Refusal::StandingOrder(signal.time_in_force.as_str()));
         }
-        let is_new = market.version.is_none() || market.version != self.seen_version;
-        if is_new && !self.is_told_of_moves {
-            self.seen_version = market.version;
-            self.account.mark_others(market.latest_prices, signal.symbol);
-        }
-        self.account.mark_price(signal.symbol, seen);
+        self.mark_market(signal.symbol, seen, market);
         let instrument = self.rules.instruments.of(signal.symbol);
         let session = instrument.session(market.session);
         let quote = risk::check_market(signal, seen, session, &self.rules.limits, now)?;
         let committed = self.committed(signal.symbol);
         let place = self.portfolio.place(&signal.strategy);
-        let drafted = match place {
-            Some(place) => {
-                let price = self.account.mark(signal.symbol).unwrap_or(quote.ask);
-                let account = &self.account;
-                self.portfolio.draft(place, signal, price, &|symbol| account.mark(symbol))
-            }
-            None => self.draft_plain(signal, &instrument, quote, &committed),
-        };
-        let mut draft = match (drafted, place) {
-            (Ok(draft), _) => draft,
-            (Err(Refusal::Crossed(symbol)), Some(place)) => {
-                self.cross(signal, place, now);
-                return Err(Refusal::Crossed(symbol));
-            }
-            (Err(refusal), _) => return Err(refusal),
-        };
+        let mut draft = self.draft(signal, place, &instrument, quote, &committed, now)?;
         let order_type = self.price(signal, &instrument, draft.side, quote)?;
         let price = match draft.side {
             Side::Buy => quote.ask,
@@ -280,6 +260,36 @@ impl Desk {
         Ok(approved)
     }
 
+    /// Marks positions at what the market shows, as far as nobody told of it.
+    fn mark_market(&mut self, symbol: Symbol, seen: Option<&Snapshot>, market: MarketView<'_>) {
+        let is_new = market.version.is_none() || market.version != self.seen_version;
+        if is_new && !self.is_told_of_moves {
+            self.seen_version = market.version;
+            self.account.mark_others(market.latest_prices, symbol);
+        }
+        self.account.mark_price(symbol, seen);
+    }
+
+    /// What the order would trade before limits: of a strategy's book, or of the account where no book wants it.
+    fn draft(
+        &mut self,
+        signal: &Signal,
+        place: Option<usize>,
+        instrument: &Instrument,
+        quote: BidAsk,
+        committed: &Committed,
+        now: Timestamp,
+    ) -> Result<Draft, Refusal> {
+        let Some(place) = place else { return self.draft_plain(signal, instrument, quote, committed) };
+        let price = self.account.mark(signal.symbol).unwrap_or(quote.ask);
+        let account = &self.account;
+        let drafted = self.portfolio.draft(place, signal, price, &|symbol| account.mark(symbol));
+        if let Err(Refusal::Crossed(_)) = drafted {
+            self.cross(signal, place, now);
+        }
+        drafted
+    }
+
     /// Books what a report adds to the fills known so far. Reports are cumulative, so repeats add nothing.
     pub fn apply(&mut self, signal: &EntryId, report: &OrderReport) {
         let Some(order) = self.in_flight.get(report.symbol, signal) else { return };
@@ -315,7 +325,7 @@ impl Desk {
             self.portfolio.note(place, signal, &|symbol| account.mark(symbol));
         }
         let (ordered, parts, goes_on) = match (&flight, report) {
-            (Some(InFlight { crossed_at: Some(price), parts, .. }), _) => {
+            (Some(FlyingOrder { crossed_at: Some(price), parts, .. }), _) => {
                 (filled, paid) = (Quantity::ZERO, *price * Quantity::ONE);
                 (Quantity::ZERO, parts.clone(), false)
             }

@@ -1,6 +1,6 @@
 //! Signals that are no strategy's: their book, `signals`, is the account less the strategies' books. Pure.
 
-use super::{Committed, Desk, InFlight};
+use super::{Committed, Desk, FlyingOrder};
 use crate::clock::Timestamp;
 use crate::instrument::Instrument;
 use crate::order::Side;
@@ -64,7 +64,7 @@ impl Desk {
     pub(super) fn end_plain(
         signal: &Signal,
         kind: OutcomeKind,
-        flight: Option<&InFlight>,
+        flight: Option<&FlyingOrder>,
         now: Timestamp,
     ) -> Ended {
         // Of an order that a process before this one sent nobody knows it any more: a target that is reached wants nothing.

@@ -7,4 +7,4 @@ pub mod task;
 
 pub use lanes::{Claim, Deferred, Lanes, LanesConfig};
 pub use table::{Fills, Order, OrderFill, OrderKey, OrderTable, Remark};
-pub use task::{Ending, OrderTask, Step, Timeouts};
+pub use task::{OrderTask, TaskEnd, TaskStep, Timeouts};

@@ -12,7 +12,7 @@ use crate::risk::{Approved, Refusal};
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum TaskStep {
     /// Ask the desk, then call [`OrderTask::decided`].
     Decide,
     /// Send this order.
@@ -24,12 +24,12 @@ pub enum Step {
     /// Wait for news, at most until then.
     Wait(Timestamp),
     /// It is over.
-    Done(Ending),
+    Done(TaskEnd),
 }
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum TaskEnd {
     /// With an outcome to record.
     Outcome {
         /// Its kind.
@@ -92,7 +92,7 @@ pub struct OrderTask {
     taken_at: Timestamp,
     /// From when on nothing is sent any more.
     stale_at: Timestamp,
-    state: State,
+    state: TaskState,
     approved: Option<Approved>,
     report: Option<OrderReport>,
     /// When a POST was first sent, by this task.
@@ -109,7 +109,7 @@ pub struct OrderTask {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+enum TaskState {
     /// Asking whether an order exists, because one may.
     Looking {
         at: Timestamp,
@@ -130,7 +130,7 @@ enum State {
     Fetching {
         at: Timestamp,
     },
-    Done(Ending),
+    Done(TaskEnd),
 }
 
 impl OrderTask {
@@ -148,7 +148,7 @@ impl OrderTask {
             deliveries,
             taken_at,
             stale_at,
-            state: State::Deciding,
+            state: TaskState::Deciding,
             approved: None,
             report: None,
             submitted_at: None,
@@ -166,40 +166,40 @@ impl OrderTask {
     }
 
     /// What to do at `now`.
-    pub fn next(&mut self, now: Timestamp, timeouts: &Timeouts) -> Step {
+    pub fn next(&mut self, now: Timestamp, timeouts: &Timeouts) -> TaskStep {
         match &self.state {
-            State::Deciding => Step::Decide,
-            State::Looking { at, .. } | State::Fetching { at } if now >= *at => Step::Query,
-            State::Looking { at, .. } | State::Fetching { at } => Step::Wait(*at),
-            State::Sending { at } => {
+            TaskState::Deciding => TaskStep::Decide,
+            TaskState::Looking { at, .. } | TaskState::Fetching { at } if now >= *at => TaskStep::Query,
+            TaskState::Looking { at, .. } | TaskState::Fetching { at } => TaskStep::Wait(*at),
+            TaskState::Sending { at } => {
                 let at = *at;
                 self.next_sending(at, now, timeouts)
             }
-            State::Working { poll_at, cancel_at } => match &self.report {
-                Some(report) if now >= *cancel_at => Step::Cancel(report.order_id.clone()),
-                _ if now >= *poll_at => Step::Query,
-                _ => Step::Wait(*poll_at.min(cancel_at)),
+            TaskState::Working { poll_at, cancel_at } => match &self.report {
+                Some(report) if now >= *cancel_at => TaskStep::Cancel(report.order_id.clone()),
+                _ if now >= *poll_at => TaskStep::Query,
+                _ => TaskStep::Wait(*poll_at.min(cancel_at)),
             },
-            State::Done(ending) => Step::Done(ending.clone()),
+            TaskState::Done(ending) => TaskStep::Done(ending.clone()),
         }
     }
 
-    fn next_sending(&mut self, at: Timestamp, now: Timestamp, timeouts: &Timeouts) -> Step {
+    fn next_sending(&mut self, at: Timestamp, now: Timestamp, timeouts: &Timeouts) -> TaskStep {
         if now > self.stale_at {
             self.became_stale(now, timeouts);
             return self.next(now, timeouts);
         }
         if now < at {
             // Past `stale_at` nothing is sent, so waiting beyond it is of no use.
-            return Step::Wait(at.min(self.stale_at + Duration::from_nanos(1)));
+            return TaskStep::Wait(at.min(self.stale_at + Duration::from_nanos(1)));
         }
         match &self.approved {
             Some(approved) => {
                 self.submitted_at.get_or_insert(now);
                 self.sends = self.sends.saturating_add(1);
-                Step::Submit(approved.request().clone())
+                TaskStep::Submit(approved.request().clone())
             }
-            None => Step::Decide,
+            None => TaskStep::Decide,
         }
     }
 
@@ -208,7 +208,7 @@ impl OrderTask {
         match decision {
             Ok(approved) => {
                 self.approved = Some(approved);
-                self.state = State::Sending { at: now };
+                self.state = TaskState::Sending { at: now };
             }
             Err(refusal) if self.maybe_sent => {
                 // An earlier process may have sent it a moment ago: a refusal now says nothing about that.
@@ -226,11 +226,11 @@ impl OrderTask {
             return;
         }
         match self.state.clone() {
-            State::Looking { until, .. } => self.on_looking(&reply, until, now, timeouts),
-            State::Fetching { .. } => self.state = State::Fetching { at: now + self.pause(timeouts) },
-            State::Sending { .. } => self.on_sending(reply, now, timeouts),
-            State::Working { cancel_at, .. } => self.on_working(&reply, cancel_at, now, timeouts),
-            State::Deciding | State::Done(_) => {}
+            TaskState::Looking { until, .. } => self.on_looking(&reply, until, now, timeouts),
+            TaskState::Fetching { .. } => self.state = TaskState::Fetching { at: now + self.pause(timeouts) },
+            TaskState::Sending { .. } => self.on_sending(reply, now, timeouts),
+            TaskState::Working { cancel_at, .. } => self.on_working(&reply, cancel_at, now, timeouts),
+            TaskState::Deciding | TaskState::Done(_) => {}
         }
     }
 
@@ -267,12 +267,12 @@ impl OrderTask {
     /// Whether it is to be decided on.
     pub fn awaits_decision(&self) -> bool {
         match self.state {
-            State::Deciding => true,
-            State::Looking { .. }
-            | State::Sending { .. }
-            | State::Working { .. }
-            | State::Fetching { .. }
-            | State::Done(_) => false,
+            TaskState::Deciding => true,
+            TaskState::Looking { .. }
+            | TaskState::Sending { .. }
+            | TaskState::Working { .. }
+            | TaskState::Fetching { .. }
+            | TaskState::Done(_) => false,
         }
     }
 
@@ -284,12 +284,12 @@ impl OrderTask {
     /// Whether it has its end.
     pub fn is_over(&self) -> bool {
         match self.state {
-            State::Done(_) => true,
-            State::Deciding
-            | State::Looking { .. }
-            | State::Sending { .. }
-            | State::Working { .. }
-            | State::Fetching { .. } => false,
+            TaskState::Done(_) => true,
+            TaskState::Deciding
+            | TaskState::Looking { .. }
+            | TaskState::Sending { .. }
+            | TaskState::Working { .. }
+            | TaskState::Fetching { .. } => false,
         }
     }
 
@@ -298,12 +298,12 @@ impl OrderTask {
             Reply::NotFound if self.deliveries > timeouts.deliveries_max => {
                 let reason =
                     format!("delivered {} times and there is no order at the broker", self.deliveries);
-                self.state = State::Done(Ending::Poison(reason));
+                self.state = TaskState::Done(TaskEnd::Poison(reason));
             }
             Reply::NotFound if now <= self.stale_at => {
                 self.failures = 0;
                 let approved = self.approved.is_some();
-                self.state = if approved { State::Sending { at: now } } else { State::Deciding };
+                self.state = if approved { TaskState::Sending { at: now } } else { TaskState::Deciding };
             }
             Reply::NotFound if now >= until => self.finish(
                 OutcomeKind::ExpiredUnconfirmed,
@@ -315,10 +315,10 @@ impl OrderTask {
             | Reply::Rejected(_)
             | Reply::Duplicate
             | Reply::CancelAccepted
-            | Reply::Report(_) => self.state = State::Looking { at: now + self.pause(timeouts), until },
+            | Reply::Report(_) => self.state = TaskState::Looking { at: now + self.pause(timeouts), until },
             Reply::RateLimited { until: at } => {
                 let at = (*at).max(now + timeouts.pause_min);
-                self.state = State::Looking { at, until: until.max(at) };
+                self.state = TaskState::Looking { at, until: until.max(at) };
             }
         }
     }
@@ -337,12 +337,12 @@ impl OrderTask {
                 if !self.maybe_sent {
                     self.submitted_at = None; // Proof that nothing was taken.
                 }
-                self.state = State::Sending { at: until.max(now + timeouts.pause_min) };
+                self.state = TaskState::Sending { at: until.max(now + timeouts.pause_min) };
             }
             Reply::Duplicate => {
                 // Only a POST of this very task, on a first delivery, can have made the order otherwise.
                 self.adopted = !self.maybe_sent || self.deliveries > 1;
-                self.state = State::Fetching { at: now };
+                self.state = TaskState::Fetching { at: now };
             }
             Reply::Unknown(_) | Reply::NotFound | Reply::CancelAccepted | Reply::Report(_) => {
                 self.maybe_sent = true;
@@ -367,7 +367,7 @@ impl OrderTask {
                 now + self.pause(timeouts)
             }
         };
-        self.state = State::Working { poll_at, cancel_at };
+        self.state = TaskState::Working { poll_at, cancel_at };
     }
 
     fn became_stale(&mut self, now: Timestamp, timeouts: &Timeouts) {
@@ -386,7 +386,7 @@ impl OrderTask {
     /// here, they are looked for at the same time.
     fn look(&mut self, at: Timestamp, now: Timestamp, timeouts: &Timeouts) {
         let last_sent = if self.submitted_at.is_some() { now } else { self.taken_at };
-        self.state = State::Looking { at, until: last_sent.min(self.stale_at) + timeouts.look_for };
+        self.state = TaskState::Looking { at, until: last_sent.min(self.stale_at) + timeouts.look_for };
     }
 
     /// Looks for the order and never sends it again.
@@ -397,11 +397,12 @@ impl OrderTask {
     }
 
     fn observe(&mut self, report: OrderReport, now: Timestamp, timeouts: &Timeouts) {
-        if matches!(self.state, State::Done(_)) {
+        if matches!(self.state, TaskState::Done(_)) {
             return;
         }
         if self.report.is_none() {
-            let answers_a_post = matches!(self.state, State::Sending { .. }) && self.submitted_at.is_some();
+            let answers_a_post =
+                matches!(self.state, TaskState::Sending { .. }) && self.submitted_at.is_some();
             let ours = self.submitted_at.is_some() && self.deliveries <= 1;
             self.adopted |= !answers_a_post && !ours;
         }
@@ -426,16 +427,16 @@ impl OrderTask {
             Phase::Working => {
                 let first_cancel = now + self.cancel_after(timeouts);
                 let cancel_at = match self.state {
-                    State::Working { cancel_at, .. } => cancel_at,
-                    State::Looking { .. }
-                    | State::Fetching { .. }
-                    | State::Sending { .. }
-                    | State::Deciding => first_cancel,
-                    State::Done(_) => return,
+                    TaskState::Working { cancel_at, .. } => cancel_at,
+                    TaskState::Looking { .. }
+                    | TaskState::Fetching { .. }
+                    | TaskState::Sending { .. }
+                    | TaskState::Deciding => first_cancel,
+                    TaskState::Done(_) => return,
                 };
                 let pause =
                     timeouts.poll_after.saturating_mul(1 << self.looks.min(16)).min(timeouts.poll_max);
-                self.state = State::Working { poll_at: now + pause, cancel_at };
+                self.state = TaskState::Working { poll_at: now + pause, cancel_at };
             }
         }
     }
@@ -448,7 +449,7 @@ impl OrderTask {
     }
 
     fn finish(&mut self, kind: OutcomeKind, reason: String) {
-        self.state = State::Done(Ending::Outcome { kind, reason });
+        self.state = TaskState::Done(TaskEnd::Outcome { kind, reason });
     }
 
     fn pause(&mut self, timeouts: &Timeouts) -> Duration {

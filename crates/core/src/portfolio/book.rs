@@ -22,12 +22,12 @@ pub struct StrategyBook {
     capital: Money,
     cash: Money,
     /// Few, in the order in which they came.
-    holdings: Vec<Holding>,
+    holdings: Vec<BookHolding>,
 }
 
 /// One symbol of a book.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Holding {
+struct BookHolding {
     symbol: Symbol,
     position: Position,
     target: Option<Target>,
@@ -119,7 +119,7 @@ impl StrategyBook {
 
     /// Shares held once all orders that are not final have filled.
     pub fn expected(&self, symbol: Symbol) -> Quantity {
-        self.holding(symbol).map_or(Quantity::ZERO, Holding::expected)
+        self.holding(symbol).map_or(Quantity::ZERO, BookHolding::expected)
     }
 
     /// Where it wants to be.
@@ -140,7 +140,7 @@ impl StrategyBook {
     /// Cash and the worth of the positions at the prices that `mark` gives.
     pub fn balance(&self, mark: impl Fn(Symbol) -> Option<Price>) -> Balance {
         let mut balance = Balance { cash: self.cash, ..Balance::default() };
-        for Holding { symbol, position, .. } in &self.holdings {
+        for BookHolding { symbol, position, .. } in &self.holdings {
             if !position.quantity().is_zero() {
                 let value = mark(*symbol).map_or(position.cost(), |price| position.value(price));
                 balance.revalue(Money::ZERO, value);
@@ -214,13 +214,13 @@ impl StrategyBook {
         self.holding_mut(symbol);
     }
 
-    fn holding(&self, symbol: Symbol) -> Option<&Holding> {
+    fn holding(&self, symbol: Symbol) -> Option<&BookHolding> {
         self.holdings.iter().find(|holding| holding.symbol == symbol)
     }
 
-    fn holding_mut(&mut self, symbol: Symbol) -> &mut Holding {
+    fn holding_mut(&mut self, symbol: Symbol) -> &mut BookHolding {
         let place = self.holdings.iter().position(|holding| holding.symbol == symbol).unwrap_or_else(|| {
-            self.holdings.push(Holding {
+            self.holdings.push(BookHolding {
                 symbol,
                 position: Position::default(),
                 target: None,
@@ -234,7 +234,7 @@ impl StrategyBook {
     }
 }
 
-impl Holding {
+impl BookHolding {
     fn expected(&self) -> Quantity {
         self.position.quantity() + self.under_way
     }

@@ -125,7 +125,7 @@ impl Portfolio {
         let (mut own, mut others) = (None, Vec::new());
         for (number, (place, part)) in (1..).zip(&split) {
             let is_last = number == split.len();
-            // Within the house `paid` is what one share costs.
+            // Where intents were netted, `paid` is what one share costs.
             let paid = if is_crossed {
                 ending.paid.share(*part, Quantity::ONE)
             } else if is_last {

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn opposite_wishes_meet_within_the_house() {
+    fn opposite_intents_are_netted() {
         let (ordered, parts) = order(&share(), &[(0, shares(0), shares(10)), (1, shares(0), shares(-4))]);
         assert_eq!((ordered, &parts), (shares(6), &vec![(0, shares(10)), (1, shares(-4))]));
         assert_eq!(split(&parts, ordered, shares(3)), vec![(0, shares(5)), (1, shares(-2))]);

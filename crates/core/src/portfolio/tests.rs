@@ -202,7 +202,7 @@ fn two_at_half_weight_hold_what_one_would() {
     let _ = play(&mut portfolio, &signal("2-0", "b", strength(1.0)), all);
     assert_eq!(portfolio.held(x()), shares(10));
     assert_eq!(portfolio.book(0).target(x()).unwrap().shares, shares(5), "its part of what is wanted");
-    // One turns round: five of its ten shares meet the other's within the house.
+    // One turns round: five of its ten shares are netted against the other's.
     let (draft, ended) = play(&mut portfolio, &signal("3-0", "b", strength(-1.0)), all);
     assert_eq!(draft.unwrap().quantity, shares(10));
     assert_eq!(ended.others, []);
@@ -227,7 +227,7 @@ fn a_partly_filled_net_order_moves_each_book_by_its_part() {
 }
 
 #[test]
-fn a_wish_that_a_newer_one_overtook_is_superseded() {
+fn an_intent_that_a_newer_one_overtook_is_superseded() {
     let mut portfolio = Portfolio::new(Combine::Separate, vec![member("a", "10sh", true)]);
     let (draft, _) = play(&mut portfolio, &signal("9-3", "a", strength(1.0)), all);
     assert_eq!(draft.unwrap().quantity, shares(10));

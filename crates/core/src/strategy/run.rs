@@ -37,7 +37,7 @@ pub struct StrategyRun {
     /// Whether its strengths are positions.
     is_target: bool,
     /// Its last words, one for each symbol; few.
-    said: Vec<Said>,
+    said: Vec<LastIntent>,
     /// Until then it watches and sends nothing.
     quiet_until: Option<Timestamp>,
     last: (Timestamp, u32),
@@ -47,7 +47,7 @@ pub struct StrategyRun {
 }
 
 #[derive(Debug)]
-struct Said {
+struct LastIntent {
     symbol: Symbol,
     /// Its last word, and when it was said.
     strength: Strength,
@@ -173,7 +173,7 @@ impl StrategyRun {
         self.runner.hold(symbol, held);
         if let Some(Remembered { strength, at, is_missed }) = remembered {
             let sent = (!is_missed).then_some(strength);
-            self.said.push(Said { symbol, strength, at, sent, known_until: at, is_due: false });
+            self.said.push(LastIntent { symbol, strength, at, sent, known_until: at, is_due: false });
         }
     }
 
@@ -238,7 +238,7 @@ impl StrategyRun {
     pub fn end_quiet(&mut self, strategy_signals: &mut Vec<StrategySignal>) {
         self.quiet_until = None;
         for place in 0..self.said.len() {
-            let Said { symbol, strength, at, is_due, .. } = self.said[place];
+            let LastIntent { symbol, strength, at, is_due, .. } = self.said[place];
             // Those that it wants again are sent for that.
             let is_renewed = self
                 .intents
@@ -303,7 +303,7 @@ impl StrategyRun {
         }
         let place = self.said.iter().position(|said| said.symbol == symbol).unwrap_or_else(|| {
             let known_until = Timestamp::from_nanos(i64::MIN);
-            self.said.push(Said { symbol, strength, at, sent: None, known_until, is_due: false });
+            self.said.push(LastIntent { symbol, strength, at, sent: None, known_until, is_due: false });
             self.said.len() - 1
         });
         let said = &mut self.said[place];

@@ -14,7 +14,7 @@ use super::usable_price;
 use crate::clock::Timestamp;
 use crate::market::{MarketEvent, Trade};
 use crate::symbol::Symbol;
-use crate::ticks::{Limits, Span, Window};
+use crate::ticks::{Span, Window, WindowLimits};
 use crate::units::Quantity;
 
 /// What one strategy may look back at; only one writes, nobody waits.
@@ -23,30 +23,30 @@ pub struct Past {
     horizon: Option<Duration>,
     now: Timestamp,
     /// The kind of its main series.
-    main: Option<Kind>,
-    symbols: PerSymbol<Known>,
+    main: Option<SeriesKind>,
+    symbols: PerSymbol<SymbolSeries>,
     /// Shares in its book, negative when short; few.
     positions: Vec<(Symbol, Quantity)>,
 }
 
 /// All series of one symbol; the one that answers for the symbol stands first.
 #[derive(Debug)]
-struct Known {
-    first: Series,
-    others: Vec<Series>,
+struct SymbolSeries {
+    first: KnownSeries,
+    others: Vec<KnownSeries>,
 }
 
 /// What is known of one series.
 #[derive(Debug)]
-struct Series {
-    kind: Kind,
+struct KnownSeries {
+    kind: SeriesKind,
     latest: MarketEvent,
     ticks: Option<Box<Window>>,
 }
 
 /// The kinds of series of a symbol, the one that answers for it first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum SeriesKind {
     Trades,
     Bars(Duration),
     Quotes,
@@ -69,7 +69,7 @@ impl Past {
 
     /// The bars of this timeframe answer for their symbol.
     pub fn set_main(&mut self, timeframe: Option<Duration>) {
-        self.main = timeframe.map(Kind::Bars);
+        self.main = timeframe.map(SeriesKind::Bars);
     }
 
     /// Puts an event in; false when it shows nothing usable (see [`usable_price`]) and is left out.
@@ -85,9 +85,9 @@ impl Past {
             return false;
         }
         self.now = self.now.max(event.known_at());
-        let kind = Kind::of(event);
-        let known = self.symbols.of(event.symbol(), || Known {
-            first: Series { kind, latest: *event, ticks: None },
+        let kind = SeriesKind::of(event);
+        let known = self.symbols.of(event.symbol(), || SymbolSeries {
+            first: KnownSeries { kind, latest: *event, ticks: None },
             others: Vec::new(),
         });
         let series =
@@ -123,7 +123,7 @@ impl Past {
     }
 }
 
-impl Kind {
+impl SeriesKind {
     #[inline]
     fn of(event: &MarketEvent) -> Self {
         match event {
@@ -135,15 +135,15 @@ impl Kind {
     }
 }
 
-impl Known {
+impl SymbolSeries {
     /// A series that does not stand first, or comes for the first time.
     #[cold]
-    fn find(&mut self, kind: Kind, event: &MarketEvent, main: Option<Kind>) -> &mut Series {
+    fn find(&mut self, kind: SeriesKind, event: &MarketEvent, main: Option<SeriesKind>) -> &mut KnownSeries {
         if let Some(place) = self.others.iter().position(|series| series.kind == kind) {
             return &mut self.others[place];
         }
-        let rank = |kind: Kind| (Some(kind) != main, kind);
-        let mut series = Series { kind, latest: *event, ticks: None };
+        let rank = |kind: SeriesKind| (Some(kind) != main, kind);
+        let mut series = KnownSeries { kind, latest: *event, ticks: None };
         let is_first = rank(kind) < rank(self.first.kind);
         if is_first {
             std::mem::swap(&mut self.first, &mut series);
@@ -153,12 +153,12 @@ impl Known {
         if is_first { &mut self.first } else { &mut self.others[last] }
     }
 
-    fn of(&self, kind: Kind) -> Option<&Series> {
+    fn of(&self, kind: SeriesKind) -> Option<&KnownSeries> {
         std::iter::once(&self.first).chain(&self.others).find(|series| series.kind == kind)
     }
 }
 
-impl Series {
+impl KnownSeries {
     fn keep(&mut self, event: &MarketEvent, now: Timestamp, horizon: Duration) {
         let size = match event {
             MarketEvent::Trade { trade, .. } => trade.size,
@@ -166,7 +166,7 @@ impl Series {
             MarketEvent::Quote { .. } => 0.0,
             MarketEvent::Number { .. } => return,
         };
-        let new = || Box::new(Window::new(Limits { with_sizes: true, ..Limits::new(horizon) }));
+        let new = || Box::new(Window::new(WindowLimits { with_sizes: true, ..WindowLimits::new(horizon) }));
         // An unknown size is none; a price that no window takes is shown all the same.
         let trade = Trade { at: event.known_at(), price: event.price(), size: size.max(0.0) };
         let _ = self.ticks.get_or_insert_with(new).push(now, trade);
@@ -196,7 +196,7 @@ impl<'a> View<'a> {
 
     /// The latest bar of `symbol` that is `timeframe` long.
     pub fn latest_bar(&self, symbol: Symbol, timeframe: Duration) -> Option<&'a MarketEvent> {
-        self.past.symbols.get(symbol)?.of(Kind::Bars(timeframe)).map(|series| &series.latest)
+        self.past.symbols.get(symbol)?.of(SeriesKind::Bars(timeframe)).map(|series| &series.latest)
     }
 
     /// Shares of `symbol` in the strategy's book by what it was told, negative when short.

@@ -10,19 +10,19 @@ pub(super) const BLOCK: usize = 256;
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     // Boxed, so that a block changes hands without its ticks being copied.
-    columns: Box<Columns>,
+    columns: Box<BlockColumns>,
     sizes: Option<Box<[f64; BLOCK]>>,
 }
 
 #[derive(Debug, Clone)]
-struct Columns {
+struct BlockColumns {
     times: [i64; BLOCK],
     prices: [f64; BLOCK],
 }
 
 impl Block {
     pub(super) fn new(with_sizes: bool) -> Self {
-        let columns = Box::new(Columns { times: [0; BLOCK], prices: [0.0; BLOCK] });
+        let columns = Box::new(BlockColumns { times: [0; BLOCK], prices: [0.0; BLOCK] });
         Self { columns, sizes: with_sizes.then(|| Box::new([0.0; BLOCK])) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A window keeps a tick while it is at most one horizon old (exactly one horizon counts as kept) and, where a number
 //! is set, while no more than that many newer ones are there. Ticks of one instant are all kept, in the order of their
-//! arrival; a late tick is put in its place. A tick further ahead of the clock than [`Limits::future_max`] is refused,
+//! arrival; a late tick is put in its place. A tick further ahead of the clock than [`WindowLimits::future_max`] is refused,
 //! and a window moves on by the clock, never by a tick, so that no tick can wipe it.
 
 mod block;
@@ -24,7 +24,7 @@ use crate::market::Trade;
 use crate::symbol::Symbol;
 
 pub use span::{Bars, Span};
-pub use store::{Series, TickStore};
+pub use store::{SymbolWindow, TickStore};
 pub use window::Window;
 
 /// Above this a price is an error of the feed; it also keeps every sum finite.
@@ -72,7 +72,7 @@ impl Tick {
 
 /// How much a window keeps and what it refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct WindowLimits {
     /// Older ticks leave; one that is exactly so old stays.
     pub horizon: Duration,
     /// At most so many ticks stay, the newest ones.
@@ -83,7 +83,7 @@ pub struct Limits {
     pub with_sizes: bool,
 }
 
-impl Limits {
+impl WindowLimits {
     /// A horizon, no limit of number, at most 5 s ahead of the clock, without sizes.
     pub fn new(horizon: Duration) -> Self {
         Self { horizon, count_max: None, future_max: Duration::from_secs(5), with_sizes: false }

@@ -7,7 +7,7 @@ use crate::market::Bar;
 
 /// What the module head promises, in the plainest way.
 struct Model {
-    limits: Limits,
+    limits: WindowLimits,
     now: i64,
     ticks: Vec<Trade>,
 }
@@ -79,13 +79,13 @@ enum Pace {
     AnyOrder,
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = WindowLimits> {
     let count = prop_oneof![Just(None), (1_usize..1_500).prop_map(NonZeroUsize::new)];
-    (0_u64..4_000, count, any::<bool>()).prop_map(|(horizon, count_max, with_sizes)| Limits {
+    (0_u64..4_000, count, any::<bool>()).prop_map(|(horizon, count_max, with_sizes)| WindowLimits {
         count_max,
         with_sizes,
         future_max: Duration::from_nanos(20),
-        ..Limits::new(Duration::from_nanos(horizon))
+        ..WindowLimits::new(Duration::from_nanos(horizon))
     })
 }
 
@@ -154,7 +154,7 @@ fn tick(at_secs: i64, price: f64) -> Trade {
 }
 
 fn pushed(ticks: &[Trade]) -> Window {
-    let mut window = Window::new(Limits::new(Duration::from_mins(1)));
+    let mut window = Window::new(WindowLimits::new(Duration::from_mins(1)));
     for tick in ticks {
         window.push(Timestamp::from_secs(1_000).max(tick.at), *tick).unwrap();
     }
@@ -224,7 +224,7 @@ fn what_is_no_price_or_size_is_refused_and_changes_nothing() {
 
 #[test]
 fn the_mean_does_not_drift() {
-    let mut window = Window::new(Limits::new(Duration::from_nanos(99)));
+    let mut window = Window::new(WindowLimits::new(Duration::from_nanos(99)));
     for number in 0..300_000_i64 {
         let price = if number % 2 == 0 { 1e12 } else { 0.1 };
         let at = Timestamp::from_nanos(number);
@@ -240,7 +240,7 @@ fn the_mean_does_not_drift() {
 
 #[test]
 fn the_ends_of_time_are_windows_too() {
-    let mut window = Window::new(Limits::new(Duration::MAX));
+    let mut window = Window::new(WindowLimits::new(Duration::MAX));
     for nanos in [0, i64::MAX] {
         let at = Timestamp::from_nanos(nanos);
         window.push(Timestamp::MAX, Trade { at, price: 1.0, size: 0.0 }).unwrap();

@@ -8,24 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::window::Window;
-use super::{Limits, Placement, Tick, TickError};
+use super::{Placement, Tick, TickError, WindowLimits};
 use crate::clock::{Clock, Timestamp};
 use crate::market::Trade;
 use crate::symbol::Symbol;
 
 /// The windows of all symbols.
 pub struct TickStore {
-    limits: Limits,
+    limits: WindowLimits,
     clock: Arc<dyn Clock>,
-    series: RwLock<HashMap<Symbol, Arc<Series>>>,
+    series: RwLock<HashMap<Symbol, Arc<SymbolWindow>>>,
 }
 
 /// One symbol's window; who holds it pays no look-up per tick.
 #[derive(Debug)]
-pub struct Series(Mutex<State>);
+pub struct SymbolWindow(Mutex<StoreState>);
 
 #[derive(Debug)]
-struct State {
+struct StoreState {
     window: Window,
     /// Dropped with the next tick.
     waiting: Vec<Sender<Infallible>>,
@@ -33,7 +33,7 @@ struct State {
 
 impl TickStore {
     /// An empty store whose windows all have these limits.
-    pub fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(limits: WindowLimits, clock: Arc<dyn Clock>) -> Self {
         Self { limits, clock, series: RwLock::default() }
     }
 
@@ -52,12 +52,12 @@ impl TickStore {
     }
 
     /// The window of `symbol`, made when there is none yet.
-    pub fn series(&self, symbol: Symbol) -> Arc<Series> {
+    pub fn series(&self, symbol: Symbol) -> Arc<SymbolWindow> {
         if let Some(series) = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&symbol) {
             return Arc::clone(series);
         }
         let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(symbol).or_insert_with(|| Arc::new(Series::new(self.limits))))
+        Arc::clone(all.entry(symbol).or_insert_with(|| Arc::new(SymbolWindow::new(self.limits))))
     }
 
     /// What `symbol`'s window holds now; the store goes on meanwhile. Empty for an unknown symbol.
@@ -80,7 +80,7 @@ impl TickStore {
     }
 
     /// What every window keeps and refuses.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &WindowLimits {
         &self.limits
     }
 }
@@ -91,9 +91,9 @@ impl fmt::Debug for TickStore {
     }
 }
 
-impl Series {
-    fn new(limits: Limits) -> Self {
-        Self(Mutex::new(State { window: Window::new(limits), waiting: Vec::new() }))
+impl SymbolWindow {
+    fn new(limits: WindowLimits) -> Self {
+        Self(Mutex::new(StoreState { window: Window::new(limits), waiting: Vec::new() }))
     }
 
     /// Takes a tick at the time `now`.
@@ -131,7 +131,7 @@ impl Series {
         first
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         // Who panicked only looked: a window is whole whenever its lock is released.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +148,7 @@ mod tests {
 
     fn store() -> TickStore {
         let clock = ManualClock::new(Timestamp::from_secs(1_000));
-        TickStore::new(Limits::new(Duration::from_mins(1)), Arc::new(clock))
+        TickStore::new(WindowLimits::new(Duration::from_mins(1)), Arc::new(clock))
     }
 
     #[test]

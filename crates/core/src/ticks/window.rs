@@ -11,14 +11,14 @@ use std::time::Duration;
 use super::block::{BLOCK, Block};
 use super::sealed::Sealed;
 use super::span::Span;
-use super::{Limits, Placement, TickError};
+use super::{Placement, TickError, WindowLimits};
 use crate::clock::Timestamp;
 use crate::market::Trade;
 
 /// The ticks of one symbol over one horizon, oldest first.
 #[derive(Debug)]
 pub struct Window {
-    limits: Limits,
+    limits: WindowLimits,
     horizon_ns: i64,
     count_max: usize,
     /// The latest time that it was told.
@@ -37,7 +37,7 @@ pub struct Window {
 
 impl Window {
     /// An empty window.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: WindowLimits) -> Self {
         Self {
             limits,
             horizon_ns: i64::try_from(limits.horizon.as_nanos()).unwrap_or(i64::MAX),

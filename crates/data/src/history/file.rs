@@ -13,60 +13,63 @@ use bot_core::market::{MarketEvent, RowKind};
 
 /// What a file holds; at one instant, files are read in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     Quotes,
     Trades,
     Bars,
     Numbers,
 }
 
-impl Kind {
-    pub(super) const ALL: [Kind; 4] = [Kind::Quotes, Kind::Trades, Kind::Bars, Kind::Numbers];
+impl FileKind {
+    pub(super) const ALL: [FileKind; 4] =
+        [FileKind::Quotes, FileKind::Trades, FileKind::Bars, FileKind::Numbers];
 
     pub(super) fn of(event: &MarketEvent) -> Self {
         match event {
-            MarketEvent::Quote { .. } => Kind::Quotes,
-            MarketEvent::Trade { .. } => Kind::Trades,
-            MarketEvent::Bar { .. } => Kind::Bars,
-            MarketEvent::Number { .. } => Kind::Numbers,
+            MarketEvent::Quote { .. } => FileKind::Quotes,
+            MarketEvent::Trade { .. } => FileKind::Trades,
+            MarketEvent::Bar { .. } => FileKind::Bars,
+            MarketEvent::Number { .. } => FileKind::Numbers,
         }
     }
 
     /// What a row of such a file is, where a bar has this span.
     pub(super) fn row_kind(self, span: Duration) -> RowKind {
         match self {
-            Kind::Quotes => RowKind::Quote,
-            Kind::Trades => RowKind::Trade,
-            Kind::Bars => RowKind::Bar { span },
-            Kind::Numbers => RowKind::Number,
+            FileKind::Quotes => RowKind::Quote,
+            FileKind::Trades => RowKind::Trade,
+            FileKind::Bars => RowKind::Bar { span },
+            FileKind::Numbers => RowKind::Number,
         }
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Kind::Quotes => "quotes",
-            Kind::Trades => "trades",
-            Kind::Bars => "bars",
-            Kind::Numbers => "numbers",
+            FileKind::Quotes => "quotes",
+            FileKind::Trades => "trades",
+            FileKind::Bars => "bars",
+            FileKind::Numbers => "numbers",
         }
     }
 
     pub(super) fn header(self) -> &'static str {
         match self {
-            Kind::Quotes => "time,symbol,bid,bid_size,ask,ask_size",
-            Kind::Trades => "time,symbol,price,size",
-            Kind::Bars => "time,symbol,span_ns,open,high,low,close,volume",
-            Kind::Numbers => "time,symbol,value",
+            FileKind::Quotes => "time,symbol,bid,bid_size,ask,ask_size",
+            FileKind::Trades => "time,symbol,price,size",
+            FileKind::Bars => "time,symbol,span_ns,open,high,low,close,volume",
+            FileKind::Numbers => "time,symbol,value",
         }
     }
 
     /// What a number of such a file may be.
     pub(super) fn check(self, number: f64) -> Result<(), &'static str> {
         match self {
-            Kind::Numbers if number.is_finite() => Ok(()),
-            Kind::Numbers => Err("must be finite"),
-            Kind::Quotes | Kind::Trades | Kind::Bars if number.is_finite() && number >= 0.0 => Ok(()),
-            Kind::Quotes | Kind::Trades | Kind::Bars => Err("must be finite and 0 or more"),
+            FileKind::Numbers if number.is_finite() => Ok(()),
+            FileKind::Numbers => Err("must be finite"),
+            FileKind::Quotes | FileKind::Trades | FileKind::Bars if number.is_finite() && number >= 0.0 => {
+                Ok(())
+            }
+            FileKind::Quotes | FileKind::Trades | FileKind::Bars => Err("must be finite and 0 or more"),
         }
     }
 }
@@ -78,21 +81,21 @@ pub(super) fn own_time(event: &MarketEvent) -> Timestamp {
 
 /// What a file is written in; of one day and kind, files are read in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Form {
+pub(super) enum FileForm {
     Parquet,
     /// What a CSV file was turned into: it counts, in place of the Parquet file, once that CSV file is gone.
     Turned,
     Csv,
 }
 
-impl Form {
-    const ALL: [Form; 3] = [Form::Parquet, Form::Turned, Form::Csv];
+impl FileForm {
+    const ALL: [FileForm; 3] = [FileForm::Parquet, FileForm::Turned, FileForm::Csv];
 
     fn ending(self) -> &'static str {
         match self {
-            Form::Parquet => ".parquet",
-            Form::Turned => ".parquet.new",
-            Form::Csv => ".csv",
+            FileForm::Parquet => ".parquet",
+            FileForm::Turned => ".parquet.new",
+            FileForm::Csv => ".csv",
         }
     }
 }
@@ -101,17 +104,17 @@ impl Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DayFile {
     pub(super) day: NaiveDate,
-    pub(super) kind: Kind,
-    pub(super) form: Form,
+    pub(super) kind: FileKind,
+    pub(super) form: FileForm,
 }
 
 impl DayFile {
     /// The file that an event is first written to.
     pub(super) fn of(event: &MarketEvent) -> Self {
-        Self { day: date_of(own_time(event)), kind: Kind::of(event), form: Form::Csv }
+        Self { day: date_of(own_time(event)), kind: FileKind::of(event), form: FileForm::Csv }
     }
 
-    pub(super) fn in_form(self, form: Form) -> Self {
+    pub(super) fn in_form(self, form: FileForm) -> Self {
         Self { form, ..self }
     }
 
@@ -122,8 +125,8 @@ impl DayFile {
     /// The file that has this name, when it is one of ours.
     fn named(name: &str) -> Option<Self> {
         let (form, stem) =
-            Form::ALL.into_iter().find_map(|form| Some((form, name.strip_suffix(form.ending())?)))?;
-        Kind::ALL.into_iter().find_map(|kind| {
+            FileForm::ALL.into_iter().find_map(|form| Some((form, name.strip_suffix(form.ending())?)))?;
+        FileKind::ALL.into_iter().find_map(|kind| {
             let day = stem.strip_prefix(kind.name())?.strip_prefix('-')?;
             Some(Self { day: NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?, kind, form })
         })
@@ -140,9 +143,9 @@ impl DayFile {
         let all = files.clone();
         let has = |file: DayFile, form| all.binary_search(&file.in_form(form)).is_ok();
         files.retain(|file| match file.form {
-            Form::Csv => true,
-            Form::Turned => !has(*file, Form::Csv),
-            Form::Parquet => has(*file, Form::Csv) || !has(*file, Form::Turned),
+            FileForm::Csv => true,
+            FileForm::Turned => !has(*file, FileForm::Csv),
+            FileForm::Parquet => has(*file, FileForm::Csv) || !has(*file, FileForm::Turned),
         });
         Ok(files)
     }

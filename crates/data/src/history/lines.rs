@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::HistoryError;
-use super::file::Kind;
-use super::reader::Faults;
+use super::file::FileKind;
+use super::reader::SkippedFaults;
 use super::row;
 use crate::tabular::lines::{Line, LineError, Lines};
 use bot_core::clock::times::{Forms, Times};
@@ -63,20 +63,23 @@ impl WholeLines {
 /// The events of one file, in the order of its lines.
 #[derive(Debug)]
 pub(super) struct EventLines {
-    kind: Kind,
+    kind: FileKind,
     lines: WholeLines,
     times: Times,
 }
 
 impl EventLines {
     /// Opens a file whose header is the kind's.
-    pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, HistoryError> {
+    pub(super) fn open(kind: FileKind, path: &Path) -> Result<Self, HistoryError> {
         let lines = WholeLines::open(path, kind.header())?;
         Ok(Self { kind, lines, times: Times::new(Forms::Instants, chrono_tz::UTC) })
     }
 
     /// The next event and its line, from 1; `None` at the end of the file.
-    pub(super) fn next(&mut self, faults: &mut Faults) -> Result<Option<(u64, MarketEvent)>, HistoryError> {
+    pub(super) fn next(
+        &mut self,
+        faults: &mut SkippedFaults,
+    ) -> Result<Option<(u64, MarketEvent)>, HistoryError> {
         loop {
             let (number, event) = match self.lines.next() {
                 Ok(Some((number, line))) => (number, row::parse(self.kind, line, &mut self.times)),

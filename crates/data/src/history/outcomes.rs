@@ -23,7 +23,7 @@ limit,quote_time,bid,bid_size,ask,ask_size";
 
 /// Appends the outcome's line with its line feed.
 pub(super) fn write(outcome: &Outcome, line: &mut String) {
-    let mut line = Cells(line);
+    let mut line = OutcomeLine(line);
     line.add(Some(&outcome.signal));
     line.add(outcome.client_order_id.as_ref());
     line.add(outcome.symbol);
@@ -168,9 +168,9 @@ fn kind(text: &str) -> Result<OutcomeKind, String> {
 }
 
 /// A line in the making.
-struct Cells<'a>(&'a mut String);
+struct OutcomeLine<'a>(&'a mut String);
 
-impl Cells<'_> {
+impl OutcomeLine<'_> {
     fn add(&mut self, value: Option<impl Display>) {
         if let Some(value) = value {
             write!(self.0, "{value}").unwrap_or_else(|_| unreachable!("a string takes all"));

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::HistoryError;
-use super::file::Kind;
-use super::reader::Faults;
-use crate::tabular::parquet::{self as columns, Content, Field, Reader, StoredColumn, Text, Values};
+use super::file::FileKind;
+use super::reader::SkippedFaults;
+use crate::tabular::parquet::{self as columns, Content, Field, ParquetReader, StoredColumn, Text, Values};
 use bot_core::clock::Timestamp;
 use bot_core::clock::times::{Forms, Times};
 use bot_core::market::{MarketEvent, Row, RowKind};
@@ -23,14 +23,14 @@ const NUMBERS: usize = 5;
 
 /// Some rows, column by column; columns that the kind does not have are empty.
 #[derive(Default)]
-struct Columns {
+struct RowGroup {
     times: Vec<i64>,
     symbols: Vec<Text>,
     spans: Vec<i64>,
     numbers: [Vec<f64>; NUMBERS],
 }
 
-impl Columns {
+impl RowGroup {
     fn clear(&mut self) {
         self.times.clear();
         self.symbols.clear();
@@ -40,20 +40,21 @@ impl Columns {
 }
 
 /// A file that is being written; it can be read once it is finished.
-pub(super) struct Writer {
-    kind: Kind,
+pub(super) struct DayWriter {
+    kind: FileKind,
     path: PathBuf,
-    file: columns::Writer<File>,
-    columns: Columns,
+    file: columns::ParquetWriter<File>,
+    columns: RowGroup,
 }
 
-impl Writer {
+impl DayWriter {
     /// Begins a file in place of what was there.
-    pub(super) fn create(kind: Kind, path: &Path) -> Result<Self, HistoryError> {
+    pub(super) fn create(kind: FileKind, path: &Path) -> Result<Self, HistoryError> {
         let file = File::create(path).map_err(HistoryError::io(path))?;
         let fields: Vec<_> = fields(kind).collect();
-        let file = columns::Writer::new(file, kind.name(), &fields).map_err(HistoryError::file(path))?;
-        Ok(Self { kind, path: path.to_owned(), file, columns: Columns::default() })
+        let file =
+            columns::ParquetWriter::new(file, kind.name(), &fields).map_err(HistoryError::file(path))?;
+        Ok(Self { kind, path: path.to_owned(), file, columns: RowGroup::default() })
     }
 
     /// Adds an event of the file's kind behind all others.
@@ -84,7 +85,7 @@ impl Writer {
     }
 
     fn write_group(&mut self) -> Result<(), HistoryError> {
-        let Columns { times, symbols, spans, numbers } = &self.columns;
+        let RowGroup { times, symbols, spans, numbers } = &self.columns;
         let mut numbers = numbers.iter();
         let columns = fields(self.kind).map(|field| match field.content {
             Content::Times => Values::Wholes(times),
@@ -102,9 +103,9 @@ impl Writer {
 /// A file that is being read, some thousand rows at a time.
 #[derive(Debug)]
 pub(super) struct Rows {
-    kind: Kind,
+    kind: FileKind,
     path: PathBuf,
-    reader: Reader,
+    reader: ParquetReader,
     times: Times,
     /// The next row of those that the reader has, and how many it has.
     place: usize,
@@ -116,9 +117,9 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Opens a file that has a footer and the kind's columns.
-    pub(super) fn open(kind: Kind, path: &Path) -> Result<Self, HistoryError> {
+    pub(super) fn open(kind: FileKind, path: &Path) -> Result<Self, HistoryError> {
         let file = File::open(path).map_err(HistoryError::io(path))?;
-        let reader = Reader::open(file, |stored| {
+        let reader = ParquetReader::open(file, |stored| {
             let (expected, found) = (expected(kind), described(stored));
             if found != expected {
                 return Err(format!("columns must be \"{expected}\", were \"{found}\""));
@@ -131,7 +132,10 @@ impl Rows {
     }
 
     /// The next event and its row, from 1; `None` at the end of the file. A broken file ends where it is broken.
-    pub(super) fn next(&mut self, faults: &mut Faults) -> Result<Option<(u64, MarketEvent)>, HistoryError> {
+    pub(super) fn next(
+        &mut self,
+        faults: &mut SkippedFaults,
+    ) -> Result<Option<(u64, MarketEvent)>, HistoryError> {
         while !self.broken {
             if self.place == self.count {
                 match self.reader.next(BATCH_ROWS) {
@@ -183,7 +187,7 @@ impl Rows {
 }
 
 /// The columns of a kind, in the order of its header.
-fn fields(kind: Kind) -> impl Iterator<Item = Field<'static>> {
+fn fields(kind: FileKind) -> impl Iterator<Item = Field<'static>> {
     kind.header().split(',').map(|name| {
         let content = match name {
             "time" => Content::Times,
@@ -204,8 +208,8 @@ fn described(stored: &[StoredColumn]) -> String {
     stored.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-/// [`described`] of a file that [`Writer`] wrote.
-fn expected(kind: Kind) -> String {
+/// [`described`] of a file that [`DayWriter`] wrote.
+fn expected(kind: FileKind) -> String {
     let column = |field: Field<'_>| match field.content {
         Content::Times => format!("required INT64 time {INSTANT}"),
         Content::Texts => format!("required BYTE_ARRAY {}", field.name),

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::HistoryError;
-use super::file::{DayFile, Form};
+use super::file::{DayFile, FileForm};
 use super::lines::EventLines;
 use super::parquet::Rows;
 use bot_core::clock::Timestamp;
@@ -34,7 +34,7 @@ pub fn read(directory: &Path, on_fault: OnFault) -> Result<History, HistoryError
         waiting: files.into(),
         open: Vec::new(),
         last: Timestamp::from_nanos(i64::MIN),
-        faults: Faults::new(on_fault),
+        faults: SkippedFaults::new(on_fault),
         ended: false,
     })
 }
@@ -45,9 +45,9 @@ pub struct History {
     directory: PathBuf,
     /// By day, then kind.
     waiting: VecDeque<DayFile>,
-    open: Vec<OpenFile>,
+    open: Vec<OpenDay>,
     last: Timestamp,
-    faults: Faults,
+    faults: SkippedFaults,
     ended: bool,
 }
 
@@ -96,7 +96,7 @@ impl History {
 
     fn open_next(&mut self) -> Result<(), HistoryError> {
         if let Some(day_file) = self.waiting.pop_front() {
-            self.open.extend(OpenFile::open(day_file, &self.directory, &mut self.faults)?);
+            self.open.extend(OpenDay::open(day_file, &self.directory, &mut self.faults)?);
         }
         Ok(())
     }
@@ -118,13 +118,13 @@ impl Iterator for History {
 
 /// What was left out.
 #[derive(Debug)]
-pub(super) struct Faults {
+pub(super) struct SkippedFaults {
     policy: OnFault,
     skipped: u64,
     pub(super) torn: u64,
 }
 
-impl Faults {
+impl SkippedFaults {
     pub(super) fn new(policy: OnFault) -> Self {
         Self { policy, skipped: 0, torn: 0 }
     }
@@ -145,34 +145,38 @@ impl Faults {
 const LOOK_AHEAD: usize = 1_024;
 
 #[derive(Debug)]
-struct OpenFile {
+struct OpenDay {
     path: PathBuf,
-    source: Source,
+    source: DayRows,
     at_end: bool,
-    rows: BinaryHeap<Reverse<Row>>,
+    rows: BinaryHeap<Reverse<ReadRow>>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum DayRows {
     Csv(EventLines),
     Parquet(Rows),
 }
 
 #[derive(Debug)]
-struct Row {
+struct ReadRow {
     time: Timestamp,
     line: u64,
     event: MarketEvent,
 }
 
-impl OpenFile {
+impl OpenDay {
     /// Opens a file and reads ahead; `None` when it has no rows.
-    fn open(day_file: DayFile, directory: &Path, faults: &mut Faults) -> Result<Option<Self>, HistoryError> {
+    fn open(
+        day_file: DayFile,
+        directory: &Path,
+        faults: &mut SkippedFaults,
+    ) -> Result<Option<Self>, HistoryError> {
         let path = day_file.path(directory);
         let source = match day_file.form {
-            Form::Csv => Source::Csv(EventLines::open(day_file.kind, &path)?),
-            Form::Parquet | Form::Turned => match Rows::open(day_file.kind, &path) {
-                Ok(rows) => Source::Parquet(rows),
+            FileForm::Csv => DayRows::Csv(EventLines::open(day_file.kind, &path)?),
+            FileForm::Parquet | FileForm::Turned => match Rows::open(day_file.kind, &path) {
+                Ok(rows) => DayRows::Parquet(rows),
                 Err(fault @ HistoryError::File { .. }) => return faults.take(fault).map(|()| None),
                 Err(error) => return Err(error),
             },
@@ -190,20 +194,22 @@ impl OpenFile {
         self.at_end && self.rows.is_empty()
     }
 
-    fn pop(&mut self, faults: &mut Faults) -> Result<Option<Row>, HistoryError> {
+    fn pop(&mut self, faults: &mut SkippedFaults) -> Result<Option<ReadRow>, HistoryError> {
         let row = self.rows.pop();
         self.fill(faults)?;
         Ok(row.map(|Reverse(row)| row))
     }
 
-    fn fill(&mut self, faults: &mut Faults) -> Result<(), HistoryError> {
+    fn fill(&mut self, faults: &mut SkippedFaults) -> Result<(), HistoryError> {
         while self.rows.len() < LOOK_AHEAD && !self.at_end {
             let next = match &mut self.source {
-                Source::Csv(lines) => lines.next(faults)?,
-                Source::Parquet(rows) => rows.next(faults)?,
+                DayRows::Csv(lines) => lines.next(faults)?,
+                DayRows::Parquet(rows) => rows.next(faults)?,
             };
             match next {
-                Some((line, event)) => self.rows.push(Reverse(Row { time: event.known_at(), line, event })),
+                Some((line, event)) => {
+                    self.rows.push(Reverse(ReadRow { time: event.known_at(), line, event }));
+                }
                 None => self.at_end = true,
             }
         }
@@ -215,21 +221,21 @@ impl OpenFile {
     }
 }
 
-impl PartialEq for Row {
+impl PartialEq for ReadRow {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Row {}
+impl Eq for ReadRow {}
 
-impl PartialOrd for Row {
+impl PartialOrd for ReadRow {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Row {
+impl Ord for ReadRow {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.time, self.line).cmp(&(other.time, other.line))
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 
 use super::HistoryError;
-use super::file::{DayFile, Kind, own_time};
+use super::file::{DayFile, FileKind, own_time};
 use super::{row, turn};
 use bot_core::clock::Timestamp;
 use bot_core::market::MarketEvent;
@@ -28,9 +28,9 @@ pub struct Recorder {
     directory: PathBuf,
     format: RecordFormat,
     /// One per kind.
-    open: [Option<OpenFile>; Kind::ALL.len()],
+    open: [Option<OpenFile>; FileKind::ALL.len()],
     /// The latest day of each kind so far.
-    latest: [Option<NaiveDate>; Kind::ALL.len()],
+    latest: [Option<NaiveDate>; FileKind::ALL.len()],
     line: String,
 }
 
@@ -54,9 +54,9 @@ impl Recorder {
         fs::create_dir_all(directory).map_err(HistoryError::io(directory))?;
         let probe = directory.join(".writable");
         File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(HistoryError::io(directory))?;
-        let open = [const { None }; Kind::ALL.len()];
+        let open = [const { None }; FileKind::ALL.len()];
         let directory = directory.to_owned();
-        Ok(Self { directory, format, open, latest: [None; Kind::ALL.len()], line: String::new() })
+        Ok(Self { directory, format, open, latest: [None; FileKind::ALL.len()], line: String::new() })
     }
 
     /// Adds one event behind all others of its kind and day; it is safe after the next [`Recorder::flush`].
@@ -65,7 +65,7 @@ impl Recorder {
     /// The event is lost, and lines since the last flush may be; the next call opens the file again.
     pub fn record(&mut self, event: &MarketEvent) -> Result<(), HistoryError> {
         let at = own_time(event);
-        let place = &mut self.open[Kind::of(event) as usize];
+        let place = &mut self.open[FileKind::of(event) as usize];
         if !place.as_ref().is_some_and(|file| file.from <= at && at < file.to) {
             if let Some(mut before) = place.take() {
                 before.flush()?;
@@ -76,7 +76,7 @@ impl Recorder {
         }
         self.line.clear();
         row::write(event, &mut self.line);
-        let place = &mut self.open[Kind::of(event) as usize];
+        let place = &mut self.open[FileKind::of(event) as usize];
         let written = place.as_mut().map_or(Ok(()), |file| file.write(&self.line));
         if written.is_err() {
             *place = None;
@@ -105,7 +105,7 @@ impl Recorder {
     /// Lines since the last flush may be lost; files that could not be turned are still there.
     pub fn end(mut self) -> Result<(), HistoryError> {
         let flushed = self.flush();
-        self.open = [const { None }; Kind::ALL.len()];
+        self.open = [const { None }; FileKind::ALL.len()];
         flushed.and(match self.format {
             RecordFormat::Csv => Ok(()),
             RecordFormat::Parquet => turn::turn_all(&self.directory, |_| true),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 
-use super::file::Kind;
-use crate::tabular::cells::{Cells, short};
+use super::file::FileKind;
+use crate::tabular::cells::{LineCells, short};
 use crate::tabular::number;
 use bot_core::clock::times::Times;
 use bot_core::market::{MarketEvent, Row, RowKind};
@@ -31,11 +31,11 @@ pub(super) fn write(event: &MarketEvent, line: &mut String) {
 ///
 /// # Errors
 /// The rule that the line breaks and what it was.
-pub(super) fn parse(kind: Kind, line: &str, times: &mut Times) -> Result<MarketEvent, String> {
-    let mut cells = Line { kind, header: kind.header().split(','), rest: Cells::new(line, b',') };
+pub(super) fn parse(kind: FileKind, line: &str, times: &mut Times) -> Result<MarketEvent, String> {
+    let mut cells = RowLine { kind, header: kind.header().split(','), rest: LineCells::new(line, b',') };
     let at = cells.next(|cell| times.read(cell))?;
     let symbol = cells.next(str::parse)?;
-    let span = if kind == Kind::Bars { cells.next(str::parse)? } else { 0 };
+    let span = if kind == FileKind::Bars { cells.next(str::parse)? } else { 0 };
     let (row_kind, mut values) = (kind.row_kind(Duration::from_nanos(span)), [0.0; 5]);
     for value in &mut values[..row_kind.width()] {
         *value = cells.number()?;
@@ -46,13 +46,13 @@ pub(super) fn parse(kind: Kind, line: &str, times: &mut Times) -> Result<MarketE
     }
 }
 
-struct Line<'a> {
-    kind: Kind,
+struct RowLine<'a> {
+    kind: FileKind,
     header: std::str::Split<'static, char>,
-    rest: Cells<'a>,
+    rest: LineCells<'a>,
 }
 
-impl Line<'_> {
+impl RowLine<'_> {
     fn next<T, E: std::fmt::Display>(
         &mut self,
         read: impl FnOnce(&str) -> Result<T, E>,

@@ -14,7 +14,7 @@ use bot_core::sizing::SellRule;
 use bot_core::units::{BasisPoints, Money, Quantity, Weight};
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenRules {
     size: String,
     sell_only_in_profit: bool,
     /// None: market orders.
@@ -39,7 +39,7 @@ struct Written {
 
 pub(super) fn serialize<S: Serializer>(rules: &Rules, serializer: S) -> Result<S::Ok, S::Error> {
     let Rules { size, sell, pricing, cash_buffer, limits, instruments, margin } = rules;
-    Written {
+    WrittenRules {
         size: size.to_string(),
         sell_only_in_profit: *sell == SellRule::InProfit,
         limit_through_bps: match pricing {
@@ -63,7 +63,7 @@ pub(super) fn serialize<S: Serializer>(rules: &Rules, serializer: S) -> Result<S
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rules, D::Error> {
-    let written = Written::deserialize(deserializer)?;
+    let written = WrittenRules::deserialize(deserializer)?;
     let span = |text: &str| -> Result<Duration, D::Error> { duration::parse(text).map_err(D::Error::custom) };
     Ok(Rules {
         size: written.size.parse().map_err(D::Error::custom)?,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::WholeLines;
 use super::{HistoryError, outcomes, rules};
-use crate::tabular::cells::Cells;
+use crate::tabular::cells::LineCells;
 use bot_core::account::Account;
 use bot_core::account::Holding;
 use bot_core::calendar::date_of;
@@ -30,7 +30,7 @@ pub const MANIFEST: &str = "manifest.toml";
 
 /// What a session began with: flags, environment and manifest folded into what was true. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Session {
+pub struct SessionStart {
     /// Of the program.
     pub version: String,
     /// When it began.
@@ -104,7 +104,7 @@ pub struct Recorded {
     /// Its folder.
     pub folder: PathBuf,
     /// What it began with.
-    pub session: Session,
+    pub session: SessionStart,
     /// What it ended with; `None` when it crashed or still runs.
     pub end: Option<SessionEnd>,
     /// What became of its signals, in the order in which they were settled.
@@ -115,7 +115,7 @@ pub struct Recorded {
     pub order: HashMap<Timestamp, String>,
 }
 
-impl Session {
+impl SessionStart {
     /// The account that it began with.
     pub fn account(&self) -> Account {
         Account { cash: self.cash, holdings: self.holdings.clone(), ..Account::default() }
@@ -215,7 +215,7 @@ impl SessionRecorder {
     /// A folder or file that cannot be written.
     pub fn create(
         directory: &Path,
-        session: &Session,
+        session: &SessionStart,
         files: &[(String, String)],
     ) -> Result<Self, HistoryError> {
         let folder = session_folder(directory, session.started_at);
@@ -349,7 +349,7 @@ fn read_order(path: &Path) -> Result<HashMap<Timestamp, String>, HistoryError> {
 fn read_timed<T>(
     path: &Path,
     header: &str,
-    mut read: impl FnMut(Timestamp, &mut Cells<'_>) -> Result<T, String>,
+    mut read: impl FnMut(Timestamp, &mut LineCells<'_>) -> Result<T, String>,
 ) -> Result<Vec<T>, HistoryError> {
     let mut lines = match WholeLines::open(path, header) {
         Err(HistoryError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -357,7 +357,7 @@ fn read_timed<T>(
     };
     let mut found = Vec::new();
     while let Some((number, line)) = lines.next()? {
-        let mut cells = Cells::new(line, b',');
+        let mut cells = LineCells::new(line, b',');
         let row = cells.next().transpose().and_then(|time| {
             let at =
                 Timestamp::parse_rfc3339(&time.unwrap_or_default()).map_err(|error| error.to_string())?;
@@ -404,10 +404,10 @@ mod tests {
     use bot_core::outcome::OutcomeKind;
     use bot_core::signal::EntryId;
 
-    fn session() -> Session {
+    fn session() -> SessionStart {
         let fractional = Instrument { lot: FRACTION, ..Instrument::of("NVDA".parse().unwrap()) };
         let instruments = Instruments::new([fractional]);
-        Session {
+        SessionStart {
             version: "bot 0".to_owned(),
             started_at: Timestamp::from_nanos(1_800_000_000_123_456_789),
             environment: "paper".to_owned(),

@@ -326,7 +326,7 @@ fn a_row_that_makes_no_event_is_told_with_file_and_row() {
     let place = TempDir::new().unwrap();
     let events = [trade("2026-11-20T15:30:00Z", 1.0), trade("2026-11-20T15:30:01Z", -2.0)];
     let path = place.path().join("trades-2026-11-20.parquet");
-    let mut writer = super::parquet::Writer::create(super::file::Kind::Trades, &path).unwrap();
+    let mut writer = super::parquet::DayWriter::create(super::file::FileKind::Trades, &path).unwrap();
     for event in &events {
         writer.push(event).unwrap();
     }
@@ -344,7 +344,7 @@ fn a_day_of_many_groups_of_rows_reads_back() {
     let place = TempDir::new().unwrap();
     let start = time("2026-11-20T15:30:00Z").nanos();
     let path = place.path().join("trades-2026-11-20.parquet");
-    let mut writer = super::parquet::Writer::create(super::file::Kind::Trades, &path).unwrap();
+    let mut writer = super::parquet::DayWriter::create(super::file::FileKind::Trades, &path).unwrap();
     let event = |place: i32| {
         let trade =
             Trade { at: Timestamp::from_nanos(start + i64::from(place)), price: f64::from(place), size: 1.0 };

@@ -5,10 +5,10 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use super::file::{DayFile, Form};
+use super::file::{DayFile, FileForm};
 use super::lines::EventLines;
-use super::parquet::{Rows, Writer};
-use super::reader::Faults;
+use super::parquet::{DayWriter, Rows};
+use super::reader::SkippedFaults;
 use super::{HistoryError, OnFault};
 
 /// Turns all files that `is_done` says; those that cannot be turned stay as they are, and the first reason is told.
@@ -16,9 +16,9 @@ pub(super) fn turn_all(directory: &Path, is_done: impl Fn(DayFile) -> bool) -> R
     let mut result = Ok(());
     for file in DayFile::list(directory)?.into_iter().filter(|file| is_done(*file)) {
         let turned = match file.form {
-            Form::Csv => turn(directory, file),
-            Form::Turned => settle(directory, file),
-            Form::Parquet => Ok(()),
+            FileForm::Csv => turn(directory, file),
+            FileForm::Turned => settle(directory, file),
+            FileForm::Parquet => Ok(()),
         };
         result = result.and(turned);
     }
@@ -28,7 +28,7 @@ pub(super) fn turn_all(directory: &Path, is_done: impl Fn(DayFile) -> bool) -> R
 /// Gives what a CSV file was turned into its name, where a crash came before that; needed before there is another CSV file.
 pub(super) fn settle(directory: &Path, file: DayFile) -> Result<(), HistoryError> {
     let [csv, new, old] =
-        [Form::Csv, Form::Turned, Form::Parquet].map(|form| file.in_form(form).path(directory));
+        [FileForm::Csv, FileForm::Turned, FileForm::Parquet].map(|form| file.in_form(form).path(directory));
     if csv.exists() || !new.exists() {
         return Ok(());
     }
@@ -39,14 +39,14 @@ pub(super) fn settle(directory: &Path, file: DayFile) -> Result<(), HistoryError
 /// Writes the rows of the Parquet file that is there and those of the CSV file, in this order, to a new Parquet file.
 fn turn(directory: &Path, file: DayFile) -> Result<(), HistoryError> {
     let [csv, new, old] =
-        [Form::Csv, Form::Turned, Form::Parquet].map(|form| file.in_form(form).path(directory));
+        [FileForm::Csv, FileForm::Turned, FileForm::Parquet].map(|form| file.in_form(form).path(directory));
     let lock = File::open(&csv).map_err(HistoryError::io(&csv))?;
     if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
         tracing::warn!(file = %csv.display(), "another recorder writes to a file; it is not turned into Parquet");
         return Ok(());
     }
-    let mut writer = Writer::create(file.kind, &new)?;
-    let mut strict = Faults::new(OnFault::Error);
+    let mut writer = DayWriter::create(file.kind, &new)?;
+    let mut strict = SkippedFaults::new(OnFault::Error);
     if old.exists() {
         let mut rows = Rows::open(file.kind, &old)?;
         while let Some((_, event)) = rows.next(&mut strict)? {

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 /// The cells of one line, as they stand; after an error there is nothing more.
 #[derive(Debug)]
-pub struct Cells<'a> {
+pub struct LineCells<'a> {
     separator: char,
     /// `None` behind the last cell.
     rest: Option<&'a str>,
 }
 
-impl<'a> Cells<'a> {
+impl<'a> LineCells<'a> {
     /// Of a line, whose cells stand between ASCII separators.
     pub fn new(line: &'a str, separator: u8) -> Self {
         Self { separator: char::from(separator), rest: Some(line) }
@@ -40,7 +40,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-impl<'a> Iterator for Cells<'a> {
+impl<'a> Iterator for LineCells<'a> {
     type Item = Result<Cow<'a, str>, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -51,7 +51,7 @@ impl<'a> Iterator for Cells<'a> {
 
 /// All cells of a line.
 pub fn split(line: &[u8], separator: u8) -> Result<Vec<Cow<'_, str>>, String> {
-    Cells::of(line, separator)?.collect()
+    LineCells::of(line, separator)?.collect()
 }
 
 /// Which of comma, semicolon and tab a line has most of.

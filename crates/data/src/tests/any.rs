@@ -56,8 +56,8 @@ impl Source for Writing<'_> {
         Ok(rows.map(|rows| Arc::new(chunk(rows))))
     }
 
-    fn account(&self) -> Account {
-        Account::default()
+    fn report(&self) -> ReadReport {
+        ReadReport::default()
     }
 }
 
@@ -119,7 +119,7 @@ proptest! {
         let read = |texts: &[&str]| {
             let (_directory, paths) = files(texts);
             let loaded = load(&spec(csv(paths, true), RowKind::Number)).unwrap();
-            (loaded.digest().to_owned(), loaded.account().skipped)
+            (loaded.digest().to_owned(), loaded.report().skipped)
         };
         prop_assert_eq!(read(&[&one]), read(&[&first, &second]));
     }

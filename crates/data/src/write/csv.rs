@@ -12,13 +12,13 @@ use super::{Row, RowKind};
 use bot_core::clock::Timestamp;
 
 /// A CSV file that is being written.
-pub(super) struct Writer {
+pub(super) struct CsvRows {
     file: BufWriter<File>,
     values: usize,
     timezone: Option<Tz>,
 }
 
-impl Writer {
+impl CsvRows {
     pub(super) fn new(file: File, row_kind: RowKind, timezone: Option<Tz>) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(1 << 16, file);
         let names: Vec<_> = fields(row_kind).iter().map(|field| field.name).collect();

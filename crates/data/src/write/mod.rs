@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use super::{Account, Chunk, DataError, Row, RowKind, Source};
+use super::{Chunk, DataError, ReadReport, Row, RowKind, Source};
 use bot_core::symbol::Symbol;
 
 /// What a file is, as its name says.
@@ -50,12 +50,12 @@ pub struct Writer {
     row_kind: RowKind,
     /// Of the events so far.
     symbol: Option<Symbol>,
-    form: Option<Form>,
+    form: Option<FormatWriter>,
 }
 
-enum Form {
-    Csv(csv::Writer),
-    Parquet(parquet::Writer),
+enum FormatWriter {
+    Csv(csv::CsvRows),
+    Parquet(parquet::ParquetRows),
 }
 
 impl Writer {
@@ -71,8 +71,12 @@ impl Writer {
         let partial = PathBuf::from(name);
         let file = fs::File::create(&partial).map_err(io(&partial))?;
         let form = match format {
-            Format::Csv => Form::Csv(csv::Writer::new(file, row_kind, timezone).map_err(io(&partial))?),
-            Format::Parquet => Form::Parquet(parquet::Writer::new(file, row_kind).map_err(fault(&partial))?),
+            Format::Csv => {
+                FormatWriter::Csv(csv::CsvRows::new(file, row_kind, timezone).map_err(io(&partial))?)
+            }
+            Format::Parquet => {
+                FormatWriter::Parquet(parquet::ParquetRows::new(file, row_kind).map_err(fault(&partial))?)
+            }
         };
         Ok(Self { path: path.to_owned(), partial, row_kind, symbol: None, form: Some(form) })
     }
@@ -105,8 +109,8 @@ impl Writer {
     /// A disk that refuses; what stood in that place stays.
     pub fn finish(mut self) -> Result<(), DataError> {
         let file = match self.form.take() {
-            Some(Form::Csv(writer)) => writer.finish().map_err(io(&self.partial))?,
-            Some(Form::Parquet(writer)) => writer.finish().map_err(fault(&self.partial))?,
+            Some(FormatWriter::Csv(writer)) => writer.finish().map_err(io(&self.partial))?,
+            Some(FormatWriter::Parquet(writer)) => writer.finish().map_err(fault(&self.partial))?,
             None => return Ok(()),
         };
         file.sync_all().map_err(io(&self.partial))?;
@@ -115,8 +119,8 @@ impl Writer {
 
     fn rows(&mut self, rows: &[Row]) -> Result<(), DataError> {
         match &mut self.form {
-            Some(Form::Csv(writer)) => writer.rows(rows).map_err(io(&self.partial)),
-            Some(Form::Parquet(writer)) => writer.rows(rows).map_err(fault(&self.partial)),
+            Some(FormatWriter::Csv(writer)) => writer.rows(rows).map_err(io(&self.partial)),
+            Some(FormatWriter::Parquet(writer)) => writer.rows(rows).map_err(fault(&self.partial)),
             None => Ok(()),
         }
     }
@@ -141,11 +145,11 @@ impl Drop for Writer {
     }
 }
 
-impl fmt::Debug for Form {
+impl fmt::Debug for FormatWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Form::Csv(_) => "Csv",
-            Form::Parquet(_) => "Parquet",
+            FormatWriter::Csv(_) => "Csv",
+            FormatWriter::Parquet(_) => "Parquet",
         })
     }
 }
@@ -159,13 +163,13 @@ pub fn write(
     row_kind: RowKind,
     timezone: Option<Tz>,
     source: &mut dyn Source,
-) -> Result<Account, DataError> {
+) -> Result<ReadReport, DataError> {
     let mut writer = Writer::create(path, row_kind, timezone)?;
     while let Some(chunk) = source.next_chunk()? {
         writer.push(&chunk)?;
     }
     writer.finish()?;
-    Ok(source.account())
+    Ok(source.report())
 }
 
 /// A source whose events are written to a file as they are given; the file is there when the source is at its end.
@@ -194,8 +198,8 @@ impl Source for Saving {
         next
     }
 
-    fn account(&self) -> Account {
-        self.source.account()
+    fn report(&self) -> ReadReport {
+        self.source.report()
     }
 }
 

@@ -10,18 +10,18 @@ use crate::tabular::parquet::{self as columns, Content, Field, ParquetError, Val
 const GROUP_ROWS: usize = 1 << 17;
 
 /// A Parquet file that is being written.
-pub(super) struct Writer {
-    file: columns::Writer<File>,
+pub(super) struct ParquetRows {
+    file: columns::ParquetWriter<File>,
     times: Vec<i64>,
     values: Vec<Vec<f64>>,
 }
 
-impl Writer {
+impl ParquetRows {
     pub(super) fn new(file: File, row_kind: RowKind) -> Result<Self, ParquetError> {
         let field = |name, content| Field { name, content, is_optional: false };
         let values = fields(row_kind).iter().map(|value| field(value.name, Content::Numbers));
         let fields: Vec<_> = [field("time", Content::Times)].into_iter().chain(values).collect();
-        let file = columns::Writer::new(file, "events", &fields)?;
+        let file = columns::ParquetWriter::new(file, "events", &fields)?;
         Ok(Self { file, times: Vec::new(), values: vec![Vec::new(); fields.len() - 1] })
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::super::redis::{check_key, string};
-use super::super::value::{self, Value};
+use super::super::value::{self, WrittenValue};
 use super::super::written::{self, Written};
-use super::super::{Line, defaults, moment};
+use super::super::{KeyLine, defaults, moment};
 use super::{DataKind, DataSection, EventKind, KINDS};
 use bot_core::clock::Timestamp;
 use bot_core::strategy::registry::is_name;
@@ -72,20 +72,20 @@ pub(crate) fn read_all(root: &mut Written<'_, '_>) -> (Vec<DataSection>, Vec<Str
             written.fault_at(at, &[], format!("{rule}, was \"{}\"", name.escape_debug()));
         }
         names.push(name.to_owned());
-        Source::read(written, name, at)
+        SectionDraft::read(written, name, at)
     });
     (sections.into_iter().flatten().collect(), names)
 }
 
 /// One table on its way to be a section.
-struct Source<'w, 's, 't> {
+struct SectionDraft<'w, 's, 't> {
     written: &'w mut Written<'s, 't>,
     /// None when it is wrong: then nobody knows which keys belong to it.
     kind: Option<DataKind>,
-    lines: Vec<Line>,
+    lines: Vec<KeyLine>,
 }
 
-impl<'s, 't> Source<'_, 's, 't> {
+impl<'s, 't> SectionDraft<'_, 's, 't> {
     fn read(written: &mut Written<'s, 't>, name: &str, at: &Range<usize>) -> Option<DataSection> {
         if written.value("kind").is_none() {
             let names: Vec<String> = KINDS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -93,7 +93,7 @@ impl<'s, 't> Source<'_, 's, 't> {
             written.fault_at(at, &["kind"], message);
         }
         let kind = written.take("kind", |value| value::choice(&KINDS, value));
-        let mut source = Source { written, kind, lines: vec![Line::new("kind", kind, "")] };
+        let mut source = SectionDraft { written, kind, lines: vec![KeyLine::new("kind", kind, "")] };
         source.refuse_strangers();
         // A wrong kind is read as a CSV file, so that its other faults are told as well.
         let section = match kind.unwrap_or(DataKind::Csv) {
@@ -180,7 +180,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         }
         let only = written::symbols(self.written, "symbols");
         let told: Vec<&str> = only.iter().map(Symbol::as_str).collect();
-        self.lines.push(Line::new("symbols", (!only.is_empty()).then(|| told.join(", ")), "all"));
+        self.lines.push(KeyLine::new("symbols", (!only.is_empty()).then(|| told.join(", ")), "all"));
         let timezone = self.timezone();
         let common = self.common(EventKind::Quote, timezone);
         // A recording has its own symbols: this one only stands in where none is named.
@@ -194,7 +194,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         let (event, row_kind) = self.row_kind();
         let timezone = self.timezone();
         let start = self.moment("start", timezone);
-        self.lines.push(Line::new("start", start, defaults::START));
+        self.lines.push(KeyLine::new("start", start, defaults::START));
         let walk = Walk {
             seed: self.key("seed", value::whole(0..=u64::MAX), defaults::SEED),
             rows: self.key("rows", value::whole(1..=10_000_000_000_u64), defaults::ROWS),
@@ -234,7 +234,7 @@ impl<'s, 't> Source<'_, 's, 't> {
             (EventKind::Number, Some(_)) | (EventKind::Bar | EventKind::Trade | EventKind::Quote, None) => {}
         }
         if event == EventKind::Number {
-            self.lines.push(Line::new("stream", stream.as_ref(), ""));
+            self.lines.push(KeyLine::new("stream", stream.as_ref(), ""));
         }
         Some(DataSection {
             name: name.to_owned(),
@@ -250,7 +250,7 @@ impl<'s, 't> Source<'_, 's, 't> {
     fn sessions(&mut self) -> bool {
         let written = self.written.take("sessions", |value| value::choice(&SESSIONS, value));
         let name = |inside| if inside { "regular" } else { "always" };
-        self.lines.push(Line::new("sessions", written.map(name), name(defaults::IN_SESSIONS)));
+        self.lines.push(KeyLine::new("sessions", written.map(name), name(defaults::IN_SESSIONS)));
         written.unwrap_or(defaults::IN_SESSIONS)
     }
 
@@ -263,8 +263,8 @@ impl<'s, 't> Source<'_, 's, 't> {
         };
         let rule = "must be a file's name or a list of such, relative to the manifest";
         let items = match value.kind.as_array() {
-            Some(items) => items.iter().filter_map(Value::of).collect(),
-            None => vec![Value { kind: value.kind, span: value.span.clone() }],
+            Some(items) => items.iter().filter_map(WrittenValue::of).collect(),
+            None => vec![WrittenValue { kind: value.kind, span: value.span.clone() }],
         };
         let mut names = Vec::new();
         for item in &items {
@@ -276,7 +276,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         if items.is_empty() {
             self.written.fault_at(&value.span, &["path"], format!("{rule}, was empty"));
         }
-        self.lines.push(Line::new("path", Some(names.join(", ")), ""));
+        self.lines.push(KeyLine::new("path", Some(names.join(", ")), ""));
         let folder = self.folder();
         (!names.is_empty()).then(|| names.into_iter().map(|name| folder.join(name)).collect())
     }
@@ -291,7 +291,11 @@ impl<'s, 't> Source<'_, 's, 't> {
             self.written.fault_at(at, &["symbol"], message);
         }
         let symbol_or_name = symbol.or(of_name);
-        self.lines.push(Line::new("symbol", symbol, of_name.map_or_else(String::new, |own| own.to_string())));
+        self.lines.push(KeyLine::new(
+            "symbol",
+            symbol,
+            of_name.map_or_else(String::new, |own| own.to_string()),
+        ));
         symbol_or_name
     }
 
@@ -302,7 +306,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         if event == EventKind::Bar {
             let span = self.written.take("timeframe", moment::timeframe);
             let show = |span: Duration| moment::format_timeframe(span);
-            self.lines.push(Line::new("timeframe", span.map(show), show(defaults::TIMEFRAME)));
+            self.lines.push(KeyLine::new("timeframe", span.map(show), show(defaults::TIMEFRAME)));
             let is_wrong = written.is_some() && span.is_none();
             let span = span.unwrap_or(defaults::TIMEFRAME);
             return (event, (!is_wrong).then_some(RowKind::Bar { span }));
@@ -344,7 +348,7 @@ impl<'s, 't> Source<'_, 's, 't> {
                 named.iter().map(|(field, column)| format!("{field} = {column}")).collect();
             columns.join(", ")
         });
-        self.lines.push(Line::new("columns", told, "by their usual names"));
+        self.lines.push(KeyLine::new("columns", told, "by their usual names"));
         named.unwrap_or_default()
     }
 
@@ -354,7 +358,7 @@ impl<'s, 't> Source<'_, 's, 't> {
         };
         let bad_row = if may("on_bad_row", self.kind) {
             let written = self.written.take("on_bad_row", |value| value::choice(&BAD_ROWS, value));
-            self.lines.push(Line::new(
+            self.lines.push(KeyLine::new(
                 "on_bad_row",
                 written.map(bad_row_name),
                 bad_row_name(OnBadRow::default()),
@@ -367,7 +371,7 @@ impl<'s, 't> Source<'_, 's, 't> {
             None
         } else if event == EventKind::Bar {
             let written = self.written.take("on_gap", |value| value::choice(&GAPS, value));
-            self.lines.push(Line::new("on_gap", written.map(gap_name), gap_name(OnGap::default())));
+            self.lines.push(KeyLine::new("on_gap", written.map(gap_name), gap_name(OnGap::default())));
             written
         } else {
             self.only("on_gap", EventKind::Bar, event);
@@ -390,9 +394,9 @@ impl<'s, 't> Source<'_, 's, 't> {
             );
         }
         let save = self.written.take("save", data_file);
-        self.lines.push(Line::new("from", from, "the first"));
-        self.lines.push(Line::new("to", to, "the last"));
-        self.lines.push(Line::new("save", save.as_ref().map(|save| save.display().to_string()), "off"));
+        self.lines.push(KeyLine::new("from", from, "the first"));
+        self.lines.push(KeyLine::new("to", to, "the last"));
+        self.lines.push(KeyLine::new("save", save.as_ref().map(|save| save.display().to_string()), "off"));
         let save = save.map(|save| self.folder().join(save));
         Common { from, to, on_bad_row, on_gap, save }
     }
@@ -409,11 +413,11 @@ impl<'s, 't> Source<'_, 's, 't> {
     fn key<T: fmt::Display>(
         &mut self,
         key: &'static str,
-        rule: impl FnOnce(&Value<'_>) -> Result<T, String>,
+        rule: impl FnOnce(&WrittenValue<'_>) -> Result<T, String>,
         default: T,
     ) -> T {
         let written = self.written.take(key, rule);
-        self.lines.push(Line::new(key, written.as_ref(), &default));
+        self.lines.push(KeyLine::new(key, written.as_ref(), &default));
         written.unwrap_or(default)
     }
 }
@@ -435,7 +439,7 @@ impl Common {
 }
 
 /// A name for a folder.
-fn folder(value: &Value<'_>) -> Result<String, String> {
+fn folder(value: &WrittenValue<'_>) -> Result<String, String> {
     value
         .str()
         .filter(|name| !name.is_empty() && !name.contains(char::is_control))
@@ -443,7 +447,7 @@ fn folder(value: &Value<'_>) -> Result<String, String> {
         .ok_or_else(|| value.breaks("must be a folder's name, relative to the manifest"))
 }
 
-fn data_file(value: &Value<'_>) -> Result<PathBuf, String> {
+fn data_file(value: &WrittenValue<'_>) -> Result<PathBuf, String> {
     let path = value.str().filter(|name| !name.contains(char::is_control)).map(PathBuf::from);
     let is_data =
         |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "csv" || suffix == "parquet");
@@ -451,7 +455,7 @@ fn data_file(value: &Value<'_>) -> Result<PathBuf, String> {
 }
 
 /// A column by its name, or by its number from 1 where there is no header.
-fn column(value: &Value<'_>, has_header: bool) -> Result<String, String> {
+fn column(value: &WrittenValue<'_>, has_header: bool) -> Result<String, String> {
     const COLUMNS_MAX: u32 = 10_000;
     if has_header {
         let name = value.str().filter(|name| !name.is_empty()).map(str::to_owned);

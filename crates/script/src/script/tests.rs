@@ -74,7 +74,7 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
     check("let s = \"\"; s.pad(1000000000, \"x\");", "x_strategy.rhai:");
     check("let a = []; a.pad(1000000000, 1);", "x_strategy.rhai:");
     check("let b = blob(1000000000);", "x_strategy.rhai:");
-    check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must wish for at most 1000 things");
+    check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must want at most 1000 things");
     check("sleep(1000000);", "x_strategy.rhai:2:5: a strategy must not sleep");
     check("sleep(1e9);", "x_strategy.rhai:2:5: a strategy must not sleep");
 }
@@ -94,7 +94,7 @@ fn a_state_that_grows_without_end_is_an_error() {
 }
 
 #[test]
-fn a_failing_call_wishes_for_nothing_and_the_next_event_is_served() {
+fn a_failing_call_wants_nothing_and_the_next_event_is_served() {
     let mut runner =
         runner("fn on_event(event) { signal(event.symbol, 1); if event.price > 100.0 { throw \"dear\" } }");
     assert_eq!(runner.on_event(&tick(1, 100.0)).unwrap().count(), 1);
@@ -171,7 +171,7 @@ fn on_event(event) {
 }
 
 #[test]
-fn what_escapes_the_check_for_standing_orders_is_refused_wish_by_wish() {
+fn what_escapes_the_check_for_standing_orders_is_refused_one_by_one() {
     let source = r#"fn on_event(event) {
         Fn("cancel_all").call();
         Fn("buy").call(event.symbol, 1, 2.0);
@@ -185,7 +185,7 @@ fn what_escapes_the_check_for_standing_orders_is_refused_wish_by_wish() {
         assert!(run.show(&tick(second, 5.0)));
         run.evaluate(&tick(second, 5.0), &mut strategy_signals).unwrap();
     }
-    assert_eq!(run.refused(), 2, "each wish to cancel is refused, and the strategy goes on");
+    assert_eq!(run.refused(), 2, "each cancellation is refused, and the strategy goes on");
     let sent: Vec<_> = strategy_signals.iter().map(|strategy_signal| strategy_signal.time_in_force).collect();
     // The desk refuses what is not immediate-or-cancel.
     assert_eq!(sent, [TimeInForce::Day, TimeInForce::Ioc, TimeInForce::Day, TimeInForce::Ioc]);

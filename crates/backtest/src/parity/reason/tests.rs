@@ -8,15 +8,15 @@ use bot_core::signal::{EntryId, Signal, Strength, Wanted};
 
 /// Both sides bought ten at 100.02, the displayed ask; 300 shares were there.
 struct Case {
-    live: Live,
-    replay: Order,
+    live: LiveSide,
+    replay: ComparedOrder,
     evidence: Evidence,
     before: Before,
 }
 
 fn case() -> Case {
     let at = Timestamp::from_secs(1_800_000_000);
-    let order = Order {
+    let order = ComparedOrder {
         id: "x-1-0".to_owned(),
         strategy: "x".to_owned(),
         symbol: "NVDA".parse().unwrap(),
@@ -32,7 +32,7 @@ fn case() -> Case {
         price: Some("100.02".parse().unwrap()),
         price_seen: Some(100.02),
     };
-    let shown = Shown {
+    let shown = QuotesShown {
         quotes: 2,
         unusable: 0,
         bid: (100.0, 100.01),
@@ -41,7 +41,7 @@ fn case() -> Case {
         ask_size: (300.0, 300.0),
         age: Some(Duration::from_millis(20)),
     };
-    let live = Live {
+    let live = LiveSide {
         order: order.clone(),
         signal: Signal::plain(
             EntryId::new("1-0"),
@@ -65,11 +65,11 @@ fn check(expected: Reason, change: impl FnOnce(&mut Case)) {
     assert_eq!(of_both(&case.live, &case.replay, &case.evidence, case.before), expected);
 }
 
-fn refuse(order: &mut Order, reason: &str) {
+fn refuse(order: &mut ComparedOrder, reason: &str) {
     let outcome =
         if reason.starts_with("stale_signal") { OutcomeKind::Expired } else { OutcomeKind::Refused };
     let none = bot_core::units::Quantity::ZERO;
-    *order = Order {
+    *order = ComparedOrder {
         is_order: false,
         quantity: none,
         filled: none,
@@ -80,11 +80,11 @@ fn refuse(order: &mut Order, reason: &str) {
     };
 }
 
-fn price(order: &mut Order, text: &str) {
+fn price(order: &mut ComparedOrder, text: &str) {
     order.price = Some(text.parse().unwrap());
 }
 
-fn fill(order: &mut Order, text: &str, outcome: OutcomeKind) {
+fn fill(order: &mut ComparedOrder, text: &str, outcome: OutcomeKind) {
     (order.filled, order.outcome) = (text.parse().unwrap(), outcome);
 }
 

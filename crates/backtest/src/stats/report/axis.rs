@@ -11,7 +11,7 @@ use bot_core::clock::Timestamp;
 
 /// One axis: its ends, whether it is logarithmic, and what is written where.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(super) struct ChartAxis {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) is_log: bool,
@@ -20,7 +20,7 @@ pub(super) struct Axis {
 
 /// What the numbers on an axis are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(super) enum AxisUnit {
     /// US dollars.
     Dollars,
     /// Fractions, shown as per cent.
@@ -29,9 +29,9 @@ pub(super) enum Unit {
     Number,
 }
 
-impl Axis {
+impl ChartAxis {
     /// From `low` to `high`, widened to whole steps, about `steps` of them.
-    pub(super) fn linear(low: f64, high: f64, steps: usize, unit: Unit) -> Self {
+    pub(super) fn linear(low: f64, high: f64, steps: usize, unit: AxisUnit) -> Self {
         let (low, high) = widened(low, high);
         let step = nice_step((high - low) / count(steps.max(1)));
         let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
@@ -43,7 +43,7 @@ impl Axis {
     }
 
     /// Logarithmic; both ends must be above 0.
-    pub(super) fn log(low: f64, high: f64, unit: Unit) -> Self {
+    pub(super) fn log(low: f64, high: f64, unit: AxisUnit) -> Self {
         let (low, high) = (low * 0.97, high * 1.03);
         let decades = (high / low).log10();
         let marks: &[f64] = match decades {
@@ -73,7 +73,7 @@ impl Axis {
     }
 }
 
-impl Ranged for Axis {
+impl Ranged for ChartAxis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
@@ -96,7 +96,7 @@ impl Ranged for Axis {
     }
 }
 
-impl ValueFormatter<f64> for Axis {
+impl ValueFormatter<f64> for ChartAxis {
     fn format_ext(&self, value: &f64) -> String {
         self.ticks
             .iter()
@@ -126,15 +126,15 @@ fn nice_step(rough: f64) -> f64 {
 }
 
 /// A number as a label, with as many decimals as `step` needs.
-fn written(at: f64, step: f64, unit: Unit) -> String {
+fn written(at: f64, step: f64, unit: AxisUnit) -> String {
     let minus = if at < 0.0 { "\u{2212}" } else { "" };
     let (scale, sign, suffix) = match unit {
-        Unit::Percent => (0.01, "", "%"),
-        Unit::Dollars if at.abs() >= 1e9 => (1e9, "$", "B"),
-        Unit::Dollars if at.abs() >= 1e6 => (1e6, "$", "M"),
-        Unit::Dollars if at.abs() >= 1e4 => (1e3, "$", "k"),
-        Unit::Dollars => (1.0, "$", ""),
-        Unit::Number => (1.0, "", ""),
+        AxisUnit::Percent => (0.01, "", "%"),
+        AxisUnit::Dollars if at.abs() >= 1e9 => (1e9, "$", "B"),
+        AxisUnit::Dollars if at.abs() >= 1e6 => (1e6, "$", "M"),
+        AxisUnit::Dollars if at.abs() >= 1e4 => (1e3, "$", "k"),
+        AxisUnit::Dollars => (1.0, "$", ""),
+        AxisUnit::Number => (1.0, "", ""),
     };
     let decimals = (0..6)
         .find(|decimals| {
@@ -147,7 +147,7 @@ fn written(at: f64, step: f64, unit: Unit) -> String {
 
 /// Where instants stand from left to right: by the clock, or mark after mark where nights and weekends would tear holes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Times {
+pub(super) struct TimeScale {
     at: Vec<Timestamp>,
     is_by_place: bool,
 }
@@ -155,7 +155,7 @@ pub(super) struct Times {
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3600 * SECOND;
 
-impl Times {
+impl TimeScale {
     /// Of the instants of the marks, in order.
     pub(super) fn new(at: Vec<Timestamp>) -> Self {
         let mut steps: Vec<i64> = at.windows(2).map(|pair| pair[1].nanos() - pair[0].nanos()).collect();
@@ -184,9 +184,9 @@ impl Times {
     }
 
     /// The axis with at most `labels_max` dates or times, on New York's clock.
-    pub(super) fn axis(&self, labels_max: usize) -> Axis {
+    pub(super) fn axis(&self, labels_max: usize) -> ChartAxis {
         let (Some(&first), Some(&last)) = (self.at.first(), self.at.last()) else {
-            return Axis::bare(0.0, 1.0);
+            return ChartAxis::bare(0.0, 1.0);
         };
         let (low, high) = (self.x(0), self.x(self.at.len() - 1));
         let (low, high) = if high > low { (low, high) } else { (low - 1.0, low + 1.0) };
@@ -197,7 +197,7 @@ impl Times {
             .map(|beat| self.ticks(beat, first, last))
             .find(|ticks| ticks.len() <= labels_max)
             .unwrap_or_default();
-        Axis { low, high, is_log: false, ticks: apart(ticks, gap) }
+        ChartAxis { low, high, is_log: false, ticks: apart(ticks, gap) }
     }
 
     fn ticks(&self, beat: Beat, first: Timestamp, last: Timestamp) -> Vec<(f64, String)> {
@@ -337,25 +337,30 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(axis: &Axis, labels: &[&str]) {
+    fn check(axis: &ChartAxis, labels: &[&str]) {
         assert_eq!(axis.ticks.iter().map(|(_, label)| label.as_str()).collect::<Vec<_>>(), labels);
     }
 
     #[test]
     fn numbers_stand_at_round_steps_with_their_unit() {
-        check(&Axis::linear(-0.12, 0.0, 4, Unit::Percent), &["−15%", "−10%", "−5%", "0%"]);
+        check(&ChartAxis::linear(-0.12, 0.0, 4, AxisUnit::Percent), &["−15%", "−10%", "−5%", "0%"]);
         check(
-            &Axis::linear(998_000.0, 1_031_000.0, 4, Unit::Dollars),
+            &ChartAxis::linear(998_000.0, 1_031_000.0, 4, AxisUnit::Dollars),
             &["$990k", "$1.00M", "$1.01M", "$1.02M", "$1.03M", "$1.04M"],
         );
-        check(&Axis::linear(0.0, 0.0, 4, Unit::Number), &["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
-        check(&Axis::linear(f64::NAN, 1.0, 2, Unit::Number), &["0.0", "0.5", "1.0"]);
-        check(&Axis::log(900.0, 21_000.0, Unit::Dollars), &["$1000", "$2000", "$5000", "$10k", "$20k"]);
+        check(&ChartAxis::linear(0.0, 0.0, 4, AxisUnit::Number), &["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
+        check(&ChartAxis::linear(f64::NAN, 1.0, 2, AxisUnit::Number), &["0.0", "0.5", "1.0"]);
+        check(
+            &ChartAxis::log(900.0, 21_000.0, AxisUnit::Dollars),
+            &["$1000", "$2000", "$5000", "$10k", "$20k"],
+        );
     }
 
-    fn times(from: &str, step_hours: i64, marks: i64) -> Times {
+    fn times(from: &str, step_hours: i64, marks: i64) -> TimeScale {
         let first = Timestamp::parse_rfc3339(from).unwrap().nanos();
-        Times::new((0..marks).map(|mark| Timestamp::from_nanos(first + mark * step_hours * HOUR)).collect())
+        TimeScale::new(
+            (0..marks).map(|mark| Timestamp::from_nanos(first + mark * step_hours * HOUR)).collect(),
+        )
     }
 
     #[test]
@@ -373,7 +378,7 @@ mod tests {
 
     #[test]
     fn one_mark_or_none_makes_an_axis_all_the_same() {
-        assert_eq!(times("2026-03-02T14:00:00Z", 24, 0).axis(5), Axis::bare(0.0, 1.0));
+        assert_eq!(times("2026-03-02T14:00:00Z", 24, 0).axis(5), ChartAxis::bare(0.0, 1.0));
         assert!(
             times("2026-03-02T14:00:00Z", 24, 1).axis(5).high
                 > times("2026-03-02T14:00:00Z", 24, 1).axis(5).low

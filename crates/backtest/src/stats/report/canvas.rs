@@ -7,13 +7,13 @@ use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::Axis;
+use super::axis::ChartAxis;
 use super::thin::count;
 
 /// A drawing's own error: never seen, as nothing is written but a text in memory.
 pub(super) type DrawError = DrawingAreaErrorKind<std::io::Error>;
 /// The area between the axes.
-pub(super) type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+pub(super) type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<ChartAxis, ChartAxis>>;
 /// All of the drawing.
 pub(super) type Area<'b> = DrawingArea<SVGBackend<'b>, Shift>;
 
@@ -148,7 +148,7 @@ const LETTER: f64 = 12.0;
 pub(super) fn chart(
     (size, height): (Size, u32),
     label: &str,
-    (x, y): (&Axis, &Axis),
+    (x, y): (&ChartAxis, &ChartAxis),
     plot: impl FnOnce(&mut Plot<'_, '_>) -> Result<(), DrawError>,
 ) -> String {
     drawing((size, height), label, |area| {

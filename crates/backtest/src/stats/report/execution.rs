@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::html::{Cell, NOT_DEFINED, counted, dollars, number, plural, table};
+use super::html::{HtmlCell, NOT_DEFINED, counted, dollars, number, plural, table};
 use super::tables::{cut, share, shares_off};
-use crate::stats::{Execution, Reason};
+use crate::stats::{ExecutionQuality, ReasonCount};
 
 /// All of it; nothing where nothing happened.
-pub(super) fn execution(execution: &Execution) -> String {
+pub(super) fn execution(execution: &ExecutionQuality) -> String {
     let funnel = &execution.funnel;
     if funnel.events == 0 && funnel.signals == 0 && funnel.transactions == 0 {
         return String::new();
@@ -49,19 +49,19 @@ pub(super) fn execution(execution: &Execution) -> String {
     html + quality(execution).as_str()
 }
 
-fn reasons(title: &str, reasons: &[Reason]) -> String {
+fn reasons(title: &str, reasons: &[ReasonCount]) -> String {
     if reasons.is_empty() {
         return String::new();
     }
-    let rows: Vec<Vec<Cell>> = reasons
+    let rows: Vec<Vec<HtmlCell>> = reasons
         .iter()
         .take(20)
         .map(|reason| {
             let code = if reason.code.is_empty() { "none given" } else { &reason.code };
             vec![
-                Cell::words(reason.outcome.as_str().replace('_', " ")),
-                Cell::words(code),
-                Cell::count(reason.count),
+                HtmlCell::words(reason.outcome.as_str().replace('_', " ")),
+                HtmlCell::words(code),
+                HtmlCell::count(reason.count),
             ]
         })
         .collect();
@@ -69,25 +69,25 @@ fn reasons(title: &str, reasons: &[Reason]) -> String {
     format!("<h3>{title}</h3>\n{}{more}", table(&["End", "Reason", ">How many"], &rows))
 }
 
-fn quality(execution: &Execution) -> String {
+fn quality(execution: &ExecutionQuality) -> String {
     let (slippage, latency) = (&execution.slippage, &execution.latency);
     let bps = |value: Option<f64>| {
         let value = value.unwrap_or(f64::NAN);
         let text =
             if value.is_finite() { format!("{} bps", number(value, 2)) } else { NOT_DEFINED.to_owned() };
-        Cell::number(text, value)
+        HtmlCell::number(text, value)
     };
     let time = |value: Option<u64>| {
-        Cell::number(value.map_or(NOT_DEFINED.to_owned(), |us| span(Duration::from_micros(us))), f64::NAN)
+        HtmlCell::number(value.map_or(NOT_DEFINED.to_owned(), |us| span(Duration::from_micros(us))), f64::NAN)
     };
-    let row = |name: &str, cell: Cell| vec![Cell::words(name), cell];
+    let row = |name: &str, cell: HtmlCell| vec![HtmlCell::words(name), cell];
     let cost = slippage.money.unwrap_or(f64::NAN);
     let fills = [
         row("Shares filled of those ordered", share(execution.fill_ratio)),
         row("Price paid against price seen, mean", bps(slippage.mean_bps)),
         row("Half of the orders paid at most", bps(slippage.p50_bps)),
         row("95 of 100 paid at most", bps(slippage.p95_bps)),
-        row("What it cost in all", Cell::number(dollars(cost), cost)),
+        row("What it cost in all", HtmlCell::number(dollars(cost), cost)),
     ];
     let times = [
         row("Half of the orders within", time(latency.p50_us)),
@@ -95,14 +95,14 @@ fn quality(execution: &Execution) -> String {
         row("99 of 100 within", time(latency.p99_us)),
         row("The longest", time(latency.max_us)),
     ];
-    let card = |title: &str, rows: &[Vec<Cell>]| {
+    let card = |title: &str, rows: &[Vec<HtmlCell>]| {
         format!("<div class=\"card\"><h3>{title}</h3>{}</div>", table(&["Measure", ">Value"], rows))
     };
     let off = &execution.off_target;
     let targets = [
         row("Part of the time off target", share(off.time)),
         row("Shares off then, mean", shares_off(off)),
-        row("Shares off, at the most", Cell::number(off.worst_shares, off.worst_shares.to_f64())),
+        row("Shares off, at the most", HtmlCell::number(off.worst_shares, off.worst_shares.to_f64())),
     ];
     let targets =
         if off.time.is_some() { card("Positions and their targets", &targets) } else { String::new() };

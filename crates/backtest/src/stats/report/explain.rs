@@ -100,13 +100,14 @@ const SENTENCES: [(&str, &str); 80] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::sample::Run;
-    use crate::stats::{Options, compute};
+    use crate::stats::sample::SampleRun;
+    use crate::stats::{StatisticsOptions, compute};
 
     #[test]
     fn each_sentence_is_of_a_ratio_that_there_is() {
-        let record = Run::default().equity(&[100.0, 101.0]).benchmark(&[5.0, 5.1]).done();
-        let statistics = compute(&record, &Options { bootstrap: 0, ..Options::default() });
+        let record = SampleRun::default().equity(&[100.0, 101.0]).benchmark(&[5.0, 5.1]).done();
+        let statistics =
+            compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
         for (name, _) in SENTENCES {
             assert!(statistics.ratio_of(name).is_some(), "{name}");
         }

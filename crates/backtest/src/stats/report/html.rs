@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::stats::Unit;
+use crate::stats::RatioUnit;
 use bot_core::clock::Timestamp;
 
 /// What stands where a number is not defined.
@@ -72,14 +72,14 @@ pub(super) fn percent(fraction: f64) -> String {
 }
 
 /// The number in its own unit; `n/a` where it is not defined.
-pub(super) fn in_unit(value: Option<f64>, unit: Unit) -> String {
+pub(super) fn in_unit(value: Option<f64>, unit: RatioUnit) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return NOT_DEFINED.to_owned() };
     match unit {
-        Unit::Percent => percent(value),
-        Unit::Money => dollars(value),
-        Unit::Days => number(value, usize::from(value.fract() != 0.0)) + " d",
-        Unit::Number => number(value, 2),
-        Unit::Count => number(value, 0),
+        RatioUnit::Percent => percent(value),
+        RatioUnit::Money => dollars(value),
+        RatioUnit::Days => number(value, usize::from(value.fract() != 0.0)) + " d",
+        RatioUnit::Number => number(value, 2),
+        RatioUnit::Count => number(value, 0),
     }
 }
 
@@ -122,14 +122,14 @@ pub(super) fn plural(count: u64, one: &str) -> String {
 
 /// One cell: what is written and how it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub(super) struct HtmlCell {
     text: String,
     class: &'static str,
     hint: String,
     key: Option<f64>,
 }
 
-impl Cell {
+impl HtmlCell {
     /// Words, from outside or not.
     pub(super) fn words(text: impl Display) -> Self {
         Self { text: escape(&text.to_string()), class: "", hint: String::new(), key: None }
@@ -164,7 +164,7 @@ impl Cell {
 }
 
 /// A table in a box of its own, so that a wide one scrolls alone; numbers' heads start with `>`.
-pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>]) -> String {
+pub(super) fn table(heads: &[&str], rows: &[Vec<HtmlCell>]) -> String {
     let mut html = String::from("<div class=\"scroll\"><table><thead><tr>");
     for head in heads {
         let (class, head) = head.strip_prefix('>').map_or(("", *head), |head| (" class=\"n\"", head));

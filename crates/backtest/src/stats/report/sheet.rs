@@ -6,12 +6,12 @@ use plotters::element::Circle;
 use plotters::prelude::{LineSeries, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::axis::{self, Axis, Times};
+use super::axis::{self, ChartAxis, TimeScale};
 use super::canvas::{Area, DrawError, Ink, SCALE, Size, chart, drawing, pixels};
-use super::html::{Cell, NOT_DEFINED, escape, number, table as cells_table};
+use super::html::{HtmlCell, NOT_DEFINED, escape, number, table as cells_table};
 use super::page::frame;
 use super::thin::{count, thin, whole};
-use crate::stats::Unit;
+use crate::stats::RatioUnit;
 use bot_core::clock::Timestamp;
 
 /// Numbers over two axes.
@@ -24,7 +24,7 @@ pub struct Grid<'a> {
     /// One list for each label downwards; `None` where there is no number.
     pub cells: Vec<Vec<Option<f64>>>,
     /// What the numbers are.
-    pub unit: Unit,
+    pub unit: RatioUnit,
     /// Whether the lowest number is the best.
     pub is_lower_better: bool,
 }
@@ -97,10 +97,10 @@ pub fn notice(text: &str, tone: Tone) -> String {
 /// A table of words and numbers; heads of numbers start with `>`, and each number has what it is sorted by.
 pub fn table(heads: &[&str], rows: &[Vec<(String, Option<f64>)>]) -> String {
     let cell = |(text, value): &(String, Option<f64>)| match value {
-        Some(value) => Cell::number(text, *value),
-        None => Cell::words(text),
+        Some(value) => HtmlCell::number(text, *value),
+        None => HtmlCell::words(text),
     };
-    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+    let rows: Vec<Vec<HtmlCell>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
     cells_table(heads, &rows)
 }
 
@@ -131,13 +131,19 @@ pub fn heat_map(caption: &Caption, grid: &Grid<'_>) -> String {
 }
 
 /// A number for each label, as a line through points.
-pub fn line(caption: &Caption, name: &str, labels: &[String], values: &[Option<f64>], unit: Unit) -> String {
+pub fn line(
+    caption: &Caption,
+    name: &str,
+    labels: &[String],
+    values: &[Option<f64>],
+    unit: RatioUnit,
+) -> String {
     let points: Vec<(f64, f64)> =
         values.iter().enumerate().filter_map(|(place, value)| Some((count(place), (*value)?))).collect();
     let draw = |size: Size| {
         let step = labels.len().div_ceil(size.labels()).max(1);
         let ticks = labels.iter().enumerate().step_by(step);
-        let x = Axis {
+        let x = ChartAxis {
             low: -0.5,
             high: count(labels.len()) - 0.5,
             is_log: false,
@@ -162,10 +168,10 @@ pub fn over_time(caption: &Caption, points: &[(Timestamp, f64)]) -> String {
     if points.len() < 2 {
         return String::new();
     }
-    let times = Times::new(points.iter().map(|(at, _)| *at).collect());
+    let times = TimeScale::new(points.iter().map(|(at, _)| *at).collect());
     let draw = |size: Size| {
         let x = times.axis(size.labels());
-        let y = vertical(points.iter().map(|(_, value)| *value), Unit::Money);
+        let y = vertical(points.iter().map(|(_, value)| *value), RatioUnit::Money);
         chart((size, 260), &caption.title, (&x, &y), |plot| {
             let line = points.iter().enumerate().map(|(place, (_, value))| (times.x(place), *value));
             plot.draw_series(LineSeries::new(thin(line, 500), Ink::Own.line(3))).map(|_| ())
@@ -195,15 +201,15 @@ fn figure(caption: &Caption, keys: &[(Ink, &str)], drawings: &str) -> String {
     html
 }
 
-fn vertical(values: impl Iterator<Item = f64>, unit: Unit) -> Axis {
+fn vertical(values: impl Iterator<Item = f64>, unit: RatioUnit) -> ChartAxis {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     let unit = match unit {
-        Unit::Percent => axis::Unit::Percent,
-        Unit::Money => axis::Unit::Dollars,
-        Unit::Number | Unit::Days | Unit::Count => axis::Unit::Number,
+        RatioUnit::Percent => axis::AxisUnit::Percent,
+        RatioUnit::Money => axis::AxisUnit::Dollars,
+        RatioUnit::Number | RatioUnit::Days | RatioUnit::Count => axis::AxisUnit::Number,
     };
-    Axis::linear(low, high, 5, unit)
+    ChartAxis::linear(low, high, 5, unit)
 }
 
 /// At most `most` lines each way; neighbours are told by their mean.
@@ -271,11 +277,11 @@ fn heat(value: f64, (low, high): (f64, f64), is_lower_better: bool) -> i8 {
     (if is_lower_better { -share } else { share }).round().clamp(-4.0, 4.0) as i8
 }
 
-fn written(value: f64, unit: Unit) -> String {
+fn written(value: f64, unit: RatioUnit) -> String {
     match unit {
-        Unit::Percent => number(value * 100.0, 1) + "%",
-        Unit::Number => number(value, 2),
-        Unit::Money | Unit::Days | Unit::Count => number(value, 0),
+        RatioUnit::Percent => number(value * 100.0, 1) + "%",
+        RatioUnit::Number => number(value, 2),
+        RatioUnit::Money | RatioUnit::Days | RatioUnit::Count => number(value, 0),
     }
 }
 
@@ -300,7 +306,7 @@ mod tests {
             across: ("x", labels.clone()),
             down: ("y", labels[..1].to_vec()),
             cells: vec![vec![Some(1.0), Some(3.0), None, Some(7.0), None]],
-            unit: Unit::Number,
+            unit: RatioUnit::Number,
             is_lower_better: false,
         };
         let thin = thinned(&grid, 3);

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::execution::{execution, span};
 use super::explain::explain;
 use super::html::{
-    Cell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural,
+    HtmlCell, NOT_DEFINED, counted, day, dollars, escape, in_unit, moment, number, percent, plural,
     rounded_dollars, signed, table,
 };
 use crate::record::Record;
-use crate::stats::{Group, Ratio, Statistics, Trade};
+use crate::stats::{Group, Ratio, RoundTrip, Statistics, StrategyRow};
 use bot_core::order::Side;
 use bot_core::portfolio::OffTargetFigures;
 
@@ -63,19 +63,19 @@ fn ratios(statistics: &Statistics) -> String {
         heads.extend(has_interval.then_some(">95% interval"));
         let head = format!(">{benchmark}");
         heads.extend(has_benchmark.then_some(head.as_str()));
-        let rows: Vec<Vec<Cell>> = of_group
+        let rows: Vec<Vec<HtmlCell>> = of_group
             .iter()
             .map(|ratio| {
                 let value = ratio.value.unwrap_or(f64::NAN);
                 let mut row = vec![
-                    Cell::words(&ratio.label).hint(explain(ratio.stem())),
-                    Cell::number(in_unit(ratio.value, ratio.unit), value),
+                    HtmlCell::words(&ratio.label).hint(explain(ratio.stem())),
+                    HtmlCell::number(in_unit(ratio.value, ratio.unit), value),
                 ];
                 row.extend(has_interval.then(|| interval(ratio)));
                 let other = ratio.benchmark;
                 row.extend(has_benchmark.then(|| match other {
-                    Some(other) => Cell::number(in_unit(Some(other), ratio.unit), other),
-                    None => Cell::number("", f64::NAN),
+                    Some(other) => HtmlCell::number(in_unit(Some(other), ratio.unit), other),
+                    None => HtmlCell::number("", f64::NAN),
                 }));
                 row
             })
@@ -90,13 +90,13 @@ fn ratios(statistics: &Statistics) -> String {
     if html.is_empty() { html } else { format!("<div class=\"cards\">{html}</div>\n") }
 }
 
-fn interval(ratio: &Ratio) -> Cell {
+fn interval(ratio: &Ratio) -> HtmlCell {
     match ratio.interval {
         Some((low, high)) => {
             let [low_text, high_text] = [low, high].map(|end| in_unit(Some(end), ratio.unit));
-            Cell::number(format!("{low_text} to {high_text}"), low)
+            HtmlCell::number(format!("{low_text} to {high_text}"), low)
         }
-        None => Cell::number("", f64::NAN),
+        None => HtmlCell::number("", f64::NAN),
     }
 }
 
@@ -104,16 +104,16 @@ fn drawdowns(statistics: &Statistics) -> String {
     if statistics.drawdowns.is_empty() {
         return String::new();
     }
-    let rows: Vec<Vec<Cell>> = statistics
+    let rows: Vec<Vec<HtmlCell>> = statistics
         .drawdowns
         .iter()
         .map(|fall| {
             vec![
-                Cell::gain(percent(fall.depth), fall.depth),
-                Cell::words(day(fall.start)),
-                Cell::words(day(fall.valley)),
-                Cell::words(fall.end.map_or("not yet".to_owned(), day)),
-                Cell::count(fall.days.unsigned_abs()),
+                HtmlCell::gain(percent(fall.depth), fall.depth),
+                HtmlCell::words(day(fall.start)),
+                HtmlCell::words(day(fall.valley)),
+                HtmlCell::words(fall.end.map_or("not yet".to_owned(), day)),
+                HtmlCell::count(fall.days.unsigned_abs()),
             ]
         })
         .collect();
@@ -132,10 +132,10 @@ fn months(statistics: &Statistics) -> String {
     let head = format!(">{}", statistics.headline.benchmark.as_deref().unwrap_or("Benchmark"));
     heads.extend(has_benchmark.then_some(head.as_str()));
     let cell = |value: Option<f64>| match value {
-        Some(value) => Cell::gain(percent(value), value),
-        None => Cell::number("", f64::NAN),
+        Some(value) => HtmlCell::gain(percent(value), value),
+        None => HtmlCell::number("", f64::NAN),
     };
-    let rows: Vec<Vec<Cell>> = statistics
+    let rows: Vec<Vec<HtmlCell>> = statistics
         .months
         .iter()
         .rev()
@@ -143,7 +143,7 @@ fn months(statistics: &Statistics) -> String {
         .map(|row| {
             let benchmark =
                 statistics.years.iter().find(|year| year.year == row.year).and_then(|year| year.benchmark);
-            let mut cells = vec![Cell::words(row.year)];
+            let mut cells = vec![HtmlCell::words(row.year)];
             cells.extend(row.months.iter().copied().map(cell));
             cells.push(cell(row.total));
             cells.extend(has_benchmark.then(|| cell(benchmark)));
@@ -153,44 +153,40 @@ fn months(statistics: &Statistics) -> String {
     table(&heads, &rows)
 }
 
-fn money(value: Option<f64>) -> Cell {
+fn money(value: Option<f64>) -> HtmlCell {
     let value = value.unwrap_or(f64::NAN);
-    Cell::gain(signed(value, &dollars(value)), value)
+    HtmlCell::gain(signed(value, &dollars(value)), value)
 }
 
 /// A fraction as per cent.
-pub(super) fn share(value: Option<f64>) -> Cell {
+pub(super) fn share(value: Option<f64>) -> HtmlCell {
     let value = value.unwrap_or(f64::NAN);
-    Cell::number(percent(value), value)
+    HtmlCell::number(percent(value), value)
+}
+fn strategy_row(row: &StrategyRow) -> Vec<HtmlCell> {
+    let sharpe = row.sharpe.unwrap_or(f64::NAN);
+    let failures = HtmlCell::count(u64::from(row.failures)).hint(row.last_failure.as_deref().unwrap_or(""));
+    vec![
+        HtmlCell::words(&row.name),
+        HtmlCell::number(rounded_dollars(row.capital.to_f64()), row.capital.to_f64()),
+        money(row.profit),
+        share(row.total_return),
+        HtmlCell::number(number(sharpe, 2), sharpe),
+        share(row.max_drawdown),
+        HtmlCell::count(row.trades),
+        share(row.win_rate),
+        HtmlCell::count(row.orders),
+        HtmlCell::number(dollars(row.fees.to_f64()), row.fees.to_f64()),
+        HtmlCell::count(row.signals),
+        share(row.off_target.time).hint(&row.off_target.to_string()),
+        shares_off(&row.off_target),
+        failures,
+    ]
 }
 
 fn strategies(statistics: &Statistics) -> String {
     let all = &statistics.strategies;
-    let rows: Vec<Vec<Cell>> = all
-        .iter()
-        .take(ROWS_MAX)
-        .map(|row| {
-            let sharpe = row.sharpe.unwrap_or(f64::NAN);
-            let failures =
-                Cell::count(u64::from(row.failures)).hint(row.last_failure.as_deref().unwrap_or(""));
-            vec![
-                Cell::words(&row.name),
-                Cell::number(rounded_dollars(row.capital.to_f64()), row.capital.to_f64()),
-                money(row.profit),
-                share(row.total_return),
-                Cell::number(number(sharpe, 2), sharpe),
-                share(row.max_drawdown),
-                Cell::count(row.trades),
-                share(row.win_rate),
-                Cell::count(row.orders),
-                Cell::number(dollars(row.fees.to_f64()), row.fees.to_f64()),
-                Cell::count(row.signals),
-                share(row.off_target.time).hint(&row.off_target.to_string()),
-                shares_off(&row.off_target),
-                failures,
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<HtmlCell>> = all.iter().take(ROWS_MAX).map(strategy_row).collect();
     if rows.is_empty() {
         return String::new();
     }
@@ -232,9 +228,9 @@ fn strategies(statistics: &Statistics) -> String {
 }
 
 /// Shares missing on average while the positions were off their targets; n/a where they never were.
-pub(super) fn shares_off(off: &OffTargetFigures) -> Cell {
+pub(super) fn shares_off(off: &OffTargetFigures) -> HtmlCell {
     let mean = off.mean_shares.unwrap_or(f64::NAN);
-    Cell::number(number(mean, 1), mean).hint(&off.to_string())
+    HtmlCell::number(number(mean, 1), mean).hint(&off.to_string())
 }
 
 fn symbols(statistics: &Statistics) -> String {
@@ -243,21 +239,21 @@ fn symbols(statistics: &Statistics) -> String {
     if total > ROWS_MAX {
         all.sort_by_key(|row| std::cmp::Reverse(row.fills));
     }
-    let rows: Vec<Vec<Cell>> = all
+    let rows: Vec<Vec<HtmlCell>> = all
         .into_iter()
         .take(ROWS_MAX)
         .map(|row| {
             vec![
-                Cell::words(row.symbol),
+                HtmlCell::words(row.symbol),
                 money(Some(row.profit.to_f64())),
-                Cell::count(row.trades),
+                HtmlCell::count(row.trades),
                 share(row.win_rate),
-                Cell::count(row.orders),
-                Cell::count(row.fills),
-                Cell::number(quantity(row.shares.to_f64()), row.shares.to_f64()),
-                Cell::number(dollars(row.volume.to_f64()), row.volume.to_f64()),
-                Cell::number(dollars(row.fees.to_f64()), row.fees.to_f64()),
-                Cell::number(quantity(row.position.to_f64()), row.position.to_f64()),
+                HtmlCell::count(row.orders),
+                HtmlCell::count(row.fills),
+                HtmlCell::number(quantity(row.shares.to_f64()), row.shares.to_f64()),
+                HtmlCell::number(dollars(row.volume.to_f64()), row.volume.to_f64()),
+                HtmlCell::number(dollars(row.fees.to_f64()), row.fees.to_f64()),
+                HtmlCell::number(quantity(row.position.to_f64()), row.position.to_f64()),
             ]
         })
         .collect();
@@ -302,7 +298,7 @@ fn trades(statistics: &Statistics) -> String {
         return "<p class=\"note\">There were no trades.</p>\n".to_owned();
     }
     let are_several = statistics.strategies.len() > 1;
-    let rows: Vec<Vec<Cell>> =
+    let rows: Vec<Vec<HtmlCell>> =
         all.iter().take(TRADES_MAX).map(|trade| trade_row(trade, statistics, are_several)).collect();
     let mut heads = vec!["Entry", "Exit"];
     heads.extend(are_several.then_some("Strategy"));
@@ -324,26 +320,26 @@ fn trades(statistics: &Statistics) -> String {
     )
 }
 
-fn trade_row(trade: &Trade, statistics: &Statistics, are_several: bool) -> Vec<Cell> {
+fn trade_row(trade: &RoundTrip, statistics: &Statistics, are_several: bool) -> Vec<HtmlCell> {
     let profit = trade.profit.to_f64();
     let exit = if trade.open { "open".to_owned() } else { moment(trade.exit_at) };
-    let mut row = vec![Cell::words(moment(trade.entry_at)), Cell::words(exit)];
+    let mut row = vec![HtmlCell::words(moment(trade.entry_at)), HtmlCell::words(exit)];
     let name = statistics.strategies.get(usize::from(trade.strategy)).map_or("", |strategy| &strategy.name);
-    row.extend(are_several.then(|| Cell::words(name)));
+    row.extend(are_several.then(|| HtmlCell::words(name)));
     let side = match trade.side {
         Side::Buy => "long",
         Side::Sell => "short",
     };
     row.extend([
-        Cell::words(trade.symbol),
-        Cell::words(side),
-        Cell::number(quantity(trade.quantity.to_f64()), trade.quantity.to_f64()),
-        Cell::number(price(trade.entry_price.to_f64()), trade.entry_price.to_f64()),
-        Cell::number(price(trade.exit_price.to_f64()), trade.exit_price.to_f64()),
-        Cell::gain(signed(profit, &dollars(profit)), profit),
-        Cell::gain(signed(trade.gain, &percent(trade.gain)), trade.gain),
-        Cell::number(dollars(trade.fees.to_f64()), trade.fees.to_f64()),
-        Cell::number(span(trade.held()), trade.held().as_secs_f64()),
+        HtmlCell::words(trade.symbol),
+        HtmlCell::words(side),
+        HtmlCell::number(quantity(trade.quantity.to_f64()), trade.quantity.to_f64()),
+        HtmlCell::number(price(trade.entry_price.to_f64()), trade.entry_price.to_f64()),
+        HtmlCell::number(price(trade.exit_price.to_f64()), trade.exit_price.to_f64()),
+        HtmlCell::gain(signed(profit, &dollars(profit)), profit),
+        HtmlCell::gain(signed(trade.gain, &percent(trade.gain)), trade.gain),
+        HtmlCell::number(dollars(trade.fees.to_f64()), trade.fees.to_f64()),
+        HtmlCell::number(span(trade.held()), trade.held().as_secs_f64()),
     ]);
     row
 }
@@ -358,20 +354,20 @@ fn sources(record: &Record) -> String {
     if record.sources.is_empty() {
         return String::new();
     }
-    let rows: Vec<Vec<Cell>> = record
+    let rows: Vec<Vec<HtmlCell>> = record
         .sources
         .iter()
         .take(ROWS_MAX)
         .map(|(name, account)| {
-            let time = |at: Option<_>| Cell::words(at.map_or(NOT_DEFINED.to_owned(), moment));
+            let time = |at: Option<_>| HtmlCell::words(at.map_or(NOT_DEFINED.to_owned(), moment));
             vec![
-                Cell::words(name),
-                Cell::count(account.events),
+                HtmlCell::words(name),
+                HtmlCell::count(account.events),
                 time(account.first),
                 time(account.last),
-                Cell::count(account.skipped),
-                Cell::count(account.missing),
-                Cell::count(account.filled),
+                HtmlCell::count(account.skipped),
+                HtmlCell::count(account.missing),
+                HtmlCell::count(account.filled),
             ]
         })
         .collect();
@@ -382,12 +378,12 @@ fn sources(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Unit;
+    use crate::stats::RatioUnit;
 
     #[test]
     fn money_and_ratios_keep_their_kind() {
-        assert_eq!(in_unit(Some(0.1234), Unit::Percent), "12.34%");
-        assert_eq!(in_unit(Some(f64::NAN), Unit::Money), "n/a");
+        assert_eq!(in_unit(Some(0.1234), RatioUnit::Percent), "12.34%");
+        assert_eq!(in_unit(Some(f64::NAN), RatioUnit::Money), "n/a");
         assert_eq!((price(180.5), price(180.1234)), ("180.50".to_owned(), "180.1234".to_owned()));
         assert_eq!((quantity(100.0), quantity(0.25)), ("100".to_owned(), "0.25".to_owned()));
     }

@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::{About, render};
 use crate::record::{FillRecord, Mark, OrderSummary, Record, StrategyRecord};
-use crate::stats::sample::{Run, off_target};
-use crate::stats::{Options, Statistics, compute};
+use crate::stats::sample::{SampleRun, off_target};
+use crate::stats::{Statistics, StatisticsOptions, compute};
 use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
@@ -15,7 +15,7 @@ const EVIL: &str = "<script>alert(1)</script> & \"more\" '";
 const EVIL_SHOWN: &str = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;more&quot; &#39;";
 
 fn report(record: &Record) -> String {
-    let options = Options { bootstrap: 50, ..Options::default() };
+    let options = StatisticsOptions { bootstrap: 50, ..StatisticsOptions::default() };
     let about =
         About { manifest: "name = \"sample\"".to_owned(), version: "bot 1".to_owned(), ..About::default() };
     render(record, &compute(record, &options), &about)
@@ -106,7 +106,7 @@ fn good_run() -> Record {
     let equity: Vec<f64> =
         (0..60).map(|day| 1_000.0 + f64::from(day) * 2.0 + f64::from(day * 7 % 11) * 5.0).collect();
     let prices: Vec<f64> = (0..60).map(|day| 50.0 + f64::from(day % 9)).collect();
-    let mut record = Run::default()
+    let mut record = SampleRun::default()
         .with(|record| record.start_cash = Money::whole(1_000))
         .equity(&equity)
         .benchmark(&prices)
@@ -215,12 +215,12 @@ fn a_good_run_says_what_is_seen() {
 fn runs_at_the_edge_are_whole_pages() {
     let constant = vec![1_000.0; 30];
     let losing: Vec<f64> = (0..40).map(|day| 1_000.0 - 30.0 * f64::from(day)).collect();
-    check(&Run::default().equity(&[1_000.0]).done());
-    check(&Run::default().equity(&constant).done());
-    check(&Run::default().equity(&losing).done());
-    check(&Run::default().equity(&[0.0, 0.0, 0.0]).done());
-    check(&Run::default().equity(&[1_000.0, f64::NAN, 1_000.0]).done());
-    check(&Run::default().equity(&[1_000.0, 1_001.0]).fill("buy 1 10 0").done());
+    check(&SampleRun::default().equity(&[1_000.0]).done());
+    check(&SampleRun::default().equity(&constant).done());
+    check(&SampleRun::default().equity(&losing).done());
+    check(&SampleRun::default().equity(&[0.0, 0.0, 0.0]).done());
+    check(&SampleRun::default().equity(&[1_000.0, f64::NAN, 1_000.0]).done());
+    check(&SampleRun::default().equity(&[1_000.0, 1_001.0]).fill("buy 1 10 0").done());
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn no_name_from_outside_becomes_markup() {
     record.connector = vec![EVIL.to_owned()];
     record.end.breaches = vec![EVIL.to_owned()];
     record.sources =
-        vec![(EVIL.to_owned(), bot_data::Account { notes: vec![EVIL.to_owned()], ..Default::default() })];
+        vec![(EVIL.to_owned(), bot_data::ReadReport { notes: vec![EVIL.to_owned()], ..Default::default() })];
     for strategy in &mut record.strategies {
         EVIL.clone_into(&mut strategy.name);
         strategy.last_failure = Some(EVIL.to_owned());
@@ -294,7 +294,7 @@ fn no_name_from_outside_becomes_markup() {
     record.orders[0].is_order = false;
     record.orders[0].outcome = OutcomeKind::Refused;
     record.orders[0].reason = format!("{EVIL}: {EVIL}");
-    let statistics = compute(&record, &Options { bootstrap: 0, ..Options::default() });
+    let statistics = compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
     let about = About {
         title: EVIL.to_owned(),
         manifest: EVIL.to_owned(),
@@ -313,7 +313,7 @@ fn no_name_from_outside_becomes_markup() {
 #[test]
 fn the_report_of_a_huge_run_is_below_one_megabyte() {
     let record = huge(90_000, 45_000);
-    let statistics = compute(&record, &Options { bootstrap: 0, ..Options::default() });
+    let statistics = compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
     let html = render(&record, &statistics, &About::default());
     assert_eq!(faults(&html), [""; 0]);
     assert!(html.len() < 1_000_000, "{} bytes", html.len());

@@ -87,25 +87,25 @@ fn play(deliveries: u64, replies: Vec<Reply>) -> String {
     let mut story = Vec::new();
     for _ in 0..200 {
         let (word, asks) = match task.next(now, &Timeouts::default()) {
-            Step::Decide => {
+            TaskStep::Decide => {
                 task.decided(Ok(approved()), now, &Timeouts::default());
                 ("decide", false)
             }
-            Step::Wait(until) => {
+            TaskStep::Wait(until) => {
                 now = until;
                 continue;
             }
-            Step::Submit(order) => {
+            TaskStep::Submit(order) => {
                 assert_eq!(order.client_order_id, id());
                 ("submit", true)
             }
-            Step::Query => ("query", true),
-            Step::Cancel(_) => ("cancel", true),
-            Step::Done(Ending::Poison(_)) => ("poison", false),
-            Step::Done(Ending::Outcome { kind, .. }) => (kind.as_str(), false),
+            TaskStep::Query => ("query", true),
+            TaskStep::Cancel(_) => ("cancel", true),
+            TaskStep::Done(TaskEnd::Poison(_)) => ("poison", false),
+            TaskStep::Done(TaskEnd::Outcome { kind, .. }) => (kind.as_str(), false),
         };
         story.push(word);
-        if let Step::Done(_) = task.next(now, &Timeouts::default()) {
+        if let TaskStep::Done(_) = task.next(now, &Timeouts::default()) {
             if story.len() > 1 && task.is_adopted() {
                 story.push("(adopted)");
             }
@@ -208,19 +208,22 @@ fn an_order_that_only_met_the_rate_limit_counts_as_never_sent() {
     task.decided(Ok(approved()), START, &Timeouts::default());
     task.next(START, &Timeouts::default());
     task.on(Reply::RateLimited { until: START + Duration::from_mins(1) }, START, &Timeouts::default());
-    assert!(matches!(task.next(stale_at() + Duration::from_secs(1), &Timeouts::default()), Step::Done(_)));
+    assert!(matches!(
+        task.next(stale_at() + Duration::from_secs(1), &Timeouts::default()),
+        TaskStep::Done(_)
+    ));
     assert_eq!(task.submitted_at(), None);
 }
 
 #[test]
 fn a_stale_order_is_never_sent() {
     let mut task = task(1);
-    assert_eq!(task.next(START, &Timeouts::default()), Step::Decide);
+    assert_eq!(task.next(START, &Timeouts::default()), TaskStep::Decide);
     task.decided(Ok(approved()), START, &Timeouts::default());
     let late = stale_at() + Duration::from_millis(1);
     assert!(matches!(
         task.next(late, &Timeouts::default()),
-        Step::Done(Ending::Outcome { kind: OutcomeKind::Expired, .. })
+        TaskStep::Done(TaskEnd::Outcome { kind: OutcomeKind::Expired, .. })
     ));
 }
 
@@ -228,16 +231,16 @@ fn a_stale_order_is_never_sent() {
 fn an_order_that_may_exist_and_is_too_old_to_send_ends_unconfirmed_after_a_bounded_look() {
     let mut task =
         OrderTask::new(id(), 2, (START, START - Duration::from_mins(1)), &Timeouts::default(), START);
-    assert_eq!(task.next(START, &Timeouts::default()), Step::Query);
+    assert_eq!(task.next(START, &Timeouts::default()), TaskStep::Query);
     task.on(unknown(), START, &Timeouts::default());
-    let Step::Wait(at) = task.next(START, &Timeouts::default()) else {
+    let TaskStep::Wait(at) = task.next(START, &Timeouts::default()) else {
         panic!("an unknown answer proves nothing")
     };
-    assert_eq!(task.next(at, &Timeouts::default()), Step::Query);
+    assert_eq!(task.next(at, &Timeouts::default()), TaskStep::Query);
     task.on(Reply::NotFound, at, &Timeouts::default());
     assert!(matches!(
         task.next(at, &Timeouts::default()),
-        Step::Done(Ending::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, .. })
+        TaskStep::Done(TaskEnd::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, .. })
     ));
 }
 
@@ -245,15 +248,15 @@ fn an_order_that_may_exist_and_is_too_old_to_send_ends_unconfirmed_after_a_bound
 fn signals_that_waited_for_each_other_were_looked_for_meanwhile() {
     let (timeouts, now) = (Timeouts::default(), START + Duration::from_secs(6));
     let mut task = OrderTask::new(id(), 2, (START, stale_at() + Duration::from_mins(1)), &timeouts, now);
-    assert_eq!(task.next(now, &timeouts), Step::Query);
+    assert_eq!(task.next(now, &timeouts), TaskStep::Query);
     task.on(Reply::NotFound, now, &timeouts);
-    assert_eq!(task.next(now, &timeouts), Step::Decide);
+    assert_eq!(task.next(now, &timeouts), TaskStep::Decide);
     task.decided(Err(Refusal::AtTarget("NVDA".parse().unwrap())), now, &timeouts);
-    assert_eq!(task.next(now, &timeouts), Step::Query, "once more, and not for five seconds");
+    assert_eq!(task.next(now, &timeouts), TaskStep::Query, "once more, and not for five seconds");
     task.on(Reply::NotFound, now, &timeouts);
     assert!(matches!(
         task.next(now, &timeouts),
-        Step::Done(Ending::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, .. })
+        TaskStep::Done(TaskEnd::Outcome { kind: OutcomeKind::ExpiredUnconfirmed, .. })
     ));
 }
 
@@ -268,9 +271,9 @@ fn an_order_that_keeps_working_is_cancelled_and_a_lost_cancel_is_repeated_less_a
     let mut cancels = 0;
     while now < START + Duration::from_mins(2) {
         match task.next(now, &Timeouts::default()) {
-            Step::Wait(until) => now = until,
-            Step::Query => task.on(report("pending_cancel", "0"), now, &Timeouts::default()),
-            Step::Cancel(order) => {
+            TaskStep::Wait(until) => now = until,
+            TaskStep::Query => task.on(report("pending_cancel", "0"), now, &Timeouts::default()),
+            TaskStep::Cancel(order) => {
                 assert_eq!(order.as_str(), "o-1");
                 cancels += 1;
                 task.on(unknown(), now, &Timeouts::default());
@@ -283,7 +286,7 @@ fn an_order_that_keeps_working_is_cancelled_and_a_lost_cancel_is_repeated_less_a
     task.on(report("filled", "10"), now, &Timeouts::default());
     assert!(matches!(
         task.next(now, &Timeouts::default()),
-        Step::Done(Ending::Outcome { kind: OutcomeKind::Filled, .. })
+        TaskStep::Done(TaskEnd::Outcome { kind: OutcomeKind::Filled, .. })
     ));
 }
 
@@ -295,8 +298,8 @@ fn an_order_for_the_day_is_cancelled_soon_as_it_stands_for_an_immediate_one() {
     task.next(START, &Timeouts::default());
     task.on(report("partially_filled", "4"), START, &Timeouts::default());
     let soon = START + Duration::from_secs(1);
-    assert_eq!(task.next(START, &Timeouts::default()), Step::Wait(soon));
-    assert!(matches!(task.next(soon, &Timeouts::default()), Step::Cancel(_)));
+    assert_eq!(task.next(START, &Timeouts::default()), TaskStep::Wait(soon));
+    assert!(matches!(task.next(soon, &Timeouts::default()), TaskStep::Cancel(_)));
 }
 
 #[test]
@@ -325,8 +328,8 @@ fn polling_an_order_in_flight_never_turns_into_spinning() {
     let (mut now, mut asks) = (START, 0);
     while now < START + Duration::from_secs(10) {
         match task.next(now, &Timeouts::default()) {
-            Step::Wait(until) => now = until,
-            Step::Query | Step::Cancel(_) => {
+            TaskStep::Wait(until) => now = until,
+            TaskStep::Query | TaskStep::Cancel(_) => {
                 asks += 1;
                 task.on(report("accepted", "0"), now, &Timeouts::default());
             }
@@ -344,20 +347,20 @@ struct ModelBroker {
 }
 
 impl ModelBroker {
-    fn answer(&mut self, step: &Step, fault: u8, tick: usize) -> Reply {
+    fn answer(&mut self, step: &TaskStep, fault: u8, tick: usize) -> Reply {
         let reaches = fault != 1;
         let answers = fault == 0 || fault > 4;
         let reply = match step {
-            Step::Submit(_) if fault == 3 => Reply::RateLimited { until: START },
-            Step::Submit(_) if !reaches => unknown(),
-            Step::Submit(_) if self.orders > 0 => Reply::Duplicate,
-            Step::Submit(_) => {
+            TaskStep::Submit(_) if fault == 3 => Reply::RateLimited { until: START },
+            TaskStep::Submit(_) if !reaches => unknown(),
+            TaskStep::Submit(_) if self.orders > 0 => Reply::Duplicate,
+            TaskStep::Submit(_) => {
                 self.orders += 1;
                 self.fills_at = tick + 3;
                 report("pending_new", "0")
             }
             _ if self.orders == 0 || fault == 4 => Reply::NotFound,
-            Step::Cancel(_) => Reply::CancelAccepted,
+            TaskStep::Cancel(_) => Reply::CancelAccepted,
             _ if tick >= self.fills_at => report("filled", "10"),
             _ => report("new", "0"),
         };
@@ -379,18 +382,18 @@ proptest! {
         for tick in 0..4_000 {
             let fault = faults.get(tick).copied().unwrap_or(0);
             match task.next(now, &Timeouts::default()) {
-                Step::Decide => task.decided(Ok(approved()), now, &Timeouts::default()),
-                Step::Wait(until) => { prop_assert!(until > now); now = until; }
-                Step::Done(end) => { ending = Some(end); break; }
+                TaskStep::Decide => task.decided(Ok(approved()), now, &Timeouts::default()),
+                TaskStep::Wait(until) => { prop_assert!(until > now); now = until; }
+                TaskStep::Done(end) => { ending = Some(end); break; }
                 step => {
-                    if let Step::Submit(_) = step { prop_assert!(now <= stale_at()); }
+                    if let TaskStep::Submit(_) = step { prop_assert!(now <= stale_at()); }
                     let reply = broker.answer(&step, fault, tick);
                     task.on(reply, now, &Timeouts::default());
                 }
             }
         }
         prop_assert!(broker.orders <= 1);
-        let Some(Ending::Outcome { kind, .. }) = ending else { return Err(TestCaseError::fail("it must end")) };
+        let Some(TaskEnd::Outcome { kind, .. }) = ending else { return Err(TestCaseError::fail("it must end")) };
         let filled = kind == OutcomeKind::Filled;
         // A 404 for an order that exists (fault 4) may go on until the look is given up: that is what unconfirmed means.
         prop_assert!(filled == (broker.orders == 1) || kind == OutcomeKind::ExpiredUnconfirmed, "{kind:?}");

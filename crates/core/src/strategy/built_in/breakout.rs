@@ -1,6 +1,6 @@
 //! With the move: long above the highest price of a period, short below the lowest.
 
-use super::{PERIOD_MAX, Said};
+use super::{LastLevel, PERIOD_MAX};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Channel;
 use crate::strategy::per_symbol::PerSymbol;
@@ -19,7 +19,7 @@ pub(super) fn kind() -> Kind {
 
 struct Breakout {
     period: usize,
-    channels: PerSymbol<(Channel, Said)>,
+    channels: PerSymbol<(Channel, LastLevel)>,
 }
 
 impl Strategy for Breakout {
@@ -31,7 +31,8 @@ impl Strategy for Breakout {
     ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let period = self.period;
-        let (channel, said) = self.channels.of(event.symbol(), || (Channel::new(period), Said::default()));
+        let (channel, said) =
+            self.channels.of(event.symbol(), || (Channel::new(period), LastLevel::default()));
         let level = match channel.extremes() {
             Some((_, high)) if price > high => 1,
             Some((low, _)) if price < low => -1,

@@ -1,6 +1,6 @@
 //! Long from the first price on, for good: what others are measured against.
 
-use super::Said;
+use super::LastLevel;
 use crate::market::MarketEvent;
 use crate::strategy::per_symbol::PerSymbol;
 use crate::strategy::{Intents, Kind, Strategy, StrategyError, View, usable_price};
@@ -11,7 +11,7 @@ pub(super) fn kind() -> Kind {
     })
 }
 
-struct BuyAndHold(PerSymbol<Said>);
+struct BuyAndHold(PerSymbol<LastLevel>);
 
 impl Strategy for BuyAndHold {
     fn on_event(
@@ -21,7 +21,7 @@ impl Strategy for BuyAndHold {
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         if usable_price(event).is_some()
-            && let Some(strength) = self.0.of(event.symbol(), Said::default).change_to(1)
+            && let Some(strength) = self.0.of(event.symbol(), LastLevel::default).change_to(1)
         {
             intents.signal(event.symbol(), strength)?;
         }

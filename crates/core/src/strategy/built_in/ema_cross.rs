@@ -1,6 +1,6 @@
 //! Long while a fast moving average stands above a slow one, short while below.
 
-use super::{PERIOD_MAX, Said};
+use super::{LastLevel, PERIOD_MAX};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Ema;
 use crate::strategy::per_symbol::PerSymbol;
@@ -45,7 +45,7 @@ struct Cross {
     seen: usize,
     /// 0 until the averages differ for the first time; when they are equal it stays what it was.
     level: i8,
-    said: Said,
+    said: LastLevel,
 }
 
 impl Strategy for EmaCross {
@@ -62,7 +62,7 @@ impl Strategy for EmaCross {
             slow: Ema::new(slow, price),
             seen: 0,
             level: 0,
-            said: Said::default(),
+            said: LastLevel::default(),
         });
         cross.seen += 1;
         let (fast, slow) = (cross.fast.next(price), cross.slow.next(price));

@@ -27,9 +27,9 @@ pub(super) fn kinds() -> Vec<Kind> {
 
 /// A signal that is wanted only when it changes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Said(Option<i8>);
+struct LastLevel(Option<i8>);
 
-impl Said {
+impl LastLevel {
     /// The strength to ask for, when `level` is another than last time.
     #[inline]
     fn change_to(&mut self, level: i8) -> Option<f64> {

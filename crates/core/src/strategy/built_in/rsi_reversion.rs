@@ -1,6 +1,6 @@
 //! Against the move: long when the relative strength index is low, short when it is high, flat at its middle.
 
-use super::{PERIOD_MAX, Said};
+use super::{LastLevel, PERIOD_MAX};
 use crate::market::MarketEvent;
 use crate::strategy::indicators::Rsi;
 use crate::strategy::per_symbol::PerSymbol;
@@ -37,13 +37,13 @@ struct RsiReversion {
     period: usize,
     low: f64,
     high: f64,
-    seen: PerSymbol<Option<State>>,
+    seen: PerSymbol<Option<RsiState>>,
 }
 
-struct State {
+struct RsiState {
     rsi: Rsi,
     level: i8,
-    said: Said,
+    said: LastLevel,
 }
 
 impl Strategy for RsiReversion {
@@ -56,7 +56,8 @@ impl Strategy for RsiReversion {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let Some(state) = self.seen.of(event.symbol(), || None) else {
             let rsi = Rsi::new(self.period, price); // The first price is no change yet.
-            *self.seen.of(event.symbol(), || None) = Some(State { rsi, level: 0, said: Said(Some(0)) });
+            *self.seen.of(event.symbol(), || None) =
+                Some(RsiState { rsi, level: 0, said: LastLevel(Some(0)) });
             return Ok(());
         };
         let Some(index) = state.rsi.next(price) else { return Ok(()) };

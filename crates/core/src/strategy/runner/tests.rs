@@ -75,7 +75,7 @@ fn its_timer_keeps_to_the_grid_of_its_first_call() {
 }
 
 #[test]
-fn a_failure_names_the_strategy_and_drops_what_it_wished_for() {
+fn a_failure_names_the_strategy_and_drops_what_it_wanted() {
     let mut runner = told(
         |number, intents| {
             intents.signal(nvda(), 1.0)?;
@@ -123,7 +123,7 @@ fn stopped_and_started_by_its_owner_it_goes_on() {
 }
 
 #[test]
-fn wishes_for_what_is_not_its_own_are_refused() {
+fn intents_on_what_is_not_its_own_are_refused() {
     let spy = "SPY".parse().unwrap();
     let mut runner = told(move |_, intents| intents.signal(spy, 1.0), Every::Event);
     let failure = runner.on_event(&tick(1)).err().unwrap();

@@ -15,7 +15,7 @@ pub struct Column {
     /// Its place in the file.
     pub(super) place: usize,
     content: Content,
-    kind: Kind,
+    kind: StoredKind,
     /// Of the group of rows that is being read.
     pub(super) reader: Option<ColumnReader>,
     /// For a column that may be empty in some rows: this level where it is not.
@@ -29,7 +29,7 @@ pub struct Column {
 
 /// What is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StoredKind {
     /// Floating point numbers.
     Numbers,
     /// Whole numbers; the flag is true where all are 0 or more.
@@ -48,9 +48,9 @@ impl Column {
     pub(super) fn new(place: usize, content: Content, column: &ColumnDescriptor) -> Result<Self, String> {
         let kind = kind(column).filter(|kind| match content {
             Content::Times => true,
-            Content::Numbers => matches!(kind, Kind::Numbers | Kind::Wholes(_)),
-            Content::Wholes => matches!(kind, Kind::Wholes(_)),
-            Content::Texts => matches!(kind, Kind::Texts),
+            Content::Numbers => matches!(kind, StoredKind::Numbers | StoredKind::Wholes(_)),
+            Content::Wholes => matches!(kind, StoredKind::Wholes(_)),
+            Content::Texts => matches!(kind, StoredKind::Texts),
         });
         let kind = kind.ok_or_else(|| {
             let types = match content {
@@ -86,7 +86,7 @@ impl Column {
                 reader.read_records(count, levels, None, &mut self.wholes)?.0
             }
             Some(ColumnReader::Int32ColumnReader(reader)) => {
-                let unsigned = self.kind == Kind::Wholes(true);
+                let unsigned = self.kind == StoredKind::Wholes(true);
                 let widen = |number: &i32| {
                     if unsigned { i64::from(number.cast_unsigned()) } else { i64::from(*number) }
                 };
@@ -104,7 +104,7 @@ impl Column {
                 ));
             }
         };
-        if let (Content::Numbers, Kind::Wholes(unsigned)) = (self.content, self.kind) {
+        if let (Content::Numbers, StoredKind::Wholes(unsigned)) = (self.content, self.kind) {
             self.numbers.extend(self.wholes.iter().map(|whole| number(*whole, unsigned)));
         }
         if self.levels.iter().any(|level| *level != self.full) {
@@ -149,32 +149,32 @@ impl Column {
         };
         let told = |error: TimestampError| error.to_string();
         match self.kind {
-            Kind::Instants(unit) => nanos(unit).map(Timestamp::from_nanos),
-            Kind::Locals(unit) => times.local(nanos(unit)?).map_err(told),
-            Kind::Wholes(_) => nanos(unix_unit(whole)).map(Timestamp::from_nanos),
-            Kind::Numbers => {
+            StoredKind::Instants(unit) => nanos(unit).map(Timestamp::from_nanos),
+            StoredKind::Locals(unit) => times.local(nanos(unit)?).map_err(told),
+            StoredKind::Wholes(_) => nanos(unix_unit(whole)).map(Timestamp::from_nanos),
+            StoredKind::Numbers => {
                 let number = self.numbers.get(place).copied().unwrap_or(f64::NAN);
                 times.read(&number.to_string()).map_err(told)
             }
-            Kind::Texts => {
+            StoredKind::Texts => {
                 times.read(self.text(place).ok_or("time must be UTF-8, was not")?.trim()).map_err(told)
             }
         }
     }
 }
 
-fn kind(column: &ColumnDescriptor) -> Option<Kind> {
+fn kind(column: &ColumnDescriptor) -> Option<StoredKind> {
     const DAY: i64 = 86_400_000_000_000;
     if column.max_rep_level() > 0 {
         return None;
     }
     let logical = column.logical_type_ref();
     match column.physical_type() {
-        Type::DOUBLE | Type::FLOAT => Some(Kind::Numbers),
-        Type::INT96 => Some(Kind::Instants(1)),
+        Type::DOUBLE | Type::FLOAT => Some(StoredKind::Numbers),
+        Type::INT96 => Some(StoredKind::Instants(1)),
         Type::BYTE_ARRAY => match logical {
-            None => Some(Kind::Texts),
-            Some(logical) if *logical == LogicalType::String => Some(Kind::Texts),
+            None => Some(StoredKind::Texts),
+            Some(logical) if *logical == LogicalType::String => Some(StoredKind::Texts),
             Some(_) => None,
         },
         Type::INT64 | Type::INT32 => {
@@ -185,27 +185,27 @@ fn kind(column: &ColumnDescriptor) -> Option<Kind> {
                     TimeUnit::NANOS => 1,
                 };
                 return Some(if time.is_adjusted_to_u_t_c {
-                    Kind::Instants(unit)
+                    StoredKind::Instants(unit)
                 } else {
-                    Kind::Locals(unit)
+                    StoredKind::Locals(unit)
                 });
             }
             if let Some(LogicalType::Integer(integer)) = logical {
-                return Some(Kind::Wholes(!integer.is_signed));
+                return Some(StoredKind::Wholes(!integer.is_signed));
             }
             if logical == Some(&LogicalType::Date) {
-                return Some(Kind::Locals(DAY));
+                return Some(StoredKind::Locals(DAY));
             }
             let converted = column.converted_type();
             let units = [
-                (ConvertedType::TIMESTAMP_MILLIS, Kind::Instants(1_000_000)),
-                (ConvertedType::TIMESTAMP_MICROS, Kind::Instants(1_000)),
-                (ConvertedType::DATE, Kind::Locals(DAY)),
-                (ConvertedType::UINT_64, Kind::Wholes(true)),
-                (ConvertedType::UINT_32, Kind::Wholes(true)),
-                (ConvertedType::INT_64, Kind::Wholes(false)),
-                (ConvertedType::INT_32, Kind::Wholes(false)),
-                (ConvertedType::NONE, Kind::Wholes(false)),
+                (ConvertedType::TIMESTAMP_MILLIS, StoredKind::Instants(1_000_000)),
+                (ConvertedType::TIMESTAMP_MICROS, StoredKind::Instants(1_000)),
+                (ConvertedType::DATE, StoredKind::Locals(DAY)),
+                (ConvertedType::UINT_64, StoredKind::Wholes(true)),
+                (ConvertedType::UINT_32, StoredKind::Wholes(true)),
+                (ConvertedType::INT_64, StoredKind::Wholes(false)),
+                (ConvertedType::INT_32, StoredKind::Wholes(false)),
+                (ConvertedType::NONE, StoredKind::Wholes(false)),
             ];
             let known = units.into_iter().find(|(known, _)| *known == converted).map(|(_, kind)| kind);
             known.filter(|_| logical.is_none())

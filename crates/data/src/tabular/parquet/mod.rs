@@ -12,12 +12,12 @@ mod without_parquet;
 
 #[cfg(feature = "parquet")]
 pub use {
-    self::column::Column, self::reader::Reader, self::writer::Writer,
+    self::column::Column, self::reader::ParquetReader, self::writer::ParquetWriter,
     ::parquet::data_type::ByteArray as Text, ::parquet::errors::ParquetError,
 };
 
 #[cfg(not(feature = "parquet"))]
-pub use without_parquet::{Column, ParquetError, Reader, Text, Writer};
+pub use without_parquet::{Column, ParquetError, ParquetReader, ParquetWriter, Text};
 
 /// What the cells of a column are to the one who reads or writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

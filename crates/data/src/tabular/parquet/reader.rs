@@ -13,14 +13,14 @@ use super::column::Column;
 use super::{Content, StoredColumn};
 
 /// A file that is being read.
-pub struct Reader {
+pub struct ParquetReader {
     file: SerializedFileReader<File>,
     columns: Vec<Column>,
     /// The next group of rows.
     group: usize,
 }
 
-impl Reader {
+impl ParquetReader {
     /// Opens a file to read the columns that `choose` names by their place.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Reader {
     }
 }
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for ParquetReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("group", &self.group).finish_non_exhaustive()
     }

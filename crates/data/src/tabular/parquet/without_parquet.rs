@@ -18,14 +18,14 @@ pub struct Text;
 
 /// A file that is being read, of which there is none.
 #[derive(Debug)]
-pub enum Reader {}
+pub enum ParquetReader {}
 
 /// A column that is being read, of which there is none.
 #[derive(Debug)]
 pub enum Column {}
 
 /// A file that is being written, of which there is none.
-pub struct Writer<W> {
+pub struct ParquetWriter<W> {
     none: std::convert::Infallible,
     out: std::marker::PhantomData<W>,
 }
@@ -36,7 +36,7 @@ impl From<&str> for Text {
     }
 }
 
-impl Reader {
+impl ParquetReader {
     /// # Errors
     /// Always.
     pub fn open(
@@ -84,7 +84,7 @@ impl Column {
     }
 }
 
-impl<W: Write + Send> Writer<W> {
+impl<W: Write + Send> ParquetWriter<W> {
     /// # Errors
     /// Always.
     pub fn new(_out: W, _name: &str, _fields: &[Field<'_>]) -> Result<Self, ParquetError> {

@@ -15,9 +15,9 @@ use parquet::schema::types::{ColumnPath, Type};
 use super::{Content, Field, Values};
 
 /// A file that is being written; it can be read once it is finished.
-pub struct Writer<W: Write + Send>(SerializedFileWriter<W>);
+pub struct ParquetWriter<W: Write + Send>(SerializedFileWriter<W>);
 
-impl<W: Write + Send> Writer<W> {
+impl<W: Write + Send> ParquetWriter<W> {
     /// Begins a file whose rows are called `name`.
     pub fn new(out: W, name: &str, fields: &[Field<'_>]) -> Result<Self, ParquetError> {
         let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY);

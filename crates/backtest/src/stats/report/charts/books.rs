@@ -1,7 +1,7 @@
 //! What each strategy's book earned, where there are several.
 
 use super::{Figure, Scene, both, draw_level, draw_line, ends, line, steps};
-use crate::stats::report::axis::{Axis, Unit};
+use crate::stats::report::axis::{AxisUnit, ChartAxis};
 use crate::stats::report::canvas::{Ink, Size, chart};
 use crate::stats::report::html::{dollars, signed};
 
@@ -32,7 +32,7 @@ pub(super) fn figure(scene: &Scene<'_>) -> Option<Figure> {
     let (low, high) = ends(earned.iter().flat_map(|(_, profits)| profits.iter().copied()).chain([0.0]));
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(low, high, steps(size), Unit::Dollars);
+        let y = ChartAxis::linear(low, high, steps(size), AxisUnit::Dollars);
         chart(
             (size, if size == Size::Phone { 220 } else { 260 }),
             "Profit of each strategy over time",

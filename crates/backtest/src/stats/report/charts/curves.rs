@@ -3,7 +3,7 @@
 use plotters::prelude::AreaSeries;
 
 use super::{Figure, Scene, both, draw_level, draw_line, ends, line, steps};
-use crate::stats::report::axis::{Axis, Unit};
+use crate::stats::report::axis::{AxisUnit, ChartAxis};
 use crate::stats::report::canvas::{Ink, Size, chart};
 use crate::stats::report::html::{day, dollars, percent, signed};
 use crate::stats::report::thin::count;
@@ -26,9 +26,9 @@ pub(super) fn equity(scene: &Scene<'_>) -> Figure {
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
         let y = if is_log {
-            Axis::log(low, high, Unit::Dollars)
+            ChartAxis::log(low, high, AxisUnit::Dollars)
         } else {
-            Axis::linear(low, high, steps(size), Unit::Dollars)
+            ChartAxis::linear(low, high, steps(size), AxisUnit::Dollars)
         };
         chart((size, if size == Size::Phone { 230 } else { 320 }), "Equity over time", (&x, &y), |plot| {
             draw_level(plot, &x, start, Ink::Zero)?;
@@ -68,7 +68,7 @@ pub(super) fn underwater(scene: &Scene<'_>) -> Figure {
     let (low, _) = ends(falls.iter().copied());
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(if low < 0.0 { low } else { -0.01 }, 0.0, 4, Unit::Percent);
+        let y = ChartAxis::linear(if low < 0.0 { low } else { -0.01 }, 0.0, 4, AxisUnit::Percent);
         chart(
             (size, if size == Size::Phone { 170 } else { 190 }),
             "Fall from the high over time",
@@ -126,7 +126,7 @@ pub(super) fn exposure(scene: &Scene<'_>) -> Figure {
     let is_long_only = net.iter().zip(&gross).all(|(net, gross)| net.to_bits() == gross.to_bits());
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(low, if high > low { high } else { low + 1.0 }, 4, Unit::Percent);
+        let y = ChartAxis::linear(low, if high > low { high } else { low + 1.0 }, 4, AxisUnit::Percent);
         chart((size, if size == Size::Phone { 180 } else { 200 }), "Exposure over time", (&x, &y), |plot| {
             if !is_long_only {
                 draw_line(plot, line(&scene.times, gross.iter().copied(), size), Ink::Second, 3)?;

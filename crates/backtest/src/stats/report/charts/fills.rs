@@ -4,7 +4,7 @@ use plotters::element::{EmptyElement, Polygon};
 
 use super::{Figure, Scene, both, draw_line, ends, line, steps};
 use crate::record::{FillRecord, OrderSummary};
-use crate::stats::report::axis::{Axis, Unit};
+use crate::stats::report::axis::{AxisUnit, ChartAxis};
 use crate::stats::report::canvas::{Ink, Size, chart};
 use crate::stats::report::html::plural;
 use bot_core::order::Side;
@@ -56,7 +56,7 @@ fn figure(scene: &Scene<'_>, place: usize, symbol: Symbol, deals: &[Deal<'_>]) -
     let (low, high) = ends(prices.iter().copied().chain(paid));
     let drawings = both(Size::Wide, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(low, high, steps(size), Unit::Dollars);
+        let y = ChartAxis::linear(low, high, steps(size), AxisUnit::Dollars);
         let label = format!("Price of {symbol} with fills");
         chart((size, if size == Size::Phone { 230 } else { 280 }), &label, (&x, &y), |plot| {
             draw_line(plot, line(&scene.times, prices.iter().copied(), size), Ink::Price, 3)?;

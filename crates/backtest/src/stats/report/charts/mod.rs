@@ -6,7 +6,7 @@ mod fills;
 mod months;
 mod returns;
 
-use super::axis::{Axis, Times};
+use super::axis::{ChartAxis, TimeScale};
 use super::canvas::{DrawError, Ink, Plot, SCALE, Size};
 use super::thin::thin;
 use crate::record::Record;
@@ -35,7 +35,7 @@ pub(super) struct Figure {
 struct Scene<'a> {
     record: &'a Record,
     statistics: &'a Statistics,
-    times: Times,
+    times: TimeScale,
 }
 
 /// All charts that the run has something to show for.
@@ -43,8 +43,11 @@ pub(super) fn figures(record: &Record, statistics: &Statistics) -> Vec<Figure> {
     if record.marks.len() < 2 {
         return Vec::new();
     }
-    let scene =
-        Scene { record, statistics, times: Times::new(record.marks.iter().map(|mark| mark.at).collect()) };
+    let scene = Scene {
+        record,
+        statistics,
+        times: TimeScale::new(record.marks.iter().map(|mark| mark.at).collect()),
+    };
     let mut figures = vec![curves::equity(&scene), curves::underwater(&scene)];
     figures.extend(months::heat_map(&scene));
     figures.extend(returns::figures(&scene));
@@ -55,7 +58,7 @@ pub(super) fn figures(record: &Record, statistics: &Statistics) -> Vec<Figure> {
 }
 
 /// The line of `values` at the marks, as thin as the screen is wide.
-fn line(times: &Times, values: impl IntoIterator<Item = f64>, size: Size) -> Vec<(f64, f64)> {
+fn line(times: &TimeScale, values: impl IntoIterator<Item = f64>, size: Size) -> Vec<(f64, f64)> {
     let columns = match size {
         Size::Wide => 500,
         Size::Half => 300,
@@ -75,7 +78,7 @@ fn draw_line(
 }
 
 /// A line across the chart.
-fn draw_level(plot: &mut Plot<'_, '_>, x: &Axis, level: f64, ink: Ink) -> Result<(), DrawError> {
+fn draw_level(plot: &mut Plot<'_, '_>, x: &ChartAxis, level: f64, ink: Ink) -> Result<(), DrawError> {
     draw_line(plot, vec![(x.low, level), (x.high, level)], ink, SCALE)
 }
 

@@ -3,7 +3,7 @@
 use plotters::prelude::Rectangle;
 
 use super::{Figure, Scene, both, draw_level, draw_line, ends, period, steps};
-use crate::stats::report::axis::{Axis, Unit};
+use crate::stats::report::axis::{AxisUnit, ChartAxis};
 use crate::stats::report::canvas::{Ink, Size, chart};
 use crate::stats::report::html::{number, percent, plural, signed};
 use crate::stats::report::thin::{count, thin, whole};
@@ -41,10 +41,10 @@ fn histogram(scene: &Scene<'_>, returns: &[f64], still: usize, size: Size) -> Fi
     let top = spread.bins.iter().copied().fold(1.0, f64::max);
     let (low, high) = (spread.low, spread.low + spread.width * count(spread.bins.len()));
     let drawings = both(size, |size| {
-        let marks = Axis::linear(low, high, size.labels() - 1, Unit::Percent);
+        let marks = ChartAxis::linear(low, high, size.labels() - 1, AxisUnit::Percent);
         let ticks = marks.ticks.into_iter().filter(|(at, _)| (low..=high).contains(at)).collect();
-        let x = Axis { low, high, is_log: false, ticks };
-        let y = Axis::linear(0.0, top, steps(size), Unit::Number);
+        let x = ChartAxis { low, high, is_log: false, ticks };
+        let y = ChartAxis::linear(0.0, top, steps(size), AxisUnit::Number);
         chart((size, 240), "Histogram of returns", (&x, &y), |plot| {
             plot.draw_series(spread.bins.iter().enumerate().filter(|(_, bin)| **bin > 0.0).map(
                 |(place, bin)| {
@@ -145,7 +145,7 @@ fn rolling(scene: &Scene<'_>) -> Option<Figure> {
     }
     let drawings = both(Size::Half, |size| {
         let x = scene.times.axis(size.labels());
-        let y = Axis::linear(low, high, steps(size), Unit::Number);
+        let y = ChartAxis::linear(low, high, steps(size), AxisUnit::Number);
         chart((size, 240), "Rolling Sharpe ratio", (&x, &y), |plot| {
             draw_level(plot, &x, 0.0, Ink::Zero)?;
             draw_line(plot, thin(points.iter().copied(), 300), Ink::Own, 3)

@@ -1,4 +1,4 @@
-//! A house of real parts for one test: a redis-server, the paper exchange, and `bot` processes between them.
+//! Real parts for one test: a redis-server, the paper exchange, and `bot` processes between them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bot::broker::simulated::{self, Filter, PaperOrder, Which};
+use bot::broker::simulated::{self, Filter, OrderFilter, PaperOrder};
 use bot::clock::SystemClock;
 use bot::exchange::{self, Exchange, Running};
 use bot::units::Price;
@@ -22,7 +22,7 @@ use crate::redis_server::{RedisServer, wait_until};
 pub const SECRET: &str = "do-not-print-this-secret";
 const LONG: Duration = Duration::from_mins(2);
 
-pub struct House {
+pub struct TestBed {
     pub redis: RedisServer,
     pub exchange: Option<Running>,
     pub address: String,
@@ -32,13 +32,13 @@ pub struct House {
 /// One entry of the outcomes stream.
 pub type Fields = HashMap<String, String>;
 
-impl House {
+impl TestBed {
     pub fn new() -> Self {
         Self::with(RedisServer::start(), |_| {})
     }
 
     pub fn with(redis: RedisServer, change: impl FnOnce(&mut exchange::Config)) -> Self {
-        let mut market = simulated::Config::new("NVDA".parse().unwrap(), Price::whole(180));
+        let mut market = simulated::MarketConfig::new("NVDA".parse().unwrap(), Price::whole(180));
         market.hours = simulated::Hours::Always;
         let mut config = exchange::Config::new(market);
         change(&mut config);
@@ -77,7 +77,7 @@ impl House {
         pipeline.query(&mut self.redis.connection()).unwrap()
     }
 
-    /// A `bot` command with this house's addresses and keys, in a state directory of its own.
+    /// A `bot` command with this bed's addresses and keys, in a state directory of its own.
     pub fn command(&self, state: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bot"));
         command
@@ -138,7 +138,7 @@ impl House {
 
     /// All orders that the exchange ever took, by client order id.
     pub fn orders(&self) -> BTreeMap<String, PaperOrder> {
-        let filter = Filter { which: Which::All, limit: usize::MAX, ..Filter::default() };
+        let filter = Filter { which: OrderFilter::All, limit: usize::MAX, ..Filter::default() };
         self.exchange().with(|core| {
             let orders = core.orders(&filter);
             orders.into_iter().map(|order| (order.client_order_id.to_string(), order.clone())).collect()
