@@ -101,7 +101,7 @@ struct Swept {
     folds: Vec<Fold>,
     choices: Vec<Option<Choice>>,
     proofs: Vec<Proof>,
-    /// The test stretches one after another; none without walk-forward, and where it was interrupted.
+    /// The test windows one after another; none without walk-forward, and where it was interrupted.
     out_of_sample: Option<Record>,
     deflated: Option<Deflated>,
 }

@@ -1,5 +1,5 @@
 //! The way of an engine's orders into the pool: each becomes one entry of the signal stream, with an id made of the
-//! outlet's name and the order's symbol, time and direction. The same order is the same signal, however often it is
+//! forwarder's name and the order's symbol, time and direction. The same order is the same signal, however often it is
 //! sent and by whichever process, so the pool makes at most one order of it.
 //!
 //! With a number of shares a signal says what is to be held: `long` so many shares, `short` so many below zero (which needs
@@ -129,7 +129,7 @@ mod tests {
 
     type Told = Arc<Mutex<Vec<String>>>;
 
-    /// An outlet whose entries are told as `direction strength target id ttl_ms`.
+    /// A forwarder whose entries are told as `direction strength target id ttl_ms`.
     fn forwarder(shares: Option<i64>) -> (OrderForwarder, Told) {
         let told = Told::default();
         let to = Arc::clone(&told);

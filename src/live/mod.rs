@@ -45,7 +45,7 @@ use crate::symbol::Symbol;
 use crate::workers::{DrainDeadline, Workers};
 
 use bars::BarGaps;
-use books::BookKeeper;
+use books::{BookKeeper, Restored};
 use intake::{Intake, IntakeEnd};
 use kept::KeptEntries;
 use market_data::{Closing, LoggedRecording, Recording};
@@ -140,9 +140,17 @@ pub fn run<V: Venue>(
         start_up::open_desk(config.rules.clone(), &config.weights, &config.symbols, &broker_snapshot)?;
     config.prices.begin(broker_snapshot.snapshots.clone(), broker_snapshot.session);
     started(&start_up::table(venue.environment(), &broker_snapshot, &weights, clock.now()));
+    let restored = config.strategies.as_ref().map(|plan| strategies::take(plan, &mut settler, &waiting));
+    let own = config.strategies.as_ref().zip(restored.transpose()?.flatten());
     let started_at = clock.now();
-    let ends = (&mut broker, &mut settler);
-    let (desk, plan, ready) = with_strategies(config, desk, &broker_snapshot, ends, &waiting, started_at)?;
+    let plan = own.as_ref().map(|(plan, _)| *plan);
+    let (desk, ready) = match own {
+        Some(own) => {
+            let ends = (&mut broker, &mut settler);
+            with_strategies(own, config, desk, &broker_snapshot, ends, (&waiting, started_at))?
+        }
+        None => (desk, Ready::default()),
+    };
     let books = strategies::session_books(desk.portfolio());
     let session =
         session_log::session(config, venue.environment(), &broker_snapshot, &weights, books, started_at);
@@ -188,20 +196,15 @@ pub fn run<V: Venue>(
     Ok(live.summary(worked, strategies, &mut broker))
 }
 
-/// The desk with the books of the strategies that this process takes, and those strategies, ready to be started; as it
-/// was where there are none, or where another process has them.
-fn with_strategies<'c>(
-    config: &'c Config,
+/// The desk with the books of the strategies as they were left, and the strategies, ready to be started.
+fn with_strategies(
+    (plan, restored): (&StrategyPlan, Restored),
+    config: &Config,
     desk: Desk,
     broker_snapshot: &BrokerSnapshot,
     (broker, settler): (&mut impl Broker, &mut impl Settler),
-    waiting: &StartWait<'_>,
-    started_at: Timestamp,
-) -> Result<(Desk, Option<&'c StrategyPlan>, Ready), LiveError> {
-    let Some(plan) = &config.strategies else { return Ok((desk, None, Ready::default())) };
-    let Some(restored) = strategies::take(plan, settler, waiting)? else {
-        return Ok((desk, None, Ready::default()));
-    };
+    (waiting, started_at): (&StartWait<'_>, Timestamp),
+) -> Result<(Desk, Ready), LiveError> {
     let portfolio = strategies::portfolio(plan, &restored, broker_snapshot)?;
     let mut desk = desk.with_portfolio(portfolio).remembering(restored.booked.clone());
     strategies::find_lost_orders(plan, &restored, &mut desk, broker, waiting)?;
@@ -211,7 +214,7 @@ fn with_strategies<'c>(
         .map(|own| Recordings { own, session: history::session::session_folder(own, started_at) });
     let (ends, at) = ((broker, settler), (waiting, started_at));
     let ready = strategies::ready(plan, &restored, &desk, ends, recordings.as_ref(), at)?;
-    Ok((desk, Some(plan), ready))
+    Ok((desk, ready))
 }
 
 /// How long strategies may take to end after the run.

@@ -269,12 +269,12 @@ fn past_of_files(
         events.extend(past.unwrap_or_default().into_iter().filter(|event| event.known_at() <= now));
     }
     let mut queue = Queue::new(sources)?;
-    while let Some(stretch) = queue.pop()? {
-        match &*stretch.chunk {
+    while let Some(batch) = queue.pop()? {
+        match &*batch.chunk {
             Chunk::Rows { symbol, row_kind, rows } => {
-                events.extend(rows[stretch.range].iter().map(|row| row.event(*symbol, *row_kind)));
+                events.extend(rows[batch.range].iter().map(|row| row.event(*symbol, *row_kind)));
             }
-            Chunk::Mixed(mixed) => events.extend_from_slice(&mixed[stretch.range]),
+            Chunk::Mixed(mixed) => events.extend_from_slice(&mixed[batch.range]),
         }
     }
     Ok(events)

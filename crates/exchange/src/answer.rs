@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::limit::Api;
 use bot_simulated::RequestRefusal;
@@ -67,57 +67,33 @@ impl From<RequestRefusal> for Problem {
     fn from(refusal: RequestRefusal) -> Self {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut problem = Self::new(status, refusal.code(), refusal.to_string());
-        if let Value::Object(extras) = extras(&refusal) {
-            problem.body.extend(extras);
-        }
+        problem.add_numbers(&refusal);
         problem
     }
 }
 
-fn extras(refusal: &RequestRefusal) -> Value {
-    match refusal {
-        RequestRefusal::BuyingPower { buying_power, cost_basis } => {
-            json!({"buying_power": buying_power.to_string(), "cost_basis": cost_basis.to_string()})
+impl Problem {
+    /// What a refusal names beside its message.
+    fn add_numbers(&mut self, refusal: &RequestRefusal) {
+        let mut add = |name: &str, value: Value| self.body.insert(name.to_owned(), value);
+        if let RequestRefusal::BuyingPower { buying_power, cost_basis } = refusal {
+            add("buying_power", buying_power.to_string().into());
+            add("cost_basis", cost_basis.to_string().into());
         }
-        RequestRefusal::Shares { symbol, available, existing, held, related, requested: _ } => {
-            let mut extras = json!({
-                "available": available.to_string(),
-                "existing_qty": existing.to_string(),
-                "held_for_orders": held.to_string(),
-                "symbol": symbol,
-            });
+        if let RequestRefusal::Shares { symbol, available, existing, held, related, .. } = refusal {
+            add("available", available.to_string().into());
+            add("existing_qty", existing.to_string().into());
+            add("held_for_orders", held.to_string().into());
+            add("symbol", symbol.as_str().into());
             if !related.is_empty() {
-                extras["related_orders"] = related.iter().map(ToString::to_string).collect();
+                add("related_orders", related.iter().map(ToString::to_string).collect());
             }
-            extras
         }
-        RequestRefusal::WashTrade { existing, limit } => json!({
-            "existing_order_id": existing.to_string(),
-            "reject_reason": if *limit {
-                "opposite side limit order exists"
-            } else {
-                "opposite side market/stop order exists"
-            },
-        }),
-        RequestRefusal::NoQuantity
-        | RequestRefusal::QuantityDecimals
-        | RequestRefusal::NotionalTooSmall
-        | RequestRefusal::DuplicateClientId { .. }
-        | RequestRefusal::ClientIdTooLong
-        | RequestRefusal::UnknownAsset(_)
-        | RequestRefusal::IocOutsideSession
-        | RequestRefusal::ExtendedHours
-        | RequestRefusal::FractionalNotDay
-        | RequestRefusal::FractionalShort
-        | RequestRefusal::SubPenny(_)
-        | RequestRefusal::NotFractionable(_)
-        | RequestRefusal::CostBasis(_)
-        | RequestRefusal::CoinTimeInForce
-        | RequestRefusal::ShortNotAllowed
-        | RequestRefusal::BuyMeetsShort
-        | RequestRefusal::ShortMeetsBuy
-        | RequestRefusal::OrderNotFound(_)
-        | RequestRefusal::AlreadyFinal(_) => Value::Null,
+        if let RequestRefusal::WashTrade { existing, limit } = refusal {
+            let other = if *limit { "limit" } else { "market/stop" };
+            add("existing_order_id", existing.to_string().into());
+            add("reject_reason", format!("opposite side {other} order exists").into());
+        }
     }
 }
 

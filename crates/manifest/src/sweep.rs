@@ -23,7 +23,7 @@ pub struct SweepSection {
     pub axes: Vec<SweepAxis>,
     /// The ratio by which results are ordered, best first.
     pub objective: Option<String>,
-    /// Choose on one stretch of time, prove on the next.
+    /// Choose on one window of time, prove on the next.
     pub walk_forward: Option<WalkForward>,
 }
 
@@ -36,16 +36,16 @@ pub struct SweepAxis {
     pub values: Vec<String>,
 }
 
-/// How long the stretches are.
+/// How long the windows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalkForward {
     /// In which parameters are chosen.
     pub train: WindowLength,
-    /// In which they are proven; the next stretch begins so much later.
+    /// In which they are proven; the next window begins so much later.
     pub test: WindowLength,
 }
 
-/// A stretch of the data.
+/// A window of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowLength {
     /// So much time on the calendar.
@@ -153,11 +153,11 @@ fn walk_forward(table: &mut Written<'_, '_>, at: &Range<usize>) -> Option<WalkFo
             table.fault_at(at, &[key], "must be written, was missing".to_owned());
         }
     }
-    let (train, test) = (table.take("train", stretch), table.take("test", stretch));
+    let (train, test) = (table.take("train", window), table.take("test", window));
     Some(WalkForward { train: train?, test: test? })
 }
 
-fn stretch(value: &WrittenValue<'_>) -> Result<WindowLength, String> {
+fn window(value: &WrittenValue<'_>) -> Result<WindowLength, String> {
     match value.kind {
         DeValue::Integer(_) => value::whole(1..=100_000_u32)(value).map(WindowLength::Sessions),
         DeValue::String(_) => value::span(value).map(WindowLength::Span),

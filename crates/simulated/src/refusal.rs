@@ -106,32 +106,16 @@ pub enum RequestRefusal {
     AlreadyFinal(OrderStatus),
 }
 
+const FORBIDDEN: u64 = 40_310_000;
+const NOT_FOUND: u64 = 40_410_000;
+
 impl RequestRefusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        match self {
-            RequestRefusal::BuyingPower { .. }
-            | RequestRefusal::Shares { .. }
-            | RequestRefusal::ShortNotAllowed
-            | RequestRefusal::BuyMeetsShort
-            | RequestRefusal::ShortMeetsBuy
-            | RequestRefusal::NotFractionable(_)
-            | RequestRefusal::CostBasis(_)
-            | RequestRefusal::WashTrade { .. } => 403,
-            RequestRefusal::OrderNotFound(_) => 404,
-            RequestRefusal::NoQuantity
-            | RequestRefusal::QuantityDecimals
-            | RequestRefusal::NotionalTooSmall
-            | RequestRefusal::DuplicateClientId { .. }
-            | RequestRefusal::ClientIdTooLong
-            | RequestRefusal::UnknownAsset(_)
-            | RequestRefusal::IocOutsideSession
-            | RequestRefusal::ExtendedHours
-            | RequestRefusal::FractionalNotDay
-            | RequestRefusal::FractionalShort
-            | RequestRefusal::SubPenny(_)
-            | RequestRefusal::CoinTimeInForce
-            | RequestRefusal::AlreadyFinal(_) => 422,
+        match self.code() {
+            FORBIDDEN => 403,
+            NOT_FOUND => 404,
+            _ => 422,
         }
     }
 
@@ -159,8 +143,8 @@ impl RequestRefusal {
             | RequestRefusal::ShortMeetsBuy
             | RequestRefusal::NotFractionable(_)
             | RequestRefusal::CostBasis(_)
-            | RequestRefusal::WashTrade { .. } => 40_310_000,
-            RequestRefusal::OrderNotFound(_) => 40_410_000,
+            | RequestRefusal::WashTrade { .. } => FORBIDDEN,
+            RequestRefusal::OrderNotFound(_) => NOT_FOUND,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The door to Alpaca: requests go out by the client, are judged by the wrapper and followed by the tracker.
+//! Alpaca: requests go out by the client, are judged by the wrapper and followed by the tracker.
 
 mod answer;
 mod classify;

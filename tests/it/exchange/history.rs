@@ -102,7 +102,7 @@ async fn pages_of_bars_put_together_are_all_bars_in_either_direction() {
 }
 
 #[test]
-fn a_connection_reads_the_minutes_that_were_known_in_a_stretch_over_several_pages() {
+fn a_connection_reads_the_minutes_that_were_known_in_a_window_over_several_pages() {
     let stage = Stage::open();
     let nvda = "NVDA".parse().unwrap();
     let time = |text| Timestamp::parse_rfc3339(text).unwrap();

@@ -224,7 +224,7 @@ pub fn compare(
     })
 }
 
-/// The session, and the stretch of the recording that is its own.
+/// The session, and the window of the recording that is its own.
 type Chosen = (Recorded, Option<Timestamp>, Option<Timestamp>);
 
 fn choose(directory: &Path, number: Option<usize>) -> Result<Chosen, ParityError> {

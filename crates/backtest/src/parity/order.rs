@@ -162,7 +162,7 @@ impl LiveSide {
         }
     }
 
-    /// How long it took from the event, or the arrival, to the broker's door.
+    /// How long it took from the event, or the arrival, to the broker.
     pub(super) fn latency(&self) -> Option<Duration> {
         Some(self.submitted_at?.since(self.order.at))
     }

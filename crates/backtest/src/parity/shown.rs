@@ -10,7 +10,7 @@ use bot_core::order::Side;
 use bot_core::strategy::usable_price;
 use bot_core::symbol::Symbol;
 
-/// The quotes of a stretch of time, the one in force at its start included.
+/// The quotes of a window of time, the one in force at its start included.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct QuotesShown {
     /// How many usable quotes there were.
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stretch_holds_the_quote_in_force_at_its_start_and_all_until_its_end() {
+    fn a_window_holds_the_quote_in_force_at_its_start_and_all_until_its_end() {
         let symbol: Symbol = "NVDA".parse().unwrap();
         let second = Timestamp::from_secs;
         let watch = |from, to| WatchedOrder {

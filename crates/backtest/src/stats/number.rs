@@ -2,7 +2,7 @@
 
 use std::f64::consts::SQRT_2;
 
-/// Finite or nothing, and no negative zero: the door through which every computed number goes out.
+/// Finite or nothing, and no negative zero: every computed number goes out through here.
 pub(crate) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(if value == 0.0 { 0.0 } else { value })
 }

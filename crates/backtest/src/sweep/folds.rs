@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_are_shorter_than_a_stretch_are_told() {
+    fn data_that_are_shorter_than_a_window_are_told() {
         let walk = WalkForward { train: WindowLength::Sessions(60), test: WindowLength::Sessions(20) };
         let error = folds(walk, at("2024-03-01T14:31:00Z"), at("2024-03-11T20:00:00Z")).unwrap_err();
         assert_eq!(

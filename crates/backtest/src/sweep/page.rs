@@ -25,7 +25,7 @@ pub struct Story<'a> {
     pub deflated: Option<Deflated>,
     /// Walk-forward, fold by fold; empty without.
     pub proofs: &'a [Proof],
-    /// The test stretches one after another.
+    /// The test windows one after another.
     pub out_of_sample: Option<&'a Record>,
     /// How it was made: names and texts.
     pub made: Vec<(String, String)>,
@@ -181,7 +181,7 @@ fn out_of_sample(story: &Story<'_>) -> String {
             .map_or_else(String::new, |ratio| format!("{} {}", ratio.label, ratio.text()))
     };
     let says = format!(
-        "On each fold the best combination of the train stretch was run on the test stretch after it; {} different ones were \
+        "On each fold the best combination of the train window was run on the test window after it; {} different ones were \
          chosen on {} folds. Out of sample: {}, {}, {}.",
         chosen(proofs),
         proofs.len(),
@@ -192,7 +192,7 @@ fn out_of_sample(story: &Story<'_>) -> String {
     let caption = Caption {
         title: "Walk-forward: equity out of sample".to_owned(),
         says,
-        measure: "US dollars; the test stretches one after another, each on what the one before left"
+        measure: "US dollars; the test windows one after another, each on what the one before left"
             .to_owned(),
     };
     let points: Vec<_> = record.marks.iter().map(|mark| (mark.at, mark.equity)).collect();

@@ -22,7 +22,7 @@ struct StoredSource {
     events: Mutex<Option<Events>>,
 }
 
-/// A stretch of time: events known later than `after`, and not later than `until`. An event at midnight belongs to the
+/// A window of time: events known later than `after`, and not later than `until`. An event at midnight belongs to the
 /// day before, as in the marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventWindow {
@@ -45,7 +45,7 @@ impl Store {
         Self { entries: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// The events that `spec` asks for, or those of a stretch of them. Nothing is saved, whatever the spec says.
+    /// The events that `spec` asks for, or those of a window of them. Nothing is saved, whatever the spec says.
     ///
     /// # Errors
     /// Data that cannot be read; the next one who asks tries again.
@@ -88,7 +88,7 @@ impl Events {
         Ok(Self { chunks: loaded.chunks().into(), digest: loaded.digest().into() })
     }
 
-    /// The hash of what they say; of a stretch, that of the whole.
+    /// The hash of what they say; of a window, that of the whole.
     pub fn digest(&self) -> &str {
         &self.digest
     }

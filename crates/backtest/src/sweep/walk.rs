@@ -29,7 +29,7 @@ pub struct Choice {
 /// What a choice came to on the test part.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// The stretches.
+    /// The windows.
     pub fold: Fold,
     /// None where no combination had the objective: nothing is traded then.
     pub choice: Option<Choice>,
@@ -101,7 +101,7 @@ pub fn prove(plan: &SweepPlan, crew: &Crew<'_>, folds: &[Fold], choices: &[Optio
     })
 }
 
-/// The test stretches one after another as one account: each one's returns on what the one before left.
+/// The test windows one after another as one account: each one's returns on what the one before left.
 pub fn stitched(plan: &SweepPlan, proofs: &[Proof]) -> Record {
     let start_cash = plan.manifest().broker.cash();
     let mut equity = start_cash.to_f64();
@@ -130,7 +130,7 @@ pub fn stitched(plan: &SweepPlan, proofs: &[Proof]) -> Record {
     }
 }
 
-/// One row for each fold: its stretches, the choice, and what it came to.
+/// One row for each fold: its windows, the choice, and what it came to.
 pub fn proofs(plan: &SweepPlan, proofs: &[Proof]) -> Table {
     let objective = &plan.objective_column().name;
     let columns = ["fold", "train_after", "test_after", "test_until", "index"]

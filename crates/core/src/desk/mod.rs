@@ -188,11 +188,6 @@ impl Desk {
         &self.portfolio
     }
 
-    /// The strategies' books, to be given room for a symbol.
-    pub fn portfolio_mut(&mut self) -> &mut Portfolio {
-        &mut self.portfolio
-    }
-
     /// What one share of a symbol is worth by the last price seen.
     pub fn mark(&self, symbol: Symbol) -> Option<Price> {
         self.account.mark(symbol)
