@@ -17,6 +17,7 @@ use bot_core::clock::Timestamp;
 /// A bar's path has so many steps.
 const STEPS: u32 = 8;
 const DAY: Duration = Duration::from_hours(24);
+const SESSION: Duration = Duration::from_mins(390);
 const SESSION_SECONDS_PER_YEAR: f64 = 252.0 * 390.0 * 60.0;
 const SECONDS_PER_YEAR: f64 = 365.0 * 86_400.0;
 
@@ -68,7 +69,7 @@ impl Generator {
 
     fn values(&mut self, row_kind: RowKind, step: Duration) -> [f64; 5] {
         match row_kind {
-            RowKind::Bar { .. } => self.bar(step),
+            RowKind::Bar { .. } => self.bar(self.trading_time(step)),
             RowKind::Quote => {
                 let mid = self.step(step);
                 let bid = cents(mid - 0.01).max(0.01);
@@ -78,6 +79,15 @@ impl Generator {
             RowKind::Trade => [cents(self.step(step)), self.volume(100.0), 0.0, 0.0, 0.0],
             RowKind::Number => [(self.step(step) * 10_000.0).round() / 10_000.0, 0.0, 0.0, 0.0, 0.0],
         }
+    }
+
+    /// How long the market is open in a bar's span: of a day with sessions, one of them.
+    fn trading_time(&self, span: Duration) -> Duration {
+        if !self.walk.in_sessions || span < DAY {
+            return span;
+        }
+        let days = u32::try_from(span.as_secs() / DAY.as_secs()).unwrap_or(u32::MAX);
+        SESSION.saturating_mul(days)
     }
 
     fn bar(&mut self, span: Duration) -> [f64; 5] {

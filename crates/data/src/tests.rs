@@ -392,3 +392,26 @@ fn a_row_that_belongs_to_two_spans_is_a_bad_row_and_a_fault_leaves_no_half_bar()
     let strict = |spec: &mut Spec| spec.on_bad_row = OnBadRow::Error;
     check(HALF_HOUR, &[&torn], strict, 1, &[&format!("0.csv:42: {time}")]);
 }
+
+#[test]
+fn generated_bars_have_the_stated_volatility_however_long_they_are() {
+    let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+    for (span, a_year, in_sessions) in [
+        (minute, 252.0 * 390.0, true),
+        (day, 252.0, true),
+        (day, 365.0, false),
+        (minute, 365.0 * 1_440.0, false),
+    ] {
+        let walk = Walk { price: 10_000.0, ..walk(5_000, in_sessions) };
+        let mut source = open(&spec(Origin::Generator(walk), RowKind::Bar { span })).unwrap();
+        let (rows, end) = rows(&mut *source);
+        assert!(end.is_none() && rows.len() == 5_000);
+        let returns: Vec<f64> =
+            rows.windows(2).map(|pair| (pair[1].values[3] / pair[0].values[3]).ln()).collect();
+        let count = f64::from(u32::try_from(returns.len()).unwrap());
+        let mean = returns.iter().sum::<f64>() / count;
+        let variance = returns.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / count;
+        let volatility = (variance * a_year).sqrt();
+        assert!((volatility - 0.4).abs() < 0.015, "{span:?}, in sessions: {in_sessions}: {volatility}");
+    }
+}

@@ -6,7 +6,7 @@ use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Position};
 
 use super::looks::{self, parse};
-use super::views;
+use super::{comparisons, views};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::strategy::{Intent, Intents, ScriptFault, Strength};
 use bot_core::units::{Price, Quantity};
@@ -95,6 +95,7 @@ pub(super) fn new(file: &str, sink: &Sink) -> Engine {
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine);
+    comparisons::register(&mut engine);
     views::register(&mut engine);
     looks::register(&mut engine);
     register_intents(&mut engine, sink);

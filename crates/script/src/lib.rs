@@ -27,6 +27,8 @@
 //! ```
 
 #[cfg(feature = "rhai")]
+mod comparisons;
+#[cfg(feature = "rhai")]
 mod engine;
 #[cfg(feature = "rhai")]
 mod looks;

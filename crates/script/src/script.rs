@@ -10,6 +10,7 @@ use super::{BYTES_MAX, looks, standing, views};
 use bot_core::clock::Timestamp;
 use bot_core::duration;
 use bot_core::market::MarketEvent;
+use bot_core::spelling;
 use bot_core::strategy::params::{Param, Params, Value, WrittenParams};
 use bot_core::strategy::{Fill, Intents, MakeError, OrderEnd, ScriptFault, Strategy, StrategyError, View};
 use bot_core::symbol::Symbol;
@@ -141,9 +142,14 @@ impl EntryPoints {
             let (name, count) = (function.name, function.params.len());
             let line = line_of_function(source, name);
             let Some(place) = ENTRIES.iter().position(|(entry, ..)| *entry == name) else {
-                if name.starts_with("on_") {
-                    let rule = "a function on_... must be on_event, on_timer, on_fill or on_order_end";
-                    return Err(refuse(line, format!("{rule}, was {name}")));
+                let entries = || ENTRIES.iter().map(|(entry, ..)| *entry);
+                let is_meant = name.starts_with("on_") || spelling::nearest(name, entries()).is_some();
+                if is_meant && !standing::is_called(ast, name) {
+                    let names = entries().collect::<Vec<_>>().join(", ");
+                    let near = spelling::did_you_mean(name, entries());
+                    let message =
+                        format!("a function that nobody calls must be one of {names}, was {name}{near}");
+                    return Err(refuse(line, message));
                 }
                 continue;
             };
@@ -232,6 +238,9 @@ impl RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
+        if !self.entries.has(entry) {
+            return Ok(());
+        }
         looks::at(view, || self.call(entry, arguments)).map_err(StrategyError::failed)?;
         self.sink.drain_into(intents);
         Ok(())
@@ -249,9 +258,6 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(EntryPoint::OnEvent) {
-            return Ok(());
-        }
         self.step(EntryPoint::OnEvent, (views::EventView(*event),), view, intents)
     }
 
@@ -261,16 +267,10 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(EntryPoint::OnTimer) {
-            return Ok(());
-        }
         self.step(EntryPoint::OnTimer, (now.millis(),), view, intents)
     }
 
     fn on_fill(&mut self, fill: &Fill, view: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
-        if !self.entries.has(EntryPoint::OnFill) {
-            return Ok(());
-        }
         self.step(EntryPoint::OnFill, (views::FillView(*fill),), view, intents)
     }
 
@@ -280,9 +280,6 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        if !self.entries.has(EntryPoint::OnOrderEnd) {
-            return Ok(());
-        }
         self.step(EntryPoint::OnOrderEnd, (views::EndView(end.clone()),), view, intents)
     }
 }

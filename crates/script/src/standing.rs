@@ -42,6 +42,16 @@ pub(super) fn calls(ast: &AST, file: &str) -> Vec<ScriptFault> {
     found
 }
 
+/// Whether a function of this name is called anywhere.
+pub(super) fn is_called(ast: &AST, name: &str) -> bool {
+    let mut is_called = false;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        is_called |= path.last().and_then(call).is_some_and(|(called, ..)| called == name);
+        true
+    });
+    is_called
+}
+
 /// The function that a node calls, with how many arguments and where; what stands before the dot is one of them.
 fn call<'a>(node: &'a ASTNode<'_>) -> Option<(&'a str, usize, Position)> {
     if let ASTNode::Stmt(Stmt::FnCall(call, at)) | ASTNode::Expr(Expr::FnCall(call, at)) = node {

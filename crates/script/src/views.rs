@@ -1,6 +1,6 @@
-//! What a script sees of an event, of a fill and of an order's end. A field that there is nothing for is `()`.
+//! What a script sees of an event, of a fill and of an order's end.
 
-use rhai::{Dynamic, Engine};
+use rhai::{Dynamic, Engine, EvalAltResult};
 
 use bot_core::market::{Bar, MarketEvent, Quote};
 use bot_core::outcome::OutcomeKind;
@@ -28,26 +28,53 @@ pub(super) fn register(engine: &mut Engine) {
 fn register_event(engine: &mut Engine) {
     engine
         .register_type_with_name::<EventView>("Event")
-        .register_get("kind", |event: &mut EventView| match event.0 {
-            MarketEvent::Quote { .. } => "quote",
-            MarketEvent::Trade { .. } => "trade",
-            MarketEvent::Bar { .. } => "bar",
-            MarketEvent::Number { .. } => "number",
-        })
+        .register_get("kind", |event: &mut EventView| kind(&event.0))
         .register_get("symbol", |event: &mut EventView| event.0.symbol().as_str().to_owned())
         .register_get("time", |event: &mut EventView| event.0.known_at().millis())
-        .register_get("price", |event: &mut EventView| event.0.price())
-        .register_get("bid", |event: &mut EventView| of_quote(event, |quote| quote.bid))
-        .register_get("ask", |event: &mut EventView| of_quote(event, |quote| quote.ask))
-        .register_get("open", |event: &mut EventView| of_bar(event, |bar| bar.open))
-        .register_get("high", |event: &mut EventView| of_bar(event, |bar| bar.high))
-        .register_get("low", |event: &mut EventView| of_bar(event, |bar| bar.low))
-        .register_get("close", |event: &mut EventView| of_bar(event, |bar| bar.close))
-        .register_get("volume", |event: &mut EventView| match event.0 {
-            MarketEvent::Quote { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
-            MarketEvent::Trade { trade, .. } => trade.size.into(),
-            MarketEvent::Bar { bar, .. } => bar.volume.into(),
+        .register_get("price", |event: &mut EventView| event.0.price());
+    for (name, field) in FIELDS {
+        engine.register_get(name, move |event: &mut EventView| {
+            field(&event.0).ok_or_else(|| Box::<EvalAltResult>::from(no_field(&event.0, name)))
         });
+    }
+}
+
+type Field = fn(&MarketEvent) -> Option<f64>;
+
+/// What some kinds of events have.
+const FIELDS: [(&str, Field); 7] = [
+    ("bid", |event| of_quote(event).map(|quote| quote.bid)),
+    ("ask", |event| of_quote(event).map(|quote| quote.ask)),
+    ("open", |event| of_bar(event).map(|bar| bar.open)),
+    ("high", |event| of_bar(event).map(|bar| bar.high)),
+    ("low", |event| of_bar(event).map(|bar| bar.low)),
+    ("close", |event| of_bar(event).map(|bar| bar.close)),
+    ("volume", |event| match event {
+        MarketEvent::Trade { trade, .. } => Some(trade.size),
+        MarketEvent::Bar { bar, .. } => Some(bar.volume),
+        MarketEvent::Quote { .. } | MarketEvent::Number { .. } => None,
+    }),
+];
+
+const fn kind(event: &MarketEvent) -> &'static str {
+    match event {
+        MarketEvent::Quote { .. } => "quote",
+        MarketEvent::Trade { .. } => "trade",
+        MarketEvent::Bar { .. } => "bar",
+        MarketEvent::Number { .. } => "number",
+    }
+}
+
+/// A field that is not there is an error: what is made of nothing would be false for ever.
+fn no_field(event: &MarketEvent, name: &str) -> String {
+    let has = FIELDS.iter().filter(|(_, field)| field(event).is_some());
+    let has: Vec<&str> =
+        ["kind", "symbol", "time", "price"].into_iter().chain(has.map(|(name, _)| *name)).collect();
+    format!(
+        "event.{name} must be a field of the event, which is a {} and has {}",
+        kind(event),
+        has.join(", ")
+    )
 }
 
 fn register_fill(engine: &mut Engine) {
@@ -78,16 +105,16 @@ fn of_fill(end: &EndView, field: impl Fn(&Fill) -> Dynamic) -> Dynamic {
     end.0.fill.as_ref().map_or(Dynamic::UNIT, field)
 }
 
-fn of_quote(event: &EventView, field: impl Fn(&Quote) -> f64) -> Dynamic {
-    match &event.0 {
-        MarketEvent::Quote { quote, .. } => field(quote).into(),
-        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
+const fn of_quote(event: &MarketEvent) -> Option<&Quote> {
+    match event {
+        MarketEvent::Quote { quote, .. } => Some(quote),
+        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } | MarketEvent::Number { .. } => None,
     }
 }
 
-fn of_bar(event: &EventView, field: impl Fn(&Bar) -> f64) -> Dynamic {
-    match &event.0 {
-        MarketEvent::Bar { bar, .. } => field(bar).into(),
-        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Number { .. } => Dynamic::UNIT,
+const fn of_bar(event: &MarketEvent) -> Option<&Bar> {
+    match event {
+        MarketEvent::Bar { bar, .. } => Some(bar),
+        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Number { .. } => None,
     }
 }

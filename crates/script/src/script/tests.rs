@@ -80,6 +80,51 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
 }
 
 #[test]
+fn what_is_not_there_is_an_error_and_never_false() {
+    check(
+        "if event.close > 1.0 { signal(event.symbol, 1); }",
+        "x_strategy.rhai:2:14: event.close must be a field of the event, which is a trade and has kind, symbol, time, price, volume",
+    );
+    let nothing = "must compare two numbers or two texts, was () (nothing is known yet)";
+    check(
+        "if latest(\"AAPL\") > 1.0 {}",
+        &format!("x_strategy.rhai:2:23: > {nothing} > a value of type f64: ask `value != ()`"),
+    );
+    check("if () <= () {}", &format!("x_strategy.rhai:2:11: <= {nothing} <= ()"));
+    check(
+        "if 1 < event {}",
+        "x_strategy.rhai:2:10: < must compare two numbers or two texts, was a value of type i64 < a value of type Event",
+    );
+    check(
+        "if event.symbol >= 1.0 {}",
+        "x_strategy.rhai:2:21: >= must compare two numbers or two texts, was a value of type string >= ",
+    );
+    check(
+        "if [1] > 0 {}",
+        "x_strategy.rhai:2:12: > must compare two numbers or two texts, was a value of type array > ",
+    );
+    // These are compared.
+    check(
+        "if 1 < 2.0 && 3.0 >= 3 && \"a\" < \"b\" && () != 1.0 && () == () { throw \"compared\"; }",
+        "x_strategy.rhai:2:68: compared",
+    );
+}
+
+#[test]
+fn a_handler_that_is_never_called_is_told_and_a_helper_is_not() {
+    for handler in ["onfill(fill)", "on_fil(fill)", "OnEvent(event)", "parms()", "on_bar(bar)"] {
+        let source = format!("fn on_event(event) {{}}\nfn {handler} {{}}");
+        let fault = Script::compile("x_strategy.rhai", &source).unwrap_err().to_string();
+        assert!(
+            fault.starts_with("x_strategy.rhai:2: a function that nobody calls must be one of params, init"),
+            "{fault}"
+        );
+    }
+    Script::compile("x_strategy.rhai", "fn on_event(event) { param(1); }\nfn param(x) { x }").unwrap();
+    Script::compile("x_strategy.rhai", "fn on_event(event) {}\nfn helper(x) { x }").unwrap();
+}
+
+#[test]
 fn a_state_that_grows_without_end_is_an_error() {
     let grow = "if !(\"all\" in this) { this.all = []; }";
     check(&format!("{grow} this.all.push(event.price);"), "x_strategy.rhai:");
@@ -111,7 +156,7 @@ fn a_script_keeps_its_state_and_sees_every_field() {
              this.count += this.params.step;
              if event.kind == \"bar\" {
                  let sum = event.open + event.high + event.low + event.close + event.volume + event.price;
-                 if sum == 41.0 && event.time == 70_000 && event.bid == () && this.symbols == [\"NVDA\"] {
+                 if sum == 41.0 && event.time == 70_000 && this.symbols == [\"NVDA\"] {
                      buy(event.symbol, this.count);
                      sell(event.symbol, 0.5, 10.25);
                      buy(event.symbol, 1, 10, \"ioc\");
@@ -288,7 +333,8 @@ fn a_script_that_cannot_work_is_refused_before_it_runs() {
     );
     check_compile(
         "fn on_event(event) {}\nfn on_evnt(e) {}",
-        "x_strategy.rhai:2: a function on_... must be on_event, on_timer, on_fill or on_order_end, was on_evnt",
+        "x_strategy.rhai:2: a function that nobody calls must be one of params, init, on_event, on_timer, on_fill, on_order_end, \
+         horizon, was on_evnt, did you mean \"on_event\"?",
     );
     check_compile(
         "fn on_event(event) {}\nlet count = 0;",
