@@ -131,6 +131,13 @@ fn built_in_strategies_go_the_way_their_names_say() {
     assert_eq!(signals("ema_cross", &silent, &prices), [(6, -1.0), (9, 1.0)]);
     assert_eq!(signals("ema_cross", &silent, &[10.0, 11.0, 11.0, 11.0, 11.0, 11.0]), [(6, 1.0)]);
     assert_eq!(signals("ema_cross", &[], &[10.0; 50]), []);
+    let simple = [("fast", "1"), ("slow", "3")]; // 10.33, 11, 11.67, 10.67, 9, 7.33, 9.67
+    assert_eq!(signals("sma_cross", &simple, &prices), [(3, 1.0), (6, -1.0), (9, 1.0)]);
+    assert_eq!(
+        signals("sma_cross", &[("fast", "2"), ("slow", "4")], &[5.0, 4.0, 3.0, 2.0, 6.0]),
+        [(4, -1.0), (5, 1.0)]
+    );
+    assert_eq!(signals("sma_cross", &[], &[10.1; 50]), []);
     assert_eq!(signals("breakout", &[("period", "2")], &prices), [(3, 1.0), (6, -1.0), (9, 1.0)]);
     assert_eq!(signals("buy_and_hold", &[], &prices), [(1, 1.0)]);
     assert_eq!(
@@ -266,7 +273,10 @@ fn what_there_is_is_listed_for_machines_too() {
     let list: Json = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> =
         list["kinds"].as_array().unwrap().iter().map(|kind| kind["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["breakout", "buy_and_hold", "ema_cross", "naive_test", "random", "rsi_reversion"]);
+    assert_eq!(
+        names,
+        ["breakout", "buy_and_hold", "ema_cross", "naive_test", "random", "rsi_reversion", "sma_cross"]
+    );
     assert_eq!(list["kinds"][2]["params"][0]["default"], 10);
 }
 
@@ -373,7 +383,7 @@ params = { low = 50, high = 50 }
     assert_snapshot!(told, @r#"
 26 faults in run.toml
 run.toml:2:8: strategy.Cross.name: name must be 1 to 40 of a-z, 0-9 and _, starting with a letter, was "Cross"
-run.toml:3:8: strategy.Cross.kind: kind must be one of breakout, buy_and_hold, ema_cross, naive_test, random, rsi_reversion, was "ema_corss", did you mean "ema_cross"?
+run.toml:3:8: strategy.Cross.kind: kind must be one of breakout, buy_and_hold, ema_cross, naive_test, random, rsi_reversion, sma_cross, was "ema_corss", did you mean "ema_cross"?
 run.toml:4:20: strategy.Cross.symbols: symbol must be written once, was "NVDA" before
 run.toml:4:28: strategy.Cross.symbols: symbol must be 1 to 15 letters, digits, dots, slashes or hyphens, starting with a letter, was "N V"
 run.toml:4:35: strategy.Cross.symbols: must be a list of symbols such as ["NVDA", "SPY"], was integer "5"

@@ -27,6 +27,46 @@ impl Ema {
     }
 }
 
+/// A simple moving average: the mean of the last n values.
+#[derive(Debug, Clone)]
+pub(super) struct Sma {
+    period: usize,
+    /// How far each lies from the first value of all: of a constant price, exactly 0.
+    deviations: VecDeque<f64>,
+    first: f64,
+    sum: f64,
+    /// What rounding took from the sum (Neumaier 1974), so that it stays that of the window.
+    lost: f64,
+}
+
+impl Sma {
+    pub(super) fn new(period: usize, first: f64) -> Self {
+        Self { period, deviations: VecDeque::with_capacity(period), first, sum: 0.0, lost: 0.0 }
+    }
+
+    /// None before n values were seen.
+    #[allow(clippy::cast_precision_loss, reason = "periods are far below 2^53")]
+    pub(super) fn next(&mut self, value: f64) -> Option<f64> {
+        if self.deviations.len() == self.period {
+            let oldest = self.deviations.pop_front().unwrap_or(0.0);
+            self.add(-oldest);
+        }
+        let deviation = value - self.first;
+        self.deviations.push_back(deviation);
+        self.add(deviation);
+        let mean = self.first + (self.sum + self.lost) / self.period as f64;
+        (self.deviations.len() == self.period).then_some(mean)
+    }
+
+    fn add(&mut self, value: f64) {
+        let sum = self.sum + value;
+        let (large, small) =
+            if self.sum.abs() >= value.abs() { (self.sum, value) } else { (value, self.sum) };
+        self.lost += (large - sum) + small;
+        self.sum = sum;
+    }
+}
+
 /// Wilder's relative strength index: mean gain and loss of the first n changes, then smoothed by 1 / n.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rsi {
@@ -113,6 +153,15 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_of_a_constant_price_is_that_price_whatever_the_period() {
+        for period in [1, 3, 7] {
+            let mut sma = Sma::new(period, 10.1);
+            let means: Vec<f64> = (0..20).filter_map(|_| sma.next(10.1)).collect();
+            assert_eq!(means, vec![10.1; 21 - period]);
+        }
+    }
+
+    #[test]
     fn the_index_is_wilders() {
         // His own example's first values: period 14, 70.46 at the 15th close (StockCharts' worked table, 2 decimals).
         let closes = [
@@ -131,6 +180,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_mean_equals_that_of_the_window(
+            values in prop::collection::vec(prop_oneof![0.0001..0.01, 1.0..1_000.0, 1e6..1e9], 1..300), period in 1_usize..9
+        ) {
+            let mut sma = Sma::new(period, values[0]);
+            for (index, value) in values.iter().enumerate() {
+                let found = sma.next(*value);
+                let window = (index + 1).checked_sub(period).map(|from| &values[from..=index]);
+                prop_assert_eq!(found.is_some(), window.is_some());
+                if let (Some(found), Some(window)) = (found, window) {
+                    let largest = values[..=index].iter().copied().fold(0.0, f64::max);
+                    let mean = window.iter().sum::<f64>() / f64::from(u32::try_from(period).unwrap());
+                    prop_assert!((found - mean).abs() <= 1e-12 * largest, "{found} {mean}");
+                }
+            }
+        }
+
         #[test]
         fn the_channel_equals_a_look_through_the_window(
             values in prop::collection::vec(1_u8..20, 0..60), period in 1_usize..8

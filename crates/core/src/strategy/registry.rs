@@ -238,7 +238,7 @@ mod tests {
         let error = Registry::built_in().make("ema_corss", &WrittenParams::new(), &[]).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "kind must be one of breakout, buy_and_hold, ema_cross, naive_test, random, rsi_reversion, \
+            "kind must be one of breakout, buy_and_hold, ema_cross, naive_test, random, rsi_reversion, sma_cross, \
              was \"ema_corss\", did you mean \"ema_cross\"?"
         );
     }

@@ -3,7 +3,7 @@
 
 mod breakout;
 mod buy_and_hold;
-mod ema_cross;
+mod cross;
 mod naive_test;
 mod random;
 mod rsi_reversion;
@@ -16,7 +16,8 @@ const PERIOD_MAX: i64 = 100_000;
 /// All of them.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
-        ema_cross::kind(),
+        cross::of_exponential(),
+        cross::of_simple(),
         rsi_reversion::kind(),
         breakout::kind(),
         buy_and_hold::kind(),
