@@ -6,7 +6,8 @@ use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Position};
 
 use super::looks::{self, parse};
-use super::{comparisons, views};
+use super::numbers::number;
+use super::{comparisons, declared, views};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::strategy::{Intent, Intents, ScriptFault, Strength};
 use bot_core::units::{Price, Quantity};
@@ -96,6 +97,7 @@ pub(super) fn new(file: &str, sink: &Sink) -> Engine {
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine);
     comparisons::register(&mut engine);
+    declared::register(&mut engine);
     views::register(&mut engine);
     looks::register(&mut engine);
     register_intents(&mut engine, sink);
@@ -171,15 +173,6 @@ fn register_intents(engine: &mut Engine, sink: &Sink) {
             to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Ioc)
         });
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "nobody means more than 2^53 shares")]
-fn number(what: &str, value: &Dynamic) -> Result<f64, Box<EvalAltResult>> {
-    let whole = || value.as_int().map(|whole| whole as f64);
-    value
-        .as_float()
-        .or_else(|_| whole())
-        .map_err(|kind| format!("{what} must be a number, was {kind}").into())
 }
 
 /// What is wrong at a place of a script.

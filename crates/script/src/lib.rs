@@ -1,6 +1,7 @@
 //! Strategies as Rhai scripts, in a sandbox: no files, no network, no clock, and limits on time and memory.
 //!
-//! A script is functions only: `params()` names its parameters with their defaults, `init()` prepares its state,
+//! A script is functions only: `params()` names its parameters with their defaults and, if it likes, their range and what
+//! they do (`fast: int(10, 2, 200, "bars")`; `float`, `bool`, `text`), `init()` prepares its state,
 //! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order_end(end)` do
 //! the work. Its state is `this`, a map that lasts.
 //!
@@ -29,9 +30,13 @@
 #[cfg(feature = "rhai")]
 mod comparisons;
 #[cfg(feature = "rhai")]
+mod declared;
+#[cfg(feature = "rhai")]
 mod engine;
 #[cfg(feature = "rhai")]
 mod looks;
+#[cfg(feature = "rhai")]
+mod numbers;
 #[cfg(feature = "rhai")]
 mod script;
 #[cfg(feature = "rhai")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Scope};
 
+use super::declared::Declared;
 use super::engine::{self, Sink, fault};
 use super::{BYTES_MAX, looks, standing, views};
 use bot_core::clock::Timestamp;
@@ -302,6 +303,9 @@ fn read_params(
         .try_cast()
         .ok_or_else(|| refuse("params() must return a map such as #{ fast: 10 }".to_owned()))?;
     let param = |name: &str, default: &Dynamic| {
+        if let Some(declared) = default.clone().try_cast::<Declared>() {
+            return Ok(declared.named(name));
+        }
         let value = value(default).ok_or_else(|| {
             let kind = default.type_name();
             refuse(format!("parameter {name} must be true, false, a number or a string, was {kind}"))

@@ -7,6 +7,8 @@ use bot_core::outcome::OutcomeKind;
 use bot_core::strategy::{Every, Intent, Runner, StrategyRun, StrategySignal};
 use bot_core::units::{Price, Quantity};
 
+mod params;
+
 fn nvda() -> Symbol {
     "NVDA".parse().unwrap()
 }
@@ -357,20 +359,6 @@ fn a_script_that_cannot_work_is_refused_before_it_runs() {
     check_compile(
         "import \"x\" as y;\nfn on_event(event) {}",
         "x_strategy.rhai:1:1: 'import' is a reserved keyword",
-    );
-}
-
-#[test]
-fn parameters_of_a_script_are_checked_by_the_type_of_their_default() {
-    let source = "fn params() { #{ fast: 10, share: 0.5, short: false } } fn on_event(event) {}";
-    let script = Script::compile("x_strategy.rhai", source).unwrap();
-    let written = [("fsat", Value::Whole(1)), ("fast", Value::Number(1.5)), ("short", Value::Whole(1))]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
-    assert_eq!(
-        script.make(&written, &[]).err().unwrap().to_string(),
-        "fsat: unknown parameter, allowed are fast, share, short; fast: must be a whole number, was \"1.5\"; \
-         short: must be true or false, was \"1\""
     );
 }
 
