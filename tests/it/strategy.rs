@@ -197,6 +197,49 @@ fn a_new_strategy_passes_its_check_and_runs_the_same_each_time() {
 }
 
 #[test]
+fn a_script_for_bars_alone_has_no_faults_and_is_tried_on_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("strategies")).unwrap();
+    let text = "fn on_event(event) { if event.close > 1.0 { signal(event.symbol, 1); } }";
+    std::fs::write(folder.path().join("strategies/bars_strategy.rhai"), text).unwrap();
+    let quote = "strategies/bars_strategy.rhai:1:31: event.close must be a field of the event, which is a quote and has";
+    let said = format!("bars has no faults, but is not meant for all kinds of events:\n  {quote}");
+    check(&folder, &["check", "bars"], 0, &said);
+    let output = bot(&["strategy", "check", "bars", "--json"], folder.path());
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["ok"], answer["not_for"].as_array().unwrap().len()), (&Json::Bool(true), 2));
+    check(
+        &folder,
+        &["test", "bars"],
+        3,
+        "event.close must be a field of the event, which is a trade and has",
+    );
+    check(
+        &folder,
+        &["test", "bars", "--timeframe", "1h", "--count", "3"],
+        0,
+        "2026-01-05T10:30:00-05:00 NVDA signal +1",
+    );
+    for (event, said) in
+        [("bar", ""), ("trade", "which is a trade and has kind, symbol, time, price, volume")]
+    {
+        let manifest = format!(
+            "[broker]\nkind = \"simulated\"\n[data.nvda]\nkind = \"generator\"\nrows = 100\nevent = \"{event}\"\n\
+             [[strategy]]\nname = \"bars\"\nscript = \"strategies/bars_strategy.rhai\"\nsize = {{ rule = \"1sh\" }}\n"
+        );
+        std::fs::write(folder.path().join("run.toml"), manifest).unwrap();
+        let output = bot(&["check", "run.toml"], folder.path());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let told = text.lines().find(|line| line.contains("fails on events")).unwrap_or_default();
+        let warning = "run.toml:9:10: strategy.bars.script: fails on events of data.nvda: ";
+        assert!(
+            told.trim_start().starts_with(warning) == (event == "trade") && told.ends_with(said),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_script_that_does_not_work_ends_with_3_and_its_place() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("strategies")).unwrap();

@@ -7,12 +7,15 @@ use std::time::Duration;
 use super::strategy::read_script;
 use super::written::Written;
 use super::{BrokerKind, DataSection, Manifest, StrategySection, StrategySource, defaults};
+use bot_core::clock::Timestamp;
 use bot_core::duration;
 use bot_core::instrument::Instrument;
+use bot_core::market::Row;
 use bot_core::sizing::SizeRule;
-use bot_core::strategy::{self, Value};
+use bot_core::strategy::{self, Every, Runner, Value};
 use bot_core::units::{Money, Price, Quantity};
 use bot_data::{Chunk, DataError, Origin, RowKind, Spec};
+use bot_script::NO_FIELD;
 
 /// More than this is not read for a warning: bytes of files, rows of a generator.
 const READ_BYTES_MAX: u64 = 256 << 20;
@@ -65,6 +68,7 @@ pub(super) fn check(manifest: &Manifest, read: &ReadData, over: Over, root: &mut
             continue;
         }
         manifest.symbols(section, root);
+        manifest.fields(section, root);
         manifest.limits(section, root);
         if over == Over::History {
             manifest.warm_up(section, root);
@@ -124,6 +128,25 @@ impl ReadManifest<'_> {
             let message =
                 format!("can never trade: none of its data sections has the symbol, was \"{symbol}\"");
             warn(root, &["strategy", &section.name, "symbols"], message);
+        }
+    }
+
+    /// Fields that a script reads of its events and that they do not have.
+    fn fields(&self, section: &StrategySection, root: &mut Written<'_, '_>) {
+        let sources = self.manifest.sources_of(section);
+        let symbols = section.symbols_of(self.manifest);
+        let (Some(main), Some(symbol)) = (sources.first(), symbols.first()) else { return };
+        let Ok(strategy) = section.make(&[*symbol]) else { return };
+        let mut runner = Runner::new(&section.name, strategy, &symbols, Every::Event).with_failures_max(0);
+        // What a script does on its first event may differ from what it does on all others.
+        let fault = [1.0, 2.0, 1.0].into_iter().zip(0..).find_map(|(price, second)| {
+            let row = Row { at: Timestamp::from_secs(second), values: [price; 5] };
+            let failed = runner.on_event(&row.event(*symbol, main.row_kind)).err()?.error.to_string();
+            failed.contains(NO_FIELD).then_some(failed)
+        });
+        if let Some(fault) = fault {
+            let message = format!("fails on events of data.{}: {fault}", main.name);
+            warn(root, &["strategy", &section.name, "script"], message);
         }
     }
 

@@ -54,5 +54,7 @@ pub use without_rhai::Script;
 
 /// How the file of a script ends, so that it is found.
 pub const FILE_SUFFIX: &str = "_strategy.rhai";
+/// What is said of a field that an event does not have: the script may be meant for other kinds of events.
+pub const NO_FIELD: &str = "must be a field of the event";
 /// A script above this many bytes is no script.
 pub const BYTES_MAX: usize = 256 * 1024;

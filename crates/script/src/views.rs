@@ -2,6 +2,7 @@
 
 use rhai::{Dynamic, Engine, EvalAltResult};
 
+use super::NO_FIELD;
 use bot_core::market::{Bar, MarketEvent, Quote};
 use bot_core::outcome::OutcomeKind;
 use bot_core::strategy::{Fill, OrderEnd};
@@ -70,11 +71,8 @@ fn no_field(event: &MarketEvent, name: &str) -> String {
     let has = FIELDS.iter().filter(|(_, field)| field(event).is_some());
     let has: Vec<&str> =
         ["kind", "symbol", "time", "price"].into_iter().chain(has.map(|(name, _)| *name)).collect();
-    format!(
-        "event.{name} must be a field of the event, which is a {} and has {}",
-        kind(event),
-        has.join(", ")
-    )
+    let (kind, has) = (kind(event), has.join(", "));
+    format!("event.{name} {NO_FIELD}, which is a {kind} and has {has}")
 }
 
 fn register_fill(engine: &mut Engine) {

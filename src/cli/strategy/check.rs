@@ -1,4 +1,4 @@
-//! `bot strategy check`: compiles a script and shows it one event of each kind.
+//! `bot strategy check`: compiles a script and shows it events of each kind.
 
 use std::io::Write;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::outcome::OutcomeKind;
 use crate::strategy::{Every, Fill, OrderEnd, Runner, Strategy, WrittenParams};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
+use bot_script::NO_FIELD;
 
 /// Compiles a script and shows it a bar, a trade, a quote, a fill, the ends of two orders and a timer
 ///
@@ -31,41 +32,73 @@ pub(super) struct Args {
     folder: Folder,
 }
 
+/// 2026-01-05 09:30 in New York, as good as any.
+const START: Timestamp = Timestamp::from_secs(1_767_623_400);
+const SPAN: Duration = Duration::from_mins(1);
+
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     let named = Named::find(&args.name, &args.folder)?;
     let symbol: Symbol = "NVDA".parse()?;
-    let made = named.make(&WrittenParams::new(), &[symbol]).map_err(|error| error.to_string());
-    let fault = made.and_then(|strategy| try_out(strategy, symbol)).err();
+    let tried = try_out(&named, symbol);
     let mut out = std::io::stdout().lock();
     if global.json {
-        let faults: Vec<&String> = fault.iter().collect();
-        writeln!(out, "{}", json!({ "ok": fault.is_none(), "faults": faults }))?;
+        let faults: Vec<&String> = tried.as_ref().err().into_iter().collect();
+        let mut answer = json!({ "ok": tried.is_ok(), "faults": faults });
+        if let Some(not_for) = tried.as_ref().ok().filter(|not_for| !not_for.is_empty()) {
+            answer["not_for"] = json!(not_for);
+        }
+        writeln!(out, "{answer}")?;
     } else {
-        writeln!(out, "{}", fault.clone().unwrap_or_else(|| format!("{} has no faults", args.name)))?;
+        match &tried {
+            Ok(not_for) if not_for.is_empty() => writeln!(out, "{} has no faults", args.name)?,
+            Ok(not_for) => {
+                writeln!(out, "{} has no faults, but is not meant for all kinds of events:", args.name)?;
+                not_for.iter().try_for_each(|fault| writeln!(out, "  {fault}"))?;
+            }
+            Err(fault) => writeln!(out, "{fault}")?,
+        }
     }
-    match fault {
-        None => Ok(()),
-        Some(_) => Err(Failure::message(Exit::Invalid, format!("{} does not work", args.name))),
+    match tried {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::message(Exit::Invalid, format!("{} does not work", args.name))),
     }
 }
 
-fn try_out(strategy: Box<dyn Strategy>, symbol: Symbol) -> Result<(), String> {
-    let span = Duration::from_mins(1);
-    let start = Timestamp::from_secs(1_767_623_400); // 2026-01-05 09:30 in New York, as good as any.
+/// What it fails on because it reads a field of other kinds of events; any other failure is a fault.
+fn try_out(named: &Named, symbol: Symbol) -> Result<Vec<String>, String> {
+    let make = || named.make(&WrittenParams::new(), &[symbol]).map_err(|error| error.to_string());
+    let all = events(symbol);
+    let is_of_others = |fault: &String| fault.contains(NO_FIELD);
+    match show(make()?, symbol, &all) {
+        Err(fault) if is_of_others(&fault) => {}
+        ended => return ended.map(|()| Vec::new()),
+    }
+    let mut not_for = Vec::new();
+    for event in all {
+        match show(make()?, symbol, &[event, event]) {
+            Err(fault) if is_of_others(&fault) => not_for.push(fault),
+            ended => ended?,
+        }
+    }
+    if not_for.len() < all.len() { Ok(not_for) } else { Err(not_for.swap_remove(0)) }
+}
+
+fn events(symbol: Symbol) -> [MarketEvent; 3] {
+    let bar = Bar { at: START, open: 100.0, high: 101.0, low: 99.0, close: 100.5, volume: 1_000.0 };
+    let quote = Quote { at: START + SPAN, bid: 100.4, bid_size: 1.0, ask: 100.6, ask_size: 1.0 };
+    let trade = Trade { at: START + SPAN, price: 100.5, size: 1.0 };
+    let bar = MarketEvent::Bar { symbol, bar, span: SPAN };
+    [bar, MarketEvent::Quote { symbol, quote }, MarketEvent::Trade { symbol, trade }]
+}
+
+/// Shows it these events, the first of them once more, and then the ends of two orders and a timer.
+fn show(strategy: Box<dyn Strategy>, symbol: Symbol, events: &[MarketEvent]) -> Result<(), String> {
     let mut runner = Runner::new("check", strategy, &[symbol], Every::Event);
-    let bar = Bar { at: start, open: 100.0, high: 101.0, low: 99.0, close: 100.5, volume: 1_000.0 };
-    let quote = Quote { at: start + span, bid: 100.4, bid_size: 1.0, ask: 100.6, ask_size: 1.0 };
-    let trade = Trade { at: start + span, price: 100.5, size: 1.0 };
-    for event in [
-        MarketEvent::Bar { symbol, bar, span },
-        MarketEvent::Quote { symbol, quote },
-        MarketEvent::Trade { symbol, trade },
-        MarketEvent::Bar { symbol, bar, span },
-    ] {
-        runner.on_event(&event).map(drop).map_err(|failure| failure.error.to_string())?;
+    for event in events.iter().chain(&events[..1]) {
+        runner.on_event(event).map(drop).map_err(|failure| failure.error.to_string())?;
     }
     let (quantity, price) = (Quantity::new(1.into()), Price::whole(100));
-    let fill = Fill { at: start + span, symbol, side: Side::Buy, quantity, price };
+    let fill = Fill { at: START + SPAN, symbol, side: Side::Buy, quantity, price };
     let end = OrderEnd {
         at: fill.at,
         symbol,
@@ -84,5 +117,5 @@ fn try_out(strategy: Box<dyn Strategy>, symbol: Symbol) -> Result<(), String> {
     for end in [end, refused] {
         runner.on_order_end(&end).map(drop).map_err(|failure| failure.error.to_string())?;
     }
-    runner.ring(start + span).map(drop).map_err(|failure| failure.error.to_string())
+    runner.ring(START + SPAN).map(drop).map_err(|failure| failure.error.to_string())
 }

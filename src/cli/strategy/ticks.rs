@@ -1,6 +1,7 @@
 //! Events to try a strategy on: a seeded random walk, or files of bars, ticks and recordings.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,11 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use super::trial::Args;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
-use crate::data::spec::Columns;
+use crate::data::spec::{Columns, Walk};
 use crate::data::{self, Format, Origin, RowKind, Spec};
 use crate::manifest::defaults;
 use crate::market::{MarketEvent, Trade};
 use crate::symbol::Symbol;
+
+/// 2026-01-05 09:30 in New York.
+const START: i64 = 1_767_623_400;
 
 /// One tick a second from 2026-01-05 09:30 in New York on, starting at 100 dollars; a step is up to 0.1 %.
 pub(super) fn walk(seed: u64, count: u32, symbol: Symbol) -> impl Iterator<Item = MarketEvent> {
@@ -20,9 +24,16 @@ pub(super) fn walk(seed: u64, count: u32, symbol: Symbol) -> impl Iterator<Item 
     let mut price = 100.0;
     (0..count).map(move |second| {
         price *= 1.0 + random.random_range(-0.001..0.001);
-        let at = Timestamp::from_secs(1_767_623_400 + i64::from(second));
+        let at = Timestamp::from_secs(START + i64::from(second));
         MarketEvent::Trade { symbol, trade: Trade { at, price, size: 100.0 } }
     })
+}
+
+/// As many bars of the same length, in sessions.
+pub(super) fn bars(seed: u64, count: u32, symbol: Symbol, span: Duration) -> Spec {
+    let (rows, start) = (u64::from(count), Timestamp::from_secs(START));
+    let walk = Walk { seed, rows, start, price: 100.0, volatility: 0.3, drift: 0.0, in_sessions: true };
+    Spec::strict(Origin::Generator(walk), symbol, RowKind::Bar { span })
 }
 
 /// What is asked of a data file, by its name, or of the directory of a recording.

@@ -25,6 +25,7 @@ use crate::{data, duration};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot strategy test ema_cross --params fast=5 --params slow=10\n  \
     bot strategy test dip --seed 7 --count 10000\n  \
+    bot strategy test dip --timeframe 1min\n  \
     bot strategy test strategies/dip_strategy.rhai --ticks NVDA.csv --json\n\n\
     --ticks takes a file with a header, time,price[,size] or time,open,high,low,close[,volume], and judges it as a backtest does.")]
 pub(super) struct Args {
@@ -40,13 +41,14 @@ pub(super) struct Args {
     /// Whose ticks they are
     #[arg(long, default_value = "NVDA")]
     pub(super) symbol: Symbol,
-    /// How long each bar of the file is, or the bars that finer rows make [default: 1min]
-    #[arg(long, value_name = "DUR", value_parser = timeframe, requires = "ticks")]
+    /// How long each bar of the file is, or the bars that finer rows make [default: 1min]; the random walk is of such
+    /// bars then, and not of trades
+    #[arg(long, value_name = "DUR", value_parser = timeframe)]
     pub(super) timeframe: Option<Duration>,
     /// The clock of the file's times without an offset [default: New York's]
     #[arg(long, value_name = "ZONE", value_parser = timezone, requires = "ticks")]
     pub(super) timezone: Option<Tz>,
-    /// Ticks of the random walk, one a second
+    /// Ticks of the random walk, one a second, or its bars
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Another seed, another walk
@@ -89,14 +91,16 @@ struct StrategyTrial<'a> {
 impl StrategyTrial<'_> {
     /// Shows all events; false when nobody reads what it wants any more.
     fn show_all(&mut self, args: &Args) -> Result<bool, Failure> {
-        let Some(path) = &args.ticks else {
-            return self.show(ticks::walk(args.seed, args.count, args.symbol));
+        let spec = match (&args.ticks, args.timeframe) {
+            (None, None) => return self.show(ticks::walk(args.seed, args.count, args.symbol)),
+            (None, Some(span)) => ticks::bars(args.seed, args.count, args.symbol, span),
+            (Some(path), _) if !path.exists() => {
+                let message = format!("ticks must be a file that exists, was \"{}\"", path.display());
+                return Err(Failure::message(Exit::NotFound, message));
+            }
+            (Some(path), _) => ticks::spec(path, args)?,
         };
-        if !path.exists() {
-            let message = format!("ticks must be a file that exists, was \"{}\"", path.display());
-            return Err(Failure::message(Exit::NotFound, message));
-        }
-        let mut source = data::open(&ticks::spec(path, args)?)?;
+        let mut source = data::open(&spec)?;
         while let Some(chunk) = source.next_chunk()? {
             if !self.show(chunk.events())? {
                 return Ok(false);
