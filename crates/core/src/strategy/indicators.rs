@@ -31,31 +31,35 @@ impl Ema {
 #[derive(Debug, Clone)]
 pub(super) struct Sma {
     period: usize,
-    /// How far each lies from the first value of all: of a constant price, exactly 0.
-    deviations: VecDeque<f64>,
-    first: f64,
+    values: VecDeque<f64>,
     sum: f64,
     /// What rounding took from the sum (Neumaier 1974), so that it stays that of the window.
     lost: f64,
+    last: f64,
+    /// How many values in a row were the last one: the mean of one price is that price, to the bit.
+    same: usize,
 }
 
 impl Sma {
-    pub(super) fn new(period: usize, first: f64) -> Self {
-        Self { period, deviations: VecDeque::with_capacity(period), first, sum: 0.0, lost: 0.0 }
+    pub(super) fn new(period: usize) -> Self {
+        let values = VecDeque::with_capacity(period);
+        Self { period, values, sum: 0.0, lost: 0.0, last: f64::NAN, same: 0 }
     }
 
     /// None before n values were seen.
     #[allow(clippy::cast_precision_loss, reason = "periods are far below 2^53")]
+    #[allow(clippy::float_cmp, reason = "it is the same price or another one")]
     pub(super) fn next(&mut self, value: f64) -> Option<f64> {
-        if self.deviations.len() == self.period {
-            let oldest = self.deviations.pop_front().unwrap_or(0.0);
+        if self.values.len() == self.period {
+            let oldest = self.values.pop_front().unwrap_or(0.0);
             self.add(-oldest);
         }
-        let deviation = value - self.first;
-        self.deviations.push_back(deviation);
-        self.add(deviation);
-        let mean = self.first + (self.sum + self.lost) / self.period as f64;
-        (self.deviations.len() == self.period).then_some(mean)
+        self.values.push_back(value);
+        self.add(value);
+        self.same = if value == self.last { self.same + 1 } else { 1 };
+        self.last = value;
+        let mean = if self.same >= self.period { value } else { (self.sum + self.lost) / self.period as f64 };
+        (self.values.len() == self.period).then_some(mean)
     }
 
     fn add(&mut self, value: f64) {
@@ -153,11 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_of_a_constant_price_is_that_price_whatever_the_period() {
+    fn the_mean_of_a_price_that_stands_still_is_that_price_whatever_it_did_before() {
         for period in [1, 3, 7] {
-            let mut sma = Sma::new(period, 10.1);
-            let means: Vec<f64> = (0..20).filter_map(|_| sma.next(10.1)).collect();
-            assert_eq!(means, vec![10.1; 21 - period]);
+            let mut sma = Sma::new(period);
+            for price in
+                [10.1, 0.3, 7.7, 1e6, 0.1, 3.3].into_iter().flat_map(|price| vec![price; 20]).enumerate()
+            {
+                let (index, price) = price;
+                let mean = sma.next(price);
+                let is_still = index % 20 + 1 >= period;
+                assert!(!is_still || mean == Some(price), "{period}: {mean:?} of {price}");
+            }
         }
     }
 
@@ -184,7 +194,7 @@ mod tests {
         fn the_mean_equals_that_of_the_window(
             values in prop::collection::vec(prop_oneof![0.0001..0.01, 1.0..1_000.0, 1e6..1e9], 1..300), period in 1_usize..9
         ) {
-            let mut sma = Sma::new(period, values[0]);
+            let mut sma = Sma::new(period);
             for (index, value) in values.iter().enumerate() {
                 let found = sma.next(*value);
                 let window = (index + 1).checked_sub(period).map(|from| &values[from..=index]);

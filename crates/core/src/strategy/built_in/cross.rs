@@ -57,8 +57,8 @@ impl Average for Ema {
 }
 
 impl Average for Sma {
-    fn new(period: usize, first: f64) -> Self {
-        Sma::new(period, first)
+    fn new(period: usize, _first: f64) -> Self {
+        Sma::new(period)
     }
 
     #[inline]
