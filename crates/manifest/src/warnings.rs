@@ -136,6 +136,7 @@ impl ReadManifest<'_> {
         let sources = self.manifest.sources_of(section);
         let symbols = section.symbols_of(self.manifest);
         let (Some(main), Some(symbol)) = (sources.first(), symbols.first()) else { return };
+        let StrategySource::Script(_) = section.source else { return };
         let Ok(strategy) = section.make(&[*symbol]) else { return };
         let mut runner = Runner::new(&section.name, strategy, &symbols, Every::Event).with_failures_max(0);
         // What a script does on its first event may differ from what it does on all others.

@@ -232,17 +232,18 @@ impl RunningScript {
         Err(ScriptFault { file: self.file.to_string(), line, column: None, message })
     }
 
-    fn step(
+    /// Calls `entry`, where the script has it.
+    fn step<A: FuncArgs>(
         &mut self,
         entry: EntryPoint,
-        arguments: impl FuncArgs,
+        arguments: impl FnOnce() -> A,
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         if !self.entries.has(entry) {
             return Ok(());
         }
-        looks::at(view, || self.call(entry, arguments)).map_err(StrategyError::failed)?;
+        looks::at(view, || self.call(entry, arguments())).map_err(StrategyError::failed)?;
         self.sink.drain_into(intents);
         Ok(())
     }
@@ -259,7 +260,7 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        self.step(EntryPoint::OnEvent, (views::EventView(*event),), view, intents)
+        self.step(EntryPoint::OnEvent, || (views::EventView(*event),), view, intents)
     }
 
     fn on_timer(
@@ -268,11 +269,11 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        self.step(EntryPoint::OnTimer, (now.millis(),), view, intents)
+        self.step(EntryPoint::OnTimer, || (now.millis(),), view, intents)
     }
 
     fn on_fill(&mut self, fill: &Fill, view: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
-        self.step(EntryPoint::OnFill, (views::FillView(*fill),), view, intents)
+        self.step(EntryPoint::OnFill, || (views::FillView(*fill),), view, intents)
     }
 
     fn on_order_end(
@@ -281,7 +282,7 @@ impl Strategy for RunningScript {
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        self.step(EntryPoint::OnOrderEnd, (views::EndView(end.clone()),), view, intents)
+        self.step(EntryPoint::OnOrderEnd, || (views::EndView(end.clone()),), view, intents)
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Choice {
 /// What a choice came to on the test part.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// The windows.
+    /// The window that it was chosen on, and the one it was proven in.
     pub fold: Fold,
     /// None where no combination had the objective: nothing is traded then.
     pub choice: Option<Choice>,

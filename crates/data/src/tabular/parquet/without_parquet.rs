@@ -38,7 +38,7 @@ impl From<&str> for Text {
 
 impl ParquetReader {
     /// # Errors
-    /// Always.
+    /// Always: the library is not in this program.
     pub fn open(
         _file: File,
         _choose: impl FnOnce(&[StoredColumn]) -> Result<Vec<(usize, Content)>, String>,
@@ -46,12 +46,12 @@ impl ParquetReader {
         Err(ParquetError.to_string())
     }
 
-    /// The next rows.
+    /// As of a file that is there; nobody can call it.
     pub fn next(&mut self, _count: usize) -> Result<usize, String> {
         match *self {}
     }
 
-    /// The columns that were chosen.
+    /// As of a file that is there; nobody can call it.
     pub fn columns(&self) -> &[Column] {
         match *self {}
     }
@@ -86,12 +86,12 @@ impl Column {
 
 impl<W: Write + Send> ParquetWriter<W> {
     /// # Errors
-    /// Always.
+    /// Always: the library is not in this program.
     pub fn new(_out: W, _name: &str, _fields: &[Field<'_>]) -> Result<Self, ParquetError> {
         Err(ParquetError)
     }
 
-    /// Writes some rows.
+    /// As of a file that is there; nobody can call it.
     pub fn group<'a>(
         &mut self,
         _columns: impl IntoIterator<Item = (Values<'a>, Option<&'a [i16]>)>,
@@ -99,7 +99,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         match self.none {}
     }
 
-    /// Writes the footer.
+    /// As of a file that is there; nobody can call it.
     pub fn finish(self) -> Result<W, ParquetError> {
         match self.none {}
     }
