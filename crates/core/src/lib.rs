@@ -47,6 +47,7 @@ pub mod reply;
 
 // Decisions: pure, no I/O, time is an argument
 pub mod bars;
+pub mod indicators;
 pub mod ticks;
 pub mod series;
 pub mod strategy;

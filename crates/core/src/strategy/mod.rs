@@ -2,7 +2,6 @@
 
 mod built_in;
 mod every;
-mod indicators;
 pub mod listener;
 mod per_symbol;
 pub mod params;

@@ -1,8 +1,8 @@
 //! With the move: long above the highest price of a period, short below the lowest.
 
 use super::{LastLevel, PERIOD_MAX};
+use crate::indicators::{Highest, Lowest};
 use crate::market::MarketEvent;
-use crate::strategy::indicators::Channel;
 use crate::strategy::per_symbol::PerSymbol;
 use crate::strategy::{Intents, Kind, Param, Strategy, StrategyError, View, usable_price};
 
@@ -19,7 +19,15 @@ pub(super) fn kind() -> Kind {
 
 struct Breakout {
     period: usize,
-    channels: PerSymbol<(Channel, LastLevel)>,
+    channels: PerSymbol<Channel>,
+}
+
+struct Channel {
+    highest: Highest,
+    lowest: Lowest,
+    /// Lowest and highest of the prices before the latest.
+    bounds: Option<(f64, f64)>,
+    said: LastLevel,
 }
 
 impl Strategy for Breakout {
@@ -31,16 +39,20 @@ impl Strategy for Breakout {
     ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
         let period = self.period;
-        let (channel, said) =
-            self.channels.of(event.symbol(), || (Channel::new(period), LastLevel::default()));
-        let level = match channel.extremes() {
+        let channel = self.channels.of(event.symbol(), || Channel {
+            highest: Highest::new(period),
+            lowest: Lowest::new(period),
+            bounds: None,
+            said: LastLevel::default(),
+        });
+        let level = match channel.bounds {
             Some((_, high)) if price > high => 1,
             Some((low, _)) if price < low => -1,
             _ => 0,
         };
-        channel.push(price);
+        channel.bounds = channel.lowest.next(price).zip(channel.highest.next(price));
         if level != 0
-            && let Some(strength) = said.change_to(level)
+            && let Some(strength) = channel.said.change_to(level)
         {
             intents.signal(event.symbol(), strength)?;
         }

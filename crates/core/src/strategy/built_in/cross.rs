@@ -1,8 +1,8 @@
 //! Long while a fast moving average stands above a slow one, short while below: of exponential or of simple averages.
 
 use super::{LastLevel, PERIOD_MAX};
+use crate::indicators::{Ema, Sma};
 use crate::market::MarketEvent;
-use crate::strategy::indicators::{Ema, Sma};
 use crate::strategy::per_symbol::PerSymbol;
 use crate::strategy::{Intents, Kind, Param, Strategy, StrategyError, View, usable_price};
 
@@ -47,12 +47,12 @@ trait Average: Send + 'static {
 
 impl Average for Ema {
     fn new(period: usize, first: f64) -> Self {
-        Ema::new(period, first)
+        Ema::started_at(period, first)
     }
 
     #[inline]
     fn next(&mut self, price: f64) -> Option<f64> {
-        Some(Ema::next(self, price))
+        Ema::next(self, price)
     }
 }
 

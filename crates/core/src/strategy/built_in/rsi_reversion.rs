@@ -1,8 +1,8 @@
 //! Against the move: long when the relative strength index is low, short when it is high, flat at its middle.
 
 use super::{LastLevel, PERIOD_MAX};
+use crate::indicators::Rsi;
 use crate::market::MarketEvent;
-use crate::strategy::indicators::Rsi;
 use crate::strategy::per_symbol::PerSymbol;
 use crate::strategy::{Intents, Kind, Param, ParamFault, Strategy, StrategyError, View, usable_price};
 
@@ -37,7 +37,7 @@ struct RsiReversion {
     period: usize,
     low: f64,
     high: f64,
-    seen: PerSymbol<Option<RsiState>>,
+    seen: PerSymbol<RsiState>,
 }
 
 struct RsiState {
@@ -54,12 +54,12 @@ impl Strategy for RsiReversion {
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         let Some(price) = usable_price(event) else { return Ok(()) };
-        let Some(state) = self.seen.of(event.symbol(), || None) else {
-            let rsi = Rsi::new(self.period, price); // The first price is no change yet.
-            *self.seen.of(event.symbol(), || None) =
-                Some(RsiState { rsi, level: 0, said: LastLevel(Some(0)) });
-            return Ok(());
-        };
+        let period = self.period;
+        let state = self.seen.of(event.symbol(), || RsiState {
+            rsi: Rsi::new(period),
+            level: 0,
+            said: LastLevel(Some(0)),
+        });
         let Some(index) = state.rsi.next(price) else { return Ok(()) };
         let is_back = (state.level > 0 && index >= MIDDLE) || (state.level < 0 && index <= MIDDLE);
         if index < self.low {
