@@ -123,9 +123,10 @@ pub enum Indicator {
     /// The exponential average of n closes, and so many average true ranges above and below; from bar n or
     /// `atr_period` + 1, whichever is later. Keltner (1960) in the form of Raschke; TA-Lib's `EMA` and `ATR`.
     Keltner { period: usize, atr_period: usize, multiplier: f64, output: BandOutput },
-    /// (high + low) / 2 and so many average true ranges below or above it, the band drawn nearer only until the price
-    /// closes beyond; the direction is 1 above its line, -1 below, and starts at -1; from bar n + 1. Seban; Pine's
-    /// `ta.supertrend` with TA-Lib's `ATR`, which starts one bar after Pine's.
+    /// A stop so many average true ranges from (high + low) / 2, US dollars: it only comes nearer to the price until that
+    /// closes beyond it, then it changes sides. The direction is 1 while the stop is below the price, -1 while above,
+    /// and starts at -1; from bar n + 1. Seban; Pine's `ta.supertrend` with TA-Lib's `ATR`, which starts one bar after
+    /// Pine's.
     SuperTrend { period: usize, multiplier: f64, output: SuperTrendOutput },
     /// Wilder's parabolic stop and reverse, US dollars: the stop goes towards the extreme of the course by `step`, more
     /// by `step` at each new extreme up to `maximum`; from bar 2. Wilder (1978); TA-Lib's `SAR`.
@@ -134,7 +135,7 @@ pub enum Indicator {
     /// TA-Lib's `CORREL`.
     Correlation { source: Source, other: Source, period: usize },
     /// Slope of the last n returns of the source on those of the other, 0 where these do not vary; from bar n + 1.
-    /// TA-Lib's `BETA(other, source)`: what its first argument is the market in.
+    /// TA-Lib's `BETA(other, source)`, which takes the market first.
     Beta { source: Source, other: Source, period: usize },
     /// The line of least squares through the last n values: at the last bar, its slope per bar, and at the first bar of
     /// the n; from bar n. TA-Lib's `LINEARREG`, `LINEARREG_SLOPE` and `LINEARREG_INTERCEPT`.

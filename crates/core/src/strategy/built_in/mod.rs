@@ -11,7 +11,8 @@ mod rsi_reversion;
 use super::registry::Kind;
 
 /// How long a period may be, in events.
-const PERIOD_MAX: i64 = 100_000;
+#[allow(clippy::cast_possible_wrap, reason = "it is far below 2^63")]
+const PERIOD_MAX: i64 = crate::indicators::PERIOD_MAX as i64;
 
 /// All of them.
 pub(super) fn kinds() -> Vec<Kind> {
