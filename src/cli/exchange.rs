@@ -26,13 +26,14 @@ use crate::margin::Margin;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price};
 use crate::{data, duration};
-use bot_simulated::{Hours, PriceModel};
+use bot_simulated::{Fees, Hours, MarketConfig, PriceModel};
 
 /// The paper exchange: Alpaca's trading and data API with a simulated market and account behind it
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  bot exchange                                       NVDA from 180, regular hours, any key\n  \
     bot exchange --hours always --symbols NVDA=180,SPY=650\n  \
+    bot exchange --hours always --margin               a margin account: long/short strategies are rehearsed\n  \
     bot exchange --prices NVDA_1min.csv --speed 60     a minute of the file each second\n  \
     bot exchange --listen 127.0.0.1:0 --latency 20ms --jitter 10ms --rate-limit off\n\n\
     Then point a client at it: APCA_API_BASE_URL and APCA_API_DATA_URL are both http://127.0.0.1:8900,\n\
@@ -54,6 +55,10 @@ pub struct Args {
     /// What the account starts with, in dollars
     #[arg(long, value_name = "DOLLARS", default_value = "100000", value_parser = cash, allow_negative_numbers = true)]
     cash: Money,
+    /// A margin account: shares that are not held are sold short, and positions may be worth twice the equity; without it a
+    /// cash account, which refuses shorts
+    #[arg(long)]
+    margin: bool,
     /// Decides on prices and ids
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -148,14 +153,7 @@ pub fn run(args: Args, _global: &Global) -> Result<(), Failure> {
 }
 
 fn config(args: Args) -> Result<Config, Failure> {
-    let usage = |text: String| Failure::message(Exit::Usage, text);
-    let mut symbols: Vec<(Symbol, Price)> = Vec::new();
-    for Start { symbol, price } in args.symbols {
-        if symbols.iter().any(|(known, _)| *known == symbol) {
-            return Err(usage(format!("--symbols must name each symbol once, {symbol} came twice")));
-        }
-        symbols.push((symbol, price));
-    }
+    let symbols = symbols(&args)?;
     let prices = match (&args.prices, symbols.as_slice()) {
         (None, _) => PriceModel::Walk,
         (Some(path), [(symbol, _)]) => {
@@ -168,27 +166,31 @@ fn config(args: Args) -> Result<Config, Failure> {
         }
         (Some(_), symbols) => {
             let count = symbols.len();
-            return Err(usage(format!("--prices replays one symbol, --symbols named {count}")));
+            return Err(Failure::message(
+                Exit::Usage,
+                format!("--prices replays one symbol, --symbols named {count}"),
+            ));
         }
     };
     let hours = match args.hours {
         HoursArg::Regular => Hours::Regular,
         HoursArg::Always => Hours::Always,
     };
+    let market = MarketConfig {
+        symbols,
+        prices,
+        cash: args.cash,
+        seed: args.seed,
+        hours,
+        margin: Margin::CASH,
+        fees: Fees::None,
+        shorting: false,
+        flips_in_one: false,
+        instruments: Instruments::default(),
+    };
     Ok(Config {
         listen: args.listen,
-        market: bot_simulated::MarketConfig {
-            symbols,
-            prices,
-            cash: args.cash,
-            seed: args.seed,
-            hours,
-            margin: Margin::CASH,
-            fees: bot_simulated::Fees::None,
-            shorting: false,
-            flips_in_one: false,
-            instruments: Instruments::default(),
-        },
+        market: if args.margin { market.on_margin() } else { market },
         latency: args.latency,
         jitter: args.jitter,
         limit: match args.rate_limit {
@@ -199,6 +201,22 @@ fn config(args: Args) -> Result<Config, Failure> {
         secret: args.secret.map(|hidden| hidden.0),
         answer: Answer::Accepted,
     })
+}
+
+/// Each once, and with `--margin` no coins: Alpaca lends on shares alone.
+fn symbols(args: &Args) -> Result<Vec<(Symbol, Price)>, Failure> {
+    let usage = |text: String| Err(Failure::message(Exit::Usage, text));
+    let mut symbols: Vec<(Symbol, Price)> = Vec::new();
+    for Start { symbol, price } in &args.symbols {
+        if symbols.iter().any(|(known, _)| known == symbol) {
+            return usage(format!("--symbols must name each symbol once, {symbol} came twice"));
+        }
+        if args.margin && symbol.is_pair() {
+            return usage(format!("--symbols must be shares with --margin, was {symbol}"));
+        }
+        symbols.push((*symbol, *price));
+    }
+    Ok(symbols)
 }
 
 fn speed(text: &str) -> Result<f64, String> {

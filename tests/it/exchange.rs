@@ -2,6 +2,7 @@
 
 mod command;
 mod history;
+mod shorts;
 mod socket;
 
 use std::num::NonZeroU32;

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod feeds;
+mod shorts;
 mod targets;
 
 use std::collections::HashSet;

@@ -30,6 +30,10 @@ impl Margin {
     /// A cash account; a quarter of the exposure must remain (FINRA rule 4210(c)(1) for long positions).
     pub const CASH: Self = Self::Required { initial: Weight::ONE, maintenance: Weight::percent(25) };
 
+    /// Alpaca's margin account over night: half of the exposure (Regulation T), and 30% of it at any time, as its assets say.
+    pub const ALPACA: Self =
+        Self::Required { initial: Weight::percent(50), maintenance: Weight::percent(30) };
+
     /// What so much exposure requires of the equity after an order that adds to it.
     #[inline]
     #[must_use]
@@ -38,6 +42,16 @@ impl Margin {
             Self::None => Money::ZERO,
             Self::Required { initial, .. } if initial.is_plainly_one() => exposure,
             Self::Required { initial, .. } => exposure * initial,
+        }
+    }
+
+    /// What so much exposure requires of the equity at any time.
+    #[inline]
+    #[must_use]
+    pub fn maintained(self, exposure: Money) -> Money {
+        match self {
+            Self::None => Money::ZERO,
+            Self::Required { maintenance, .. } => exposure * maintenance,
         }
     }
 
@@ -77,8 +91,8 @@ impl Margin {
     pub fn call(self, balance: Balance) -> Option<Money> {
         match self {
             Self::None => None,
-            Self::Required { maintenance, .. } => {
-                let required = balance.exposure * maintenance;
+            Self::Required { .. } => {
+                let required = self.maintained(balance.exposure);
                 (balance.exposure.is_positive() && balance.equity() < required).then_some(required)
             }
         }

@@ -8,6 +8,7 @@ use bot_core::calendar::{self, date_of};
 use bot_core::clock::Timestamp;
 use bot_core::order::{OrderStatus, OrderType, TimeInForce};
 use bot_core::symbol::Symbol;
+use bot_core::units::Money;
 use bot_simulated::{AccountView, Amount, Asset, OrderEvent, PaperOrder, PositionView};
 
 /// Written as `null`.
@@ -187,9 +188,9 @@ pub(super) struct AccountBody {
     long_market_value: String,
     short_market_value: String,
     position_market_value: String,
-    initial_margin: &'static str,
-    maintenance_margin: &'static str,
-    last_maintenance_margin: &'static str,
+    initial_margin: String,
+    maintenance_margin: String,
+    last_maintenance_margin: String,
     sma: &'static str,
     balance_asof: String,
     crypto_tier: u8,
@@ -204,6 +205,10 @@ struct Empty {}
 impl AccountBody {
     pub(super) fn new(account: &AccountView, created_at: Timestamp, now: Timestamp) -> Self {
         let buying_power = text(account.buying_power);
+        // A short position is backed by its proceeds and as much again.
+        let unborrowed = (account.cash + account.short_value + account.short_value).max(Money::ZERO);
+        // A cash account pays in full and has no margin.
+        let margin = |money: Money| if account.multiplier > 1 { text(money) } else { "0".to_owned() };
         Self {
             id: account.id,
             admin_configurations: Empty {},
@@ -214,7 +219,7 @@ impl AccountBody {
             currency: "USD",
             regt_buying_power: buying_power.clone(),
             effective_buying_power: buying_power.clone(),
-            non_marginable_buying_power: text(account.cash.min(account.buying_power)),
+            non_marginable_buying_power: text(unborrowed.min(account.buying_power)),
             options_buying_power: "0".to_owned(),
             buying_power,
             cash: text(account.cash),
@@ -232,9 +237,9 @@ impl AccountBody {
             long_market_value: text(account.long_value),
             short_market_value: text(account.short_value),
             position_market_value: text(account.long_value - account.short_value),
-            initial_margin: "0",
-            maintenance_margin: "0",
-            last_maintenance_margin: "0",
+            initial_margin: margin(account.initial_margin),
+            maintenance_margin: margin(account.maintenance_margin),
+            last_maintenance_margin: margin(account.last_maintenance_margin),
             sma: "0",
             balance_asof: date_of(now).pred_opt().unwrap_or_default().to_string(),
             crypto_tier: 0,

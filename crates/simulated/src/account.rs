@@ -26,6 +26,12 @@ pub struct AccountView {
     pub long_value: Money,
     /// Value of the short holdings, 0 or negative.
     pub short_value: Money,
+    /// What the positions require of the equity after an order that adds to them.
+    pub initial_margin: Money,
+    /// What they require of it at any time.
+    pub maintenance_margin: Money,
+    /// The same at the last session's close.
+    pub last_maintenance_margin: Money,
     /// Profit of all shares that were closed.
     pub realised: Money,
     /// Exposure that a dollar of equity carries, in whole dollars.
@@ -58,7 +64,7 @@ pub struct PositionView {
 impl SimulatedMarket {
     /// The account's money, valued now.
     pub fn account(&self) -> AccountView {
-        let balance = self.books.balance();
+        let (balance, margin) = (self.books.balance(), self.books.margin());
         let half = Decimal::new(5, 1);
         let part = |sum: Money| Money::new(sum.get().saturating_mul(half));
         AccountView {
@@ -69,8 +75,11 @@ impl SimulatedMarket {
             last_equity: self.last_equity,
             long_value: part(balance.exposure + balance.net),
             short_value: part(balance.net - balance.exposure),
+            initial_margin: margin.required(balance.exposure),
+            maintenance_margin: margin.maintained(balance.exposure),
+            last_maintenance_margin: self.last_maintenance_margin,
             realised: self.books.realised(),
-            multiplier: self.books.margin().multiplier(),
+            multiplier: margin.multiplier(),
             shorting: self.shorting,
         }
     }

@@ -48,6 +48,12 @@ impl MarketConfig {
             instruments: Instruments::default(),
         }
     }
+
+    /// The same with a margin account as Alpaca's: shares may be sold short, and twice the equity may be held.
+    #[must_use]
+    pub fn on_margin(self) -> Self {
+        Self { margin: Margin::ALPACA, shorting: true, ..self }
+    }
 }
 
 /// How prices move.

@@ -46,6 +46,7 @@ pub struct SimulatedMarket {
     pub(super) books: MarginAccount,
     fees: Fees,
     pub(super) last_equity: Money,
+    pub(super) last_maintenance_margin: Money,
     pub(super) orders: Vec<PaperOrder>,
     pub(super) by_client_id: HashMap<Arc<str>, usize>,
     pub(super) by_id: HashMap<Uuid, usize>,
@@ -87,6 +88,7 @@ impl SimulatedMarket {
             books,
             fees: config.fees,
             last_equity: config.cash,
+            last_maintenance_margin: Money::ZERO,
             orders: Vec::new(),
             by_client_id: HashMap::new(),
             by_id: HashMap::new(),
@@ -236,7 +238,9 @@ impl SimulatedMarket {
         let boundary = if self.session.is_open { self.session.next_close } else { self.session.next_open };
         if at < self.session_since || at >= boundary || self.hours == Hours::Always {
             if self.session.is_open && self.hours == Hours::Regular {
-                self.last_equity = self.account().equity;
+                let account = self.account();
+                self.last_equity = account.equity;
+                self.last_maintenance_margin = account.maintenance_margin;
             }
             self.session = session(self.hours, at);
             self.session_since = at;

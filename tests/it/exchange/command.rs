@@ -30,6 +30,7 @@ fn a_wrong_value_on_the_command_line_says_what_is_allowed() {
         (&["--symbols", "NVDA"][..], "SYMBOL=PRICE"),
         (&["--symbols", "NVDA=0"], "above 0"),
         (&["--symbols", "NVDA=1,nvda=2"], "each symbol once"),
+        (&["--margin", "--symbols", "BTC/USD=60000"], "must be shares with --margin, was BTC/USD"),
         (&["--hours", "never"], "always"),
         (&["--latency", "5"], "250ms"),
         (&["--rate-limit", "0/60s"], "at least 1"),
