@@ -31,6 +31,7 @@ use crate::sweep::{self, Choice, Crew, Deflated, Fold, Proof, Shard, ShardPart, 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot sweep manifest.toml\n  \
     bot sweep manifest.toml --jobs 4 --set sweep.objective=sortino\n  \
+    bot sweep manifest.toml --set 'sweep.where=fast < slow'\n  \
     bot sweep manifest.toml --shard 2/3 --out results    (on each of three machines its own part)\n  \
     bot sweep manifest.toml --merge --out results        (makes one sweep of all parts)")]
 pub struct Args {
@@ -42,7 +43,7 @@ pub struct Args {
     /// Threads, each with one run at a time [default: all cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Runs part I of N only: combinations I-1, I-1+N, I-1+2N ...
+    /// Runs part I of N only: combinations I-1, I-1+N, I-1+2N ... of those that are not left out
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
     /// Makes one sweep of the parts in --out
@@ -126,7 +127,7 @@ fn sweep(args: &Args, plan: &SweepPlan, crew: &Crew<'_>, watch: &Watch<'_>) -> R
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let data = crew.load(plan)?.into_iter().collect();
     let folds = folds(plan, crew)?;
-    let indices = shard.indices(plan.sweep().combinations());
+    let indices = shard.indices(plan.combinations());
     let wanted = indices.len() as u64;
     watch.expect(wanted * (1 + folds.len() as u64));
     tracing::debug!(combinations = wanted, folds = folds.len(), "data are loaded, the sweep starts");
@@ -160,7 +161,7 @@ fn merge(args: &Args, plan: &SweepPlan, crew: &Crew<'_>, hash: &str) -> Result<S
     }
     let swept = Swept {
         shard: Shard::WHOLE,
-        wanted: plan.sweep().combinations(),
+        wanted: plan.combinations().len() as u64,
         trials: merged.trials,
         data: merged.data,
         folds,

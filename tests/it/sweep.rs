@@ -189,6 +189,52 @@ fn a_combination_that_fails_stands_in_the_table_and_stops_nobody() {
 }
 
 #[test]
+fn what_where_leaves_out_is_not_run_and_counted_whoever_runs_the_rest() {
+    let constraint = "where = [\"fast * 4 <= slow\", \"slow != 40 || fast < 8\"]\n";
+    let desk = Desk::new(&format!("{RUN}{GRID}{constraint}"));
+    let counts = |answer: &Json| {
+        ["combinations", "left_out", "trials", "failed"].map(|key| answer[key].as_u64().unwrap())
+    };
+    let one = desk.sweep(&["--jobs", "1", "--out", "one"]);
+    assert_eq!(counts(&one), [14, 4, 14, 0]);
+    let rows = desk.rows("one/sweep.csv");
+    let pairs: Vec<String> = rows
+        .iter()
+        .filter(|row| cell(row, "broker.fees") == "none")
+        .map(|row| {
+            ["index", "strategy.cross.params.fast", "strategy.cross.params.slow"]
+                .map(|key| cell(row, key))
+                .join(" ")
+        })
+        .collect();
+    assert_eq!(pairs, ["0 3 20", "2 3 40", "4 3 60", "6 5 20", "8 5 40", "10 5 60", "16 8 60"]);
+    for (shard, trials) in [("1/3", 5), ("2/3", 5), ("3/3", 4)] {
+        assert_eq!(counts(&desk.sweep(&["--shard", shard, "--out", "parts"])), [14, 4, trials, 0], "{shard}");
+    }
+    desk.sweep(&["--merge", "--out", "parts"]);
+    for name in desk.files("one") {
+        let bytes = |folder: &str| fs::read(desk.0.path().join(folder).join(&name)).unwrap();
+        assert!(bytes("one") == bytes("parts"), "{name} differs when merged");
+    }
+    assert!(desk.read("one/sweep.html").contains("4 left out by where"));
+    let chosen: Vec<String> =
+        desk.rows("one/walk_forward.csv").iter().map(|row| cell(row, "index").to_owned()).collect();
+    // On one fold nothing has the objective.
+    let is_run = |index: &String| rows.iter().any(|row| cell(row, "index") == index);
+    assert!(chosen.iter().all(|index| index.is_empty() || is_run(index)), "{chosen:?}");
+    let said = String::from_utf8(desk.bot(&["sweep", "m.toml", "--out", "said"]).stdout).unwrap();
+    assert!(said.contains("14 combinations, 4 left out by where, in "), "{said}");
+    let check = String::from_utf8(desk.bot(&["check", "m.toml"]).stdout).unwrap();
+    assert!(check.contains("= 14 of 18\n"), "{check}");
+    let (code, said) = desk.refused(&["--set", "sweep.where=fast > slow"]);
+    assert_eq!(code, 3);
+    assert!(
+        said.contains("sweep.where: must be met by at least one combination, was met by none of 18"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_row_tells_of_a_strategy_that_failed_and_has_no_numbers_where_it_was_stopped() {
     let desk = Desk::new(
         "[data.sym]\nkind = \"generator\"\nrows = 50\n[[strategy]]\nname = \"clumsy\"\nscript = \"clumsy_strategy.rhai\"\n\

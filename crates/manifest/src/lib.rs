@@ -24,6 +24,7 @@
 //! A section is one file here that implements `Section`, and one line each in `Manifest`, `read_from` and `describe`.
 
 pub mod broker;
+mod constraint;
 pub mod data;
 pub mod defaults;
 mod document;
@@ -53,6 +54,7 @@ use rust_decimal::Decimal;
 use thiserror::Error;
 
 pub use broker::{BrokerKind, BrokerSection};
+pub use constraint::Constraint;
 pub use data::{DataKind, DataSection, EventKind};
 pub use document::{Document, Purpose, Warnings};
 pub use fault::{Fault, Faults};

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::constraint::{Constraint, Keys};
 use super::value::{self, WrittenValue};
 use super::written::Written;
 use super::{KeyLine, overrides, text};
@@ -21,6 +22,8 @@ pub const COMBINATIONS_MAX: u64 = 1_000_000;
 pub struct SweepSection {
     /// One for each key, in the order of the text.
     pub axes: Vec<SweepAxis>,
+    /// What a combination must meet to be run, all of them.
+    pub constraints: Vec<Constraint>,
     /// The ratio by which results are ordered, best first.
     pub objective: Option<String>,
     /// Choose on one window of time, prove on the next.
@@ -56,13 +59,14 @@ pub enum WindowLength {
 
 /// Its name in brackets.
 pub(super) const NAME: &str = "sweep";
+const WHERE: &str = "where";
 const OBJECTIVE: &str = "objective";
 const WALK_FORWARD: &str = "walk_forward";
 /// What results are ordered by when nothing is written.
 pub const OBJECTIVE_DEFAULT: &str = "sharpe";
 
 impl SweepSection {
-    /// How many combinations there are; 1 when nothing is swept.
+    /// How many combinations the grid has, those that are left out among them; 1 when nothing is swept.
     pub fn combinations(&self) -> u64 {
         self.axes.iter().fold(1, |count, axis| count.saturating_mul(axis.values.len() as u64))
     }
@@ -72,16 +76,41 @@ impl SweepSection {
         if index >= self.combinations() {
             return None;
         }
+        let chosen = self.axes.iter().zip(self.places(index));
+        chosen.map(|(axis, place)| Some((axis.key.clone(), axis.values.get(place)?.clone()))).collect()
+    }
+
+    /// The combinations that meet every constraint, by their index in the grid, rising.
+    pub fn kept(&self) -> Vec<u64> {
+        let all = 0..self.combinations();
+        if self.constraints.is_empty() {
+            return all.collect();
+        }
+        let numbers: Vec<Vec<Decimal>> =
+            self.axes.iter().map(|axis| numbers(axis).unwrap_or_default()).collect();
+        let is_kept = |index: &u64| {
+            let places = self.places(*index);
+            let value = |axis: usize| numbers.get(axis)?.get(*places.get(axis)?).copied();
+            self.constraints.iter().all(|constraint| constraint.is_met(&value))
+        };
+        all.filter(is_kept).collect()
+    }
+
+    /// The place of a combination's value on each axis.
+    fn places(&self, index: u64) -> Vec<usize> {
+        let mut places = vec![0; self.axes.len()];
         let mut rest = index;
-        let mut chosen = Vec::with_capacity(self.axes.len());
-        for axis in self.axes.iter().rev() {
+        for (place, axis) in places.iter_mut().zip(&self.axes).rev() {
             let count = axis.values.len() as u64;
-            let value = axis.values.get(usize::try_from(rest % count).ok()?)?;
-            chosen.push((axis.key.clone(), value.clone()));
+            *place = usize::try_from(rest % count).unwrap_or(0);
             rest /= count;
         }
-        chosen.reverse();
-        Some(chosen)
+        places
+    }
+
+    /// The last part of each key, as far as that tells them apart; else all of it.
+    pub fn short_names(&self) -> Vec<String> {
+        short_names(&self.axes.iter().map(|axis| axis.key.as_str()).collect::<Vec<_>>())
     }
 
     /// The ratio by which results are ordered.
@@ -95,17 +124,21 @@ impl SweepSection {
         let walk_forward = written.value(WALK_FORWARD).and_then(|value| {
             written.table(WALK_FORWARD, row_kind, |table| walk_forward(table, &value.span)).flatten()
         });
+        let constraints = written.value(WHERE);
         let mut axes = Vec::new();
         let others = written.others();
         for (key, _, value) in &others {
             let values = value.as_ref().and_then(|value| values(written, key, value));
             axes.extend(values.map(|values| SweepAxis { key: (*key).to_owned(), values }));
         }
-        let sweep = Self { axes, objective, walk_forward };
+        let mut sweep = Self { axes, constraints: Vec::new(), objective, walk_forward };
         let count = sweep.combinations();
         if let (true, Some((_, at, _))) = (count > COMBINATIONS_MAX, others.last()) {
             let message = format!("must have at most {COMBINATIONS_MAX} combinations, were {count}");
             written.fault_at(at, &[], message);
+        } else if let Some(value) = constraints {
+            let keys: Vec<&str> = others.iter().map(|(key, ..)| *key).collect();
+            read_constraints(written, &value, &keys, &mut sweep);
         }
         sweep
     }
@@ -113,11 +146,15 @@ impl SweepSection {
     /// One line for each key.
     pub fn describe(&self) -> Vec<KeyLine> {
         let walk = self.walk_forward.map(|walk| format!("train {}, test {}", walk.train, walk.test));
+        let (kept, all) = (self.kept().len() as u64, self.combinations());
+        let combinations = if kept < all { format!("{kept} of {all}") } else { all.to_string() };
+        let constraints: Vec<&str> = self.constraints.iter().map(Constraint::text).collect();
         let axes: Vec<String> =
             self.axes.iter().map(|axis| format!("{} ({})", axis.key, axis.values.len())).collect();
         vec![
-            KeyLine::new("combinations", Some(self.combinations()), ""),
+            KeyLine::new("combinations", Some(combinations), ""),
             KeyLine::new("keys", Some(axes.join(", ")), ""),
+            KeyLine::new(WHERE, (!constraints.is_empty()).then(|| constraints.join(", ")), "off"),
             KeyLine::new(OBJECTIVE, self.objective.as_ref(), OBJECTIVE_DEFAULT),
             KeyLine::new(WALK_FORWARD, walk, "off"),
         ]
@@ -136,6 +173,74 @@ impl fmt::Display for WindowLength {
             Self::Sessions(count) => write!(f, "{count} sessions"),
         }
     }
+}
+
+fn short_names(keys: &[&str]) -> Vec<String> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).trim_matches('"').to_owned();
+    let is_alone = |key: &str| keys.iter().filter(|other| last(other) == last(key)).count() == 1;
+    keys.iter().map(|key| if is_alone(key) { last(key) } else { (*key).to_owned() }).collect()
+}
+
+/// The constraints of `where`, one or a list of them, over the keys that are swept.
+fn read_constraints(
+    written: &mut Written<'_, '_>,
+    value: &WrittenValue<'_>,
+    keys: &[&str],
+    sweep: &mut SweepSection,
+) {
+    const RULE: &str = "must be a constraint such as \"fast < slow\", or a list of them";
+    let items: Vec<WrittenValue<'_>> = match value.kind {
+        DeValue::Array(items) => items.iter().filter_map(WrittenValue::of).collect(),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Table(_) => vec![WrittenValue { kind: value.kind, span: value.span.clone() }],
+    };
+    if items.is_empty() {
+        written.fault_at(&value.span, &[WHERE], format!("{RULE}, was empty"));
+    }
+    // A key whose values were at fault has no axis: names are held against all, combinations are not counted.
+    let is_whole = keys.len() == sweep.axes.len();
+    let short = short_names(keys);
+    let mut constraints = Vec::new();
+    for item in items {
+        let read = item.str().ok_or_else(|| item.breaks(RULE));
+        let read = read.and_then(|text| Constraint::parse(text, &Keys { whole: keys, short: &short }));
+        let axes = if is_whole { sweep.axes.as_slice() } else { &[] };
+        match read.and_then(|constraint| of_numbers(constraint, axes)) {
+            Ok(constraint) => constraints.push(constraint),
+            Err(message) => written.fault_at(&item.span, &[WHERE], message),
+        }
+    }
+    if is_whole {
+        sweep.constraints = constraints;
+        if sweep.kept().is_empty() {
+            let count = sweep.combinations();
+            let message = format!("must be met by at least one combination, was met by none of {count}");
+            written.fault_at(&value.span, &[WHERE], message);
+        }
+    }
+}
+
+/// The constraint, where all keys in it have numbers only.
+fn of_numbers(constraint: Constraint, axes: &[SweepAxis]) -> Result<Constraint, String> {
+    for axis in constraint.places().iter().filter_map(|place| axes.get(*place)) {
+        if let Err(value) = numbers(axis) {
+            return Err(format!("must be of keys whose values are numbers, was {} with {value}", axis.key));
+        }
+    }
+    Ok(constraint)
+}
+
+/// The values of an axis as numbers, or the first that is none.
+fn numbers(axis: &SweepAxis) -> Result<Vec<Decimal>, &str> {
+    let read = |text: &'_ String| {
+        let value = overrides::value(text, &(0..1));
+        WrittenValue::of(&value).and_then(|value| number(&value).ok())
+    };
+    axis.values.iter().map(|text| read(text).ok_or(text.as_str())).collect()
 }
 
 fn ratio(value: &WrittenValue<'_>) -> Result<String, String> {

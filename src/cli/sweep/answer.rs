@@ -37,7 +37,8 @@ pub(super) fn give(
 fn object(plan: &SweepPlan, swept: &Swept, files: &[PathBuf], took: Duration) -> Value {
     let best = sweep::best(plan, &swept.trials);
     json!({
-        "combinations": plan.sweep().combinations(),
+        "combinations": plan.combinations().len(),
+        "left_out": plan.left_out(),
         "trials": swept.trials.len(),
         "failed": swept.failed(),
         "shard": swept.is_part().then(|| swept.shard.to_string()),
@@ -103,9 +104,13 @@ fn words(plan: &SweepPlan, swept: &Swept, files: &[PathBuf], took: Duration) -> 
         0 => String::new(),
         failed => format!(", {} failed", number(failed)),
     };
+    let left_out = match plan.left_out() {
+        0 => String::new(),
+        left_out => format!(", {} left out by where", number(left_out)),
+    };
     let part = if swept.is_part() { format!(" (shard {})", swept.shard) } else { String::new() };
     let mut text = format!(
-        "{}: {} combinations{part}{failed}, in {:.1} s\n",
+        "{}: {} combinations{part}{failed}{left_out}, in {:.1} s\n",
         plan.manifest().name.as_deref().unwrap_or("sweep"),
         number(done),
         took.as_secs_f64()

@@ -391,6 +391,7 @@ params            = its own       (default)
 [sweep]
 combinations = 2
 keys         = strategy.cross.params.fast (2)
+where        = off                             (default)
 objective    = sharpe                          (default)
 walk_forward = off                             (default)
 

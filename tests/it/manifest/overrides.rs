@@ -103,6 +103,55 @@ run.toml:16:32: sweep.walk_forward.tst: unknown key, did you mean "test"? allowe
 }
 
 #[test]
+fn combinations_that_do_not_meet_each_constraint_are_left_out_and_keep_their_index() {
+    let grid = "[sweep]\n\"strategy.cross.params.fast\" = [5, 10, 20]\n\"strategy.cross.params.slow\" = [10, 20]\n\
+                \"broker.cash\" = [\"1000\", \"2500.5\"]\n";
+    let kept = |constraint: &str| {
+        let sweep = parse(&format!("{CROSS}\n{grid}where = {constraint}\n")).sweep;
+        (sweep.combinations(), sweep.kept())
+    };
+    assert_eq!(kept("\"fast < slow\""), (12, vec![0, 1, 2, 3, 6, 7]));
+    assert_eq!(
+        kept("[\"fast < slow\", \"strategy.cross.params.fast * 2 <= slow && cash > 2500\"]").1,
+        [1, 3, 7]
+    );
+    assert_eq!(kept("'\"strategy.cross.params.slow\" / fast == 4'").1, [2, 3]);
+}
+
+#[test]
+fn a_constraint_that_cannot_be_honoured_is_a_fault_with_what_is_allowed() {
+    let faults_of = |constraint: &str| {
+        let text = format!(
+            "[sweep]\n\"strategy.cross.params.fast\" = [5, 10]\n\"strategy.cross.params.slow\" = [20, 40]\n\
+             \"broker.fees\" = [\"none\", {{ bps = 1 }}]\nwhere = {constraint}\n{CROSS}"
+        );
+        faults(&text).lines().skip(1).collect::<Vec<_>>().join("\n")
+    };
+    let all =
+        ["\"fsat < slow\"", "[\"fast < slow\", \"fast <\", 5]", "[]", "5", "\"fees > 0\"", "\"fast > slow\""];
+    assert_snapshot!(all.map(faults_of).join("\n"), @r#"
+run.toml:5:9: sweep.where: unknown name "fsat", did you mean "fast"? allowed are fast, slow, fees
+run.toml:5:25: sweep.where: must go on with a number, a name or "(", was its end in "fast <"
+run.toml:5:35: sweep.where: must be a constraint such as "fast < slow", or a list of them, was integer "5"
+run.toml:5:9: sweep.where: must be a constraint such as "fast < slow", or a list of them, was empty
+run.toml:5:9: sweep.where: must be a constraint such as "fast < slow", or a list of them, was integer "5"
+run.toml:5:9: sweep.where: must be of keys whose values are numbers, was broker.fees with "none"
+run.toml:5:9: sweep.where: must be met by at least one combination, was met by none of 8
+"#);
+    // Only the axis at fault is told: what is said of it is not held against the others.
+    let broken = "[sweep]\n\"strategy.cross.params.fast\" = []\n\"strategy.cross.params.slow\" = [20]\n\
+                  where = \"fast > slow\"\n";
+    assert_snapshot!(faults(&format!("{broken}{CROSS}")), @r#"
+1 fault in run.toml
+run.toml:2:32: sweep."strategy.cross.params.fast": must be a list of values, or a range such as { from = 20, to = 60, step = 20 }, was empty
+"#);
+    let (_folder, document) = folder(CROSS, &[]);
+    let swept = set(&[("sweep.\"strategy.cross.params.fast\"", "[5, 10]"), ("sweep.where", "fast > 10")]);
+    let refused = document.read(&swept, Purpose::Sweep).unwrap_err();
+    assert_snapshot!(refused.as_slice()[0], @"--set sweep.where=fast > 10: sweep.where: must be met by at least one combination, was met by none of 2");
+}
+
+#[test]
 fn too_many_combinations_are_refused() {
     let text = format!(
         "{CROSS}\n[sweep]\n\"data.nvda.seed\" = {{ from = 1, to = 2000, step = 1 }}\n\

@@ -67,11 +67,11 @@ pub fn merge(plan: &SweepPlan, folder: &Path, manifest: &str) -> Result<Merged, 
         trials.extend(rows(plan, folder, *shard)?);
     }
     trials.sort_by_key(|trial| trial.index);
-    let found = trials.iter().map(|trial| trial.index);
-    if !found.eq(0..plan.sweep().combinations()) {
+    let found = trials.iter().map(|trial| &trial.index);
+    if !found.eq(plan.combinations()) {
         return Err(MergeError(format!(
             "the tables must have each of {} combinations once, had {} rows",
-            plan.sweep().combinations(),
+            plan.combinations().len(),
             trials.len()
         )));
     }

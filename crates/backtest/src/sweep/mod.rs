@@ -34,7 +34,7 @@ pub use ranking::{Deflated, best, deflated, influence, ranked};
 pub use shard::Shard;
 pub use store::{EventWindow, Events, Store};
 pub use table::{Cell, Table, plain, results};
-pub use top::{TopCell, luck, named, short_names, top, values_of};
+pub use top::{TopCell, luck, named, top, values_of};
 pub use trial::{Trial, TrialValues};
 pub use walk::{Choice, Proof, choose, chosen, ends, equity, proofs, prove, stitched};
 

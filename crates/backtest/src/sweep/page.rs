@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::plan::SweepPlan;
 use super::ranking::{Deflated, best, influence};
 use super::table::plain;
-use super::top::{self, TopCell, named, short_names};
+use super::top::{self, TopCell, named};
 use super::trial::Trial;
 use super::walk::{Proof, chosen};
 use crate::record::Record;
@@ -39,7 +39,7 @@ const REASONS_MAX: usize = 10;
 /// The page; equal stories give equal pages.
 pub fn page(story: &Story<'_>) -> String {
     let Story { plan, trials, .. } = story;
-    let combinations = plan.sweep().combinations();
+    let combinations = plan.combinations().len() as u64;
     let failed = trials.iter().filter(|trial| trial.ended.is_err()).count() as u64;
     let title = plan.manifest().name.as_deref().unwrap_or("Sweep");
     let mut facts = vec![format!("{} combinations", number(combinations))];
@@ -47,6 +47,7 @@ pub fn page(story: &Story<'_>) -> String {
         1 => format!("{} (1 value)", axis.key),
         many => format!("{} ({many} values)", axis.key),
     }));
+    facts.extend((plan.left_out() > 0).then(|| format!("{} left out by where", number(plan.left_out()))));
     let mut body = tiles(story);
     let done = trials.len() as u64;
     if done < combinations {
@@ -107,7 +108,7 @@ fn tiles(story: &Story<'_>) -> String {
 fn grid(story: &Story<'_>) -> String {
     let Story { plan, trials, .. } = story;
     let axes = &plan.sweep().axes;
-    let names = short_names(plan);
+    let names = plan.sweep().short_names();
     let column = plan.objective_column();
     let labels = |axis: usize| -> Vec<String> {
         axes[axis].values.iter().map(|value| plain(value).to_owned()).collect()

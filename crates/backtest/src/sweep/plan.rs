@@ -16,6 +16,7 @@ pub struct SweepPlan {
     document: Document,
     overrides: Vec<(String, String)>,
     manifest: Manifest,
+    combinations: Vec<u64>,
     options: StatisticsOptions,
     ratios: Vec<RatioColumn>,
     objective: Objective,
@@ -109,7 +110,8 @@ impl SweepPlan {
             ratios.len() - 1
         });
         let objective = Objective { column: place, is_lower_better };
-        Ok(Self { document, overrides, manifest, options, ratios, objective })
+        let combinations = manifest.sweep.kept();
+        Ok(Self { document, overrides, manifest, combinations, options, ratios, objective })
     }
 
     /// What the manifest says, without any combination in it.
@@ -120,6 +122,16 @@ impl SweepPlan {
     /// What is swept.
     pub fn sweep(&self) -> &SweepSection {
         &self.manifest.sweep
+    }
+
+    /// The combinations that are run, by their index in the grid, rising.
+    pub fn combinations(&self) -> &[u64] {
+        &self.combinations
+    }
+
+    /// How many of the grid are not run, because they do not meet its constraints.
+    pub fn left_out(&self) -> u64 {
+        self.sweep().combinations() - self.combinations.len() as u64
     }
 
     /// What each combination is told by.

@@ -14,7 +14,7 @@ const SHOWN: [&str; 3] = ["total_return", "sharpe", "max_drawdown"];
 
 /// The best `most`, best first: heads (those of numbers start with `>`), then a row for each.
 pub fn top(plan: &SweepPlan, trials: &[Trial], most: usize) -> (Vec<String>, Vec<Vec<TopCell>>) {
-    let names = short_names(plan);
+    let names = plan.sweep().short_names();
     let objective = plan.objective().column;
     let mut columns = vec![objective];
     columns.extend(
@@ -49,21 +49,6 @@ pub fn top(plan: &SweepPlan, trials: &[Trial], most: usize) -> (Vec<String>, Vec
     (heads, rows.collect())
 }
 
-/// The last part of each swept key, as far as that tells them apart.
-pub fn short_names(plan: &SweepPlan) -> Vec<String> {
-    let keys = || plan.sweep().axes.iter().map(|axis| axis.key.as_str());
-    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).trim_matches('"').to_owned();
-    keys()
-        .map(|key| {
-            if keys().filter(|other| last(other) == last(key)).count() == 1 {
-                last(key)
-            } else {
-                key.to_owned()
-            }
-        })
-        .collect()
-}
-
 /// The swept values of a combination as people write them.
 pub fn values_of(plan: &SweepPlan, index: u64) -> Vec<String> {
     let combination = plan.sweep().combination(index).unwrap_or_default();
@@ -72,7 +57,7 @@ pub fn values_of(plan: &SweepPlan, index: u64) -> Vec<String> {
 
 /// A combination in words: `fast 5, slow 20`.
 pub fn named(plan: &SweepPlan, index: u64) -> String {
-    let pairs = short_names(plan).into_iter().zip(values_of(plan, index));
+    let pairs = plan.sweep().short_names().into_iter().zip(values_of(plan, index));
     pairs.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }
 
