@@ -190,7 +190,7 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
     let strategy = StrategySetup {
         run: StrategyRun::new(Runner::new("cross", make(symbol)?, &[symbol], Every::Event), true, true),
         member: Member { sizing, weight: Weight::ONE, retry: Retry::default(), book },
-        hears: Hears::Sources { main: 0, also: Vec::new() },
+        hears: Hears::Sources { main: vec![0], also: Vec::new() },
     };
     Ok(Setup {
         name: "bench".to_owned(),

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use bot::clock::{ManualClock, SystemClock, Timestamp};
 use bot::engine::{TestEngine, TradeOrder, Trader, TraderError, TraderSetup};
 use bot::market::{Bar, MarketEvent, Trade};
-use bot::strategy::{Every, Intents, Past, Runner, Strategy, StrategyError, View, WrittenParams, registry};
+use bot::strategy::{
+    Every, Intents, Needs, Past, Runner, Strategy, StrategyError, View, WrittenParams, registry,
+};
 use bot::symbol::Symbol;
 use bot::ticks::{Span, Tick, TickStore, Window, WindowLimits};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -221,8 +223,8 @@ fn memory(text: &mut String) -> Outcome {
 fn strategies(text: &mut String) -> Outcome {
     struct Mean(u64);
     impl Strategy for Mean {
-        fn horizon(&self) -> Option<Duration> {
-            Some(Duration::from_hours(1))
+        fn needs(&self) -> Needs {
+            Needs { horizon: Some(Duration::from_hours(1)), ..Needs::default() }
         }
 
         fn on_event(
@@ -244,7 +246,7 @@ fn strategies(text: &mut String) -> Outcome {
     };
     let ema_cross = || registry().make("ema_cross", &WrittenParams::new(), &[symbol]);
     let (mut floor, mut bare, mut run, mut windowed) = (f64::MAX, f64::MAX, f64::MAX, f64::MAX);
-    let (mut strategy, past, mut intents) = (ema_cross()?, Past::new(None), Intents::default());
+    let (mut strategy, past, mut intents) = (ema_cross()?, Past::new(Needs::default()), Intents::default());
     let mut runner = Runner::new("ema_cross", ema_cross()?, &[symbol], Every::Event);
     let mut mean = Runner::new("mean", Box::new(Mean(0)), &[symbol], Every::Event);
     let (mut next, mut calls) = (0, 0);

@@ -68,7 +68,7 @@ struct Folder {
 
 /// A strategy as it is named on the command line.
 enum Named {
-    Script(Result<Script, ScriptFault>),
+    Script(Box<Result<Script, ScriptFault>>),
     Kind(Registry, String),
 }
 
@@ -87,9 +87,11 @@ impl Named {
 
     fn make(&self, written: &WrittenParams, symbols: &[Symbol]) -> Result<Box<dyn Strategy>, MakeError> {
         match self {
-            Self::Script(script) => {
-                script.as_ref().map_err(|fault| MakeError::Script(fault.clone()))?.make(written, symbols)
-            }
+            Self::Script(script) => script
+                .as_ref()
+                .as_ref()
+                .map_err(|fault| MakeError::Script(fault.clone()))?
+                .make(written, symbols),
             Self::Kind(registry, kind) => registry.make(kind, written, symbols),
         }
     }
@@ -102,7 +104,7 @@ impl Named {
             );
             return Err(Failure::message(Exit::NotFound, message));
         }
-        Ok(Self::Script(read_script(path)))
+        Ok(Self::Script(Box::new(read_script(path))))
     }
 }
 

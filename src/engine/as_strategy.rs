@@ -7,7 +7,7 @@ use super::order_forwarder::OrderForwardError;
 use super::trader::Trader;
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
-use crate::strategy::{Intents, Strategy, StrategyError, View};
+use crate::strategy::{Intents, Needs, Strategy, StrategyError, View};
 use crate::symbol::Symbol;
 
 /// One trader per symbol as one strategy, to be registered as a [`Kind`](crate::strategy::Kind).
@@ -67,8 +67,8 @@ impl TraderStrategy {
 }
 
 impl Strategy for TraderStrategy {
-    fn horizon(&self) -> Option<Duration> {
-        Some(self.horizon)
+    fn needs(&self) -> Needs {
+        Needs { horizon: Some(self.horizon), ..Needs::default() }
     }
 
     fn on_event(

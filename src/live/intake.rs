@@ -277,13 +277,13 @@ impl Intake<'_> {
         let target_of = self.strategies.get_key_value(&signal.strategy).and_then(|(name, is_target)| {
             let is_target = match signal.wanted {
                 Wanted::Order { .. } => false,
-                Wanted::Target(_) => true,
+                Wanted::Target(_) | Wanted::Weight(_) => true,
                 Wanted::Strength(_) => *is_target,
             };
             is_target.then(|| Arc::clone(name))
         });
         let side = match signal.wanted {
-            Wanted::Target(_) => None,
+            Wanted::Target(_) | Wanted::Weight(_) => None,
             Wanted::Order { .. } | Wanted::Strength(_) if target_of.is_some() => None,
             Wanted::Order { side, .. } => Some(side),
             Wanted::Strength(strength) => strength.side(),

@@ -22,7 +22,7 @@ use crate::inbox::tail::Tail;
 use crate::inbox::{Keeper, KeptBooks, Settler};
 use crate::manifest::DataSection;
 use crate::market::MarketEvent;
-use crate::portfolio::{Combine, Portfolio, Target};
+use crate::portfolio::{Combine, Portfolio};
 use crate::series::MINUTE;
 use crate::signal::{CLIENT_ORDER_ID_PREFIX, tag};
 use crate::sizing::WeightRule;
@@ -168,10 +168,7 @@ pub(super) fn ready<S: Settler>(
     let mut listeners = Vec::with_capacity(plan.specs.len());
     for (spec, book) in plan.specs.iter().zip(&books) {
         let mut listener = Listener::new(spec.make()?, spec.feed(&plan.data));
-        for (symbol, position) in book.positions() {
-            let remembered = book.target(symbol).and_then(Target::remembered);
-            listener.run_mut().restore(symbol, position.quantity(), remembered);
-        }
+        book.restore(listener.run_mut());
         warm(plan, spec, &mut listener, broker, record, (waiting, now))?;
         listeners.push(listener);
     }

@@ -91,6 +91,9 @@ impl StrategyThread {
         let now = self.clock.now();
         let rung = self.listener.run_mut().ring(now, &mut self.strategy_signals);
         self.follow(rung);
+        // What was known at the instant of a schedule may come a little later.
+        let called = self.listener.run_mut().ring_schedules(now - GRACE, &mut self.strategy_signals);
+        self.follow(called);
         let is_over = self.wait_until.is_some_and(|until| until <= now);
         let ends = self.listener.feed().open_until().map(|end| end + GRACE);
         if is_over || ends.is_some_and(|end| end <= now) {
@@ -103,8 +106,15 @@ impl StrategyThread {
             (Some(since), _) => Some(since.max(now) + GRACE),
         };
         let ends = self.listener.feed().open_until().map(|end| end.max(now) + GRACE);
-        let timer = self.listener.run().runner().next_timer();
-        self.clock.alarm([self.wait_until, ends, timer].into_iter().flatten().min().unwrap_or(Timestamp::MAX))
+        let runner = self.listener.run().runner();
+        let schedule = runner.next_schedule().map(|due| due + GRACE + Duration::from_nanos(1));
+        self.clock.alarm(
+            [self.wait_until, ends, runner.next_timer(), schedule]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(Timestamp::MAX),
+        )
     }
 
     /// Shows what is in the batch; says how much that was.
@@ -126,7 +136,7 @@ impl StrategyThread {
     }
 
     fn tell(&mut self, end: &OrderEnd) {
-        let told = self.listener.run_mut().on_order_end(end, &mut self.strategy_signals);
+        let told = self.listener.run_mut().on_order(end, &mut self.strategy_signals);
         lock(&self.status).settled += u64::from(end.outcome.is_some());
         self.follow(told);
     }

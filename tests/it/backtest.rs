@@ -145,8 +145,8 @@ impl Acts {
 }
 
 impl strategy::Strategy for Acts {
-    fn horizon(&self) -> Option<Duration> {
-        self.horizon
+    fn needs(&self) -> strategy::Needs {
+        strategy::Needs { horizon: self.horizon, ..strategy::Needs::default() }
     }
 
     fn on_event(
@@ -201,10 +201,12 @@ fn paced(
         weights: Vec::new(),
     };
     let book = StrategyBook::new(name, Money::whole(10_000));
+    let mut run = StrategyRun::new(runner, true, true);
+    book.restore(&mut run);
     StrategySetup {
-        run: StrategyRun::new(runner, true, true),
+        run,
         member: Member { sizing, weight: Weight::ONE, retry: Retry::NONE, book },
-        hears: Hears::Sources { main, also: Vec::new() },
+        hears: Hears::Sources { main: vec![main], also: Vec::new() },
     }
 }
 

@@ -60,7 +60,7 @@ fn record() -> Record {
         StrategySetup {
             run: StrategyRun::new(runner, true, true),
             member: Member { sizing, weight: Weight::ONE, retry: Retry::NONE, book },
-            hears: Hears::Sources { main: 0, also: Vec::new() },
+            hears: Hears::Sources { main: vec![0], also: Vec::new() },
         }
     });
     let model = ExecutionModel {

@@ -56,7 +56,7 @@ fn events(count: u32) -> Vec<MarketEvent> {
 fn intents(mut strategy: Box<dyn Strategy>, events: &[MarketEvent]) -> Vec<(usize, Intent)> {
     let mut intents = Intents::default();
     let mut all = Vec::new();
-    let mut past = Past::new(strategy.horizon());
+    let mut past = Past::new(strategy.needs());
     for (index, event) in events.iter().enumerate() {
         past.observe(event);
         strategy.on_event(event, &past.view(), &mut intents).unwrap();
@@ -118,7 +118,9 @@ fn signals(kind: &str, written: &[(&str, &str)], prices: &[f64]) -> Vec<(usize, 
         .into_iter()
         .map(|(index, intent)| match intent {
             Intent::Signal { strength, .. } => (index + 1, strength.get()),
-            Intent::Order { .. } | Intent::CancelAll => panic!("no signal"),
+            Intent::Order { .. } | Intent::Weight { .. } | Intent::Holdings(_) | Intent::CancelAll => {
+                panic!("no signal: {intent:?}")
+            }
         })
         .collect()
 }

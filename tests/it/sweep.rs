@@ -242,8 +242,8 @@ fn a_row_tells_of_a_strategy_that_failed_and_has_no_numbers_where_it_was_stopped
     );
     desk.write(
         "clumsy_strategy.rhai",
-        "fn params() { #{ failures: 0 } }\nfn init() { this.failed = 0; }\nfn on_event(event) {\n    \
-         if this.failed < this.params.failures { this.failed += 1; throw \"no idea\"; }\n}\n",
+        "fn params() { #{ failures: 0 } }\nfn on_event(event) {\n    \
+         if bar_index(event.symbol) <= this.params.failures { throw \"no idea\"; }\n}\n",
     );
     let answer = desk.sweep(&["--out", "out"]);
     assert_eq!((&answer["trials"], &answer["failed"]), (&3.into(), &1.into()));

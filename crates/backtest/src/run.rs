@@ -61,9 +61,19 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     }
     let slots = vec![None; names.len()];
     trading.prices.set_quotes_first(setup.model.fill == FillModel::Quote);
-    let (executions, due, heard) = (Vec::new(), Vec::new(), Vec::new());
-    let mut run =
-        BacktestRun { trading, marks, listeners, slots, executions, due, heard, events: 0, ruined_at: None };
+    let (executions, due, asks, heard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut run = BacktestRun {
+        trading,
+        marks,
+        listeners,
+        slots,
+        executions,
+        due,
+        asks,
+        heard,
+        events: 0,
+        ruined_at: None,
+    };
     run.trading.hold(&setup.holdings);
     run.marks.list(setup.holdings.len());
 
@@ -116,6 +126,8 @@ struct BacktestRun {
     executions: Vec<ExecutionReport>,
     /// Whom to ask about what, once all events of this instant are in the views.
     due: Vec<(usize, MarketEvent)>,
+    /// Those of one of them.
+    asks: Vec<MarketEvent>,
     heard: Vec<HeardEvent>,
     events: u64,
     /// When nothing was left: no event after it is of interest.
@@ -184,7 +196,7 @@ impl BacktestRun {
             [place] if is_last_of_instant && self.listeners.feeds.is_empty() => {
                 self.trading.count(*place);
                 if self.trading.show(*place, event) {
-                    self.trading.evaluate(*place, event, at);
+                    self.trading.evaluate(*place, &mut [*event], at);
                 }
                 return;
             }
@@ -221,8 +233,11 @@ impl BacktestRun {
     fn ask_all(&mut self) {
         let mut due = std::mem::take(&mut self.due);
         due.sort_by_key(|(place, _)| *place); // Stable.
-        for (place, event) in &due {
-            self.trading.evaluate(*place, event, event.known_at());
+        for of_one in due.chunk_by(|(place, _), (other, _)| place == other) {
+            let (place, last) = of_one[of_one.len() - 1];
+            self.asks.clear();
+            self.asks.extend(of_one.iter().map(|(_, event)| *event));
+            self.trading.evaluate(place, &mut self.asks, last.known_at());
         }
         due.clear();
         self.due = due;
@@ -306,12 +321,14 @@ impl Listeners {
         let mut listeners =
             Self { main: vec![Vec::new(); sources], also: vec![Vec::new(); sources], feeds: Vec::new() };
         for (place, strategy) in strategies.iter_mut().enumerate() {
-            let nothing = Hears::Sources { main: 0, also: Vec::new() };
+            let nothing = Hears::Sources { main: Vec::new(), also: Vec::new() };
             match std::mem::replace(&mut strategy.hears, nothing) {
                 Hears::Sources { main, also } => {
-                    listeners.main[main].push(place);
-                    for source in also.into_iter().filter(|source| *source != main) {
+                    for source in also.into_iter().filter(|source| !main.contains(source)) {
                         listeners.also[source].push(place);
+                    }
+                    for source in main {
+                        listeners.main[source].push(place);
                     }
                 }
                 Hears::Feed { source, feed } => listeners.feeds.push((place, source, feed)),

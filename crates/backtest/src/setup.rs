@@ -62,10 +62,10 @@ pub struct StrategySetup {
 
 /// What a strategy hears of the sources.
 pub enum Hears {
-    /// It is asked on the events of one, and may look at others.
+    /// It is asked on the events of some, and may look at others.
     Sources {
-        /// The place of the source that it is asked on.
-        main: usize,
+        /// The places of the sources that it is asked on.
+        main: Vec<usize>,
         /// The places of the sources that it may look at.
         also: Vec<usize>,
     },

@@ -49,15 +49,14 @@ pub fn wire(manifest: &Manifest, open: &mut OpenSource<'_>) -> Result<Setup, Wir
     let rule = manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS);
     let mut strategies = Vec::with_capacity(specs.len());
     for (strategy, capital) in specs.iter().zip(spec::capitals(&specs, cash)) {
-        let sources: Vec<usize> = strategy.sources().iter().filter_map(|source| place(*source)).collect();
-        let Some((main, also)) = sources.split_first() else {
+        let places = |sources: &[usize]| sources.iter().filter_map(|source| place(*source)).collect();
+        let (main, also): (Vec<usize>, Vec<usize>) = (places(strategy.main()), places(strategy.also()));
+        if main.is_empty() {
             return Err(WiringError::NoSource(strategy.name().to_owned()));
-        };
-        strategies.push(StrategySetup {
-            run: strategy.make()?,
-            member: strategy.member(capital, &rule, &[])?,
-            hears: Hears::Sources { main: *main, also: also.to_vec() },
-        });
+        }
+        let (mut run, member) = (strategy.make()?, strategy.member(capital, &rule, &[])?);
+        member.book.restore(&mut run);
+        strategies.push(StrategySetup { run, member, hears: Hears::Sources { main, also } });
     }
     let mut sources = Vec::with_capacity(told.len());
     for section in told.iter().map(|place| &manifest.data[*place]) {

@@ -86,6 +86,8 @@ pub const SPREAD_BPS_MAX: BasisPoints = BasisPoints::whole(100);
 pub const ACTIVE: bool = true;
 /// `[[strategy]] every`
 pub const EVERY: Every = Every::Event;
+/// Timers follow the session of what their strategy trades.
+pub const RINGS_ALWAYS: bool = false;
 /// `[[strategy]] size.rule`
 pub const SIZE_RULE: SizeRule = SizeRule::All;
 /// `[[strategy]] size.mode`

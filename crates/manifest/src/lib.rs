@@ -177,8 +177,8 @@ impl Manifest {
     /// The sources that `strategy` looks at, its main one first: by default the first of the manifest.
     pub fn sources_of(&self, strategy: &StrategySection) -> Vec<&DataSection> {
         let named = |name: &String| self.data.iter().find(|data| data.name == *name);
-        let main = strategy.data.as_ref().map_or(self.data.first(), named);
-        main.into_iter().chain(strategy.also.iter().filter_map(named)).collect()
+        let first = self.data.first().filter(|_| strategy.data.is_empty());
+        first.into_iter().chain(strategy.data.iter().chain(&strategy.also).filter_map(named)).collect()
     }
 
     /// What its strategies trade, each symbol once.

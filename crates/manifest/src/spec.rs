@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use thiserror::Error;
 
 use crate::{DataSection, Manifest, StrategySection, defaults};
+use bot_core::instrument::{Calendar, Instruments};
 use bot_core::market::Bar;
 use bot_core::portfolio::{Member, Sizing, StrategyBook};
 use bot_core::series::{Series, SeriesFeed};
@@ -27,8 +28,11 @@ pub struct StrategySpec {
     hears_all: bool,
     /// What it may look at beside that.
     looked_at: Vec<Symbol>,
-    /// The places of its data sections in the manifest, the main one first; none for the live feed's minute bars.
+    /// The places of its data sections in the manifest, the main ones first; none for the live feed's minute bars.
     sources: Vec<usize>,
+    /// How many of them are main ones.
+    main_count: usize,
+    instruments: Instruments,
     /// The timeframe of its main section, where that one is of bars.
     timeframe: Option<Duration>,
     /// Its share of the net position.
@@ -65,7 +69,9 @@ impl StrategySpec {
         let own = section.symbols_of(manifest);
         let symbols = if own.is_empty() { run_symbols.to_vec() } else { own };
         let hears_all = section.symbols.is_empty() && sources.iter().any(|source| source.symbols.is_empty());
-        let looked_at = sources.iter().skip(1).flat_map(|source| source.symbols.iter().copied()).collect();
+        let main_count = section.data.len().max(1).min(sources.len());
+        let looked_at =
+            sources.iter().skip(main_count).flat_map(|source| source.symbols.iter().copied()).collect();
         let place = |source: &&DataSection| manifest.data.iter().position(|data| data.name == source.name);
         let timeframe = sources.first().map_or(Some(defaults::TIMEFRAME), |source| source.timeframe());
         Self {
@@ -74,6 +80,8 @@ impl StrategySpec {
             hears_all,
             looked_at,
             sources: sources.iter().filter_map(place).collect(),
+            main_count,
+            instruments: manifest.instruments(),
             timeframe,
             weight,
             short: manifest.risk.limits().short,
@@ -105,9 +113,19 @@ impl StrategySpec {
         &self.symbols
     }
 
-    /// The places of its data sections in the manifest, the main one first.
+    /// The places of its data sections in the manifest, the main ones first.
     pub fn sources(&self) -> &[usize] {
         &self.sources
+    }
+
+    /// The places of the data sections on whose events it is asked.
+    pub fn main(&self) -> &[usize] {
+        &self.sources[..self.main_count]
+    }
+
+    /// The places of those that it may look at.
+    pub fn also(&self) -> &[usize] {
+        &self.sources[self.main_count..]
     }
 
     /// The strategy, ready to be shown events.
@@ -118,9 +136,13 @@ impl StrategySpec {
         let failed = |source| SpecError::Strategy { name: self.section.name.clone(), source };
         let strategy = self.section.make(&self.symbols).map_err(failed)?;
         let listens_to = if self.hears_all { &[][..] } else { &self.symbols };
+        let trades_always = |symbol: &Symbol| self.instruments.of(*symbol).calendar == Calendar::Always;
+        let is_always = !self.symbols.is_empty() && self.symbols.iter().all(trades_always);
+        let calendar = if is_always { Calendar::Always } else { Calendar::Nyse };
         let mut runner = Runner::new(&self.section.name, strategy, listens_to, self.section.every())
             .looking_at(&self.looked_at)
-            .on_bars_of(self.timeframe);
+            .on_bars_of(self.timeframe)
+            .by_calendar(calendar, self.section.rings_always.unwrap_or(defaults::RINGS_ALWAYS));
         if !self.section.active.unwrap_or(defaults::ACTIVE) {
             runner.stop();
         }
@@ -128,7 +150,8 @@ impl StrategySpec {
             SizeRule::Shares(_) => self.section.capital.is_none() && self.section.risk.position_max.is_none(),
             SizeRule::All | SizeRule::Fraction(_) | SizeRule::Notional(_) => false,
         };
-        Ok(StrategyRun::new(runner, self.section.is_target(), is_fixed))
+        let run = StrategyRun::new(runner, self.section.is_target(), is_fixed);
+        Ok(run.with_instruments(self.instruments.clone()))
     }
 
     /// Its place in the portfolio, with a book that starts with `capital`; `daily_bars` are looked at for weights by
@@ -174,10 +197,11 @@ impl StrategySpec {
     /// What it hears of a market's events as they come; `data` are the manifest's sections.
     pub fn feed(&self, data: &[DataSection]) -> SeriesFeed {
         let series = |place: &usize| series_of(&data[*place]);
-        match self.sources.split_first() {
-            None => SeriesFeed::new(bars_of(&self.symbols, defaults::TIMEFRAME), Vec::new()),
-            Some((main, also)) => SeriesFeed::new(series(main), also.iter().flat_map(series).collect()),
+        if self.sources.is_empty() {
+            return SeriesFeed::new(bars_of(&self.symbols, defaults::TIMEFRAME), Vec::new());
         }
+        let all = |places: &[usize]| places.iter().flat_map(series).collect();
+        SeriesFeed::new(all(self.main()), all(self.also()))
     }
 
     fn rule(&self) -> SizeRule {

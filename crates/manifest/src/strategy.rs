@@ -48,8 +48,8 @@ pub struct StrategySection {
     pub source: StrategySource,
     /// What it watches; empty for all symbols of the run.
     pub symbols: Vec<Symbol>,
-    /// The data source that it trades on, as written; by default the first one.
-    pub data: Option<String>,
+    /// The data sections on whose events it is asked; empty for the first one.
+    pub data: Vec<String>,
     /// Other data sources that it may look at.
     pub also: Vec<String>,
     /// Its share of the net signal.
@@ -60,6 +60,8 @@ pub struct StrategySection {
     pub active: Option<bool>,
     /// How often it is asked.
     pub every: Option<Every>,
+    /// Whether its timer rings while its market is closed too.
+    pub rings_always: Option<bool>,
     /// How much a signal trades.
     pub size_rule: Option<SizeRule>,
     /// What a signal sizes.
@@ -90,6 +92,9 @@ const SCRIPTS: &str = "strategies";
 
 const MODES: [(&str, SizeMode); 2] =
     [(SizeMode::Target.name(), SizeMode::Target), (SizeMode::Order.name(), SizeMode::Order)];
+
+/// When a timer rings: in the sessions of what its strategy trades, or around the clock.
+const SESSIONS: [(&str, bool); 2] = [("regular", false), ("always", true)];
 
 impl SizeMode {
     /// The name in manifests.
@@ -165,12 +170,13 @@ impl StrategySection {
             KeyLine::new("name", Some(&self.name), ""),
             KeyLine::new(key, Some(source), ""),
             KeyLine::new("symbols", (!symbols.is_empty()).then(|| symbols.join(", ")), "all"),
-            KeyLine::new("data", self.data.as_ref(), "the first"),
+            KeyLine::new("data", some(self.data.clone()), "the first"),
             KeyLine::new("also", some(self.also.clone()), "none"),
             KeyLine::new("weight", self.weight.map(value::percent), "equal"),
             KeyLine::new("capital", self.capital, "off"),
             KeyLine::new("active", self.active, defaults::ACTIVE),
             KeyLine::new("every", self.every, defaults::EVERY),
+            KeyLine::new("every.session", self.rings_always.map(session), session(defaults::RINGS_ALWAYS)),
             KeyLine::new("size.rule", self.size_rule, defaults::SIZE_RULE),
             KeyLine::new("size.mode", self.size_mode, defaults::SIZE_MODE),
             KeyLine::new(
@@ -184,6 +190,10 @@ impl StrategySection {
         ];
         SummaryPart { name: "[strategy]".into(), lines }
     }
+}
+
+fn session(rings_always: bool) -> &'static str {
+    SESSIONS.iter().find(|(_, always)| *always == rings_always).map_or("", |(name, _)| name)
 }
 
 /// Reads the script at `path` and compiles it; the path is what its faults carry.
@@ -245,7 +255,7 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
     let weight = written.take("weight", weight);
     let capital = written.take("capital", value::money);
     let active = written.take("active", value::truth);
-    let every = every(written);
+    let (every, rings_always) = every(written);
     let size = written.table("size", "a table such as { rule = \"100sh\", mode = \"target\" }", |size| {
         (size.take("rule", size_rule), size.take("mode", |value| value::choice(&MODES, value)))
     });
@@ -265,6 +275,7 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
         capital,
         active,
         every,
+        rings_always,
         size_rule,
         size_mode,
         retry,
@@ -275,28 +286,44 @@ fn read(written: &mut Written<'_, '_>, at: &Range<usize>, data: &[String]) -> Op
     Some(section)
 }
 
-/// The main data source and the others, as written.
-fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Option<String>, Vec<String>) {
-    let is_written = written.value("data").is_some();
-    let main = written.take("data", |value| value::data_name(value, data));
-    let Some(value) = written.value("also") else { return (main, Vec::new()) };
-    let Some(items) = value.kind.as_array() else {
-        written.fault_at(&value.span, &["also"], value.breaks("must be a list of data sections' names"));
-        return (main, Vec::new());
+/// The main data sections and the others, as written.
+fn sources(written: &mut Written<'_, '_>, data: &[String]) -> (Vec<String>, Vec<String>) {
+    let is_list = written.value("data").is_some_and(|value| value.kind.is_array());
+    let main = if is_list {
+        sections(written, "data", data, &[])
+    } else {
+        written.take("data", |value| value::data_name(value, data)).into_iter().collect()
     };
-    let main_or_first = main.clone().or_else(|| data.first().filter(|_| !is_written).cloned());
-    let mut also: Vec<String> = Vec::new();
+    let is_first = written.value("data").is_none();
+    let named = if is_first { data.iter().take(1).cloned().collect() } else { main.clone() };
+    let also = sections(written, "also", data, &named);
+    (main, also)
+}
+
+/// The data sections that a list names, each once and none of those that were `named` before.
+fn sections(
+    written: &mut Written<'_, '_>,
+    key: &'static str,
+    data: &[String],
+    named: &[String],
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let Some(value) = written.value(key) else { return found };
+    let Some(items) = value.kind.as_array() else {
+        written.fault_at(&value.span, &[key], value.breaks("must be a list of data sections' names"));
+        return found;
+    };
     for item in items.iter().filter_map(WrittenValue::of) {
         match value::data_name(&item, data) {
-            Ok(name) if also.contains(&name) || main_or_first.as_ref() == Some(&name) => {
+            Ok(name) if found.contains(&name) || named.contains(&name) => {
                 let message = format!("data section must be named once, was \"{name}\" before");
-                written.fault_at(&item.span, &["also"], message);
+                written.fault_at(&item.span, &[key], message);
             }
-            Ok(name) => also.push(name),
-            Err(message) => written.fault_at(&item.span, &["also"], message),
+            Ok(name) => found.push(name),
+            Err(message) => written.fault_at(&item.span, &[key], message),
         }
     }
-    (main, also)
+    found
 }
 
 fn weight(value: &WrittenValue<'_>) -> Result<Weight, String> {
@@ -388,26 +415,31 @@ fn script(value: &WrittenValue<'_>) -> Result<PathBuf, String> {
         .ok_or_else(|| value.breaks(&format!("must be a file that ends in {FILE_SUFFIX}")))
 }
 
-fn every(written: &mut Written<'_, '_>) -> Option<Every> {
-    let row_kind = "\"event\", a duration such as \"5s\", or { count = 5, skip = 3 }";
-    let value = written.value("every")?;
+/// How often it is asked, and whether its timer rings while its market is closed too.
+fn every(written: &mut Written<'_, '_>) -> (Option<Every>, Option<bool>) {
+    let row_kind = "\"event\", a duration such as \"5s\", { time = \"5s\", session = \"always\" } or { count = 5, skip = 3 }";
+    let Some(value) = written.value("every") else { return (None, None) };
     if value.kind.is_table() {
-        let (count, skip) = written.table("every", row_kind, |every| {
+        let read = written.table("every", row_kind, |every| {
+            if every.value("time").is_some() {
+                let time = every.take("time", value::span).map(Every::Span);
+                return (time, every.take("session", |value| value::choice(&SESSIONS, value)));
+            }
             if every.value("count").is_none() {
                 every.fault_at(&value.span, &["count"], "must be written, was missing".to_owned());
             }
-            (
-                every.take("count", value::whole(1..=1_000_000_u64)),
-                every.take("skip", value::whole(0..=1_000_000_u64)),
-            )
-        })?;
-        return Every::count(count?, skip.unwrap_or(0)).ok();
+            let count = every.take("count", value::whole(1..=1_000_000_u64));
+            let skip = every.take("skip", value::whole(0..=1_000_000_u64)).unwrap_or(0);
+            (count.and_then(|count| Every::count(count, skip).ok()), None)
+        });
+        return read.unwrap_or_default();
     }
-    written.take("every", |value| match value.str() {
+    let every = written.take("every", |value| match value.str() {
         Some("event") => Ok(Every::Event),
         Some(_) => value::span(value).map(Every::Span),
         None => Err(value.breaks(&format!("must be {row_kind}"))),
-    })
+    });
+    (every, None)
 }
 
 fn size_rule(value: &WrittenValue<'_>) -> Result<SizeRule, String> {

@@ -241,7 +241,7 @@ impl ReadManifest<'_> {
             let message = format!("can never trade: {rule}, was \"{warmup}\"");
             warn(root, &["strategy", &section.name, "params", "warmup"], message);
         }
-        let horizon = section.make(&[]).ok().and_then(|strategy| strategy.horizon());
+        let horizon = section.make(&[]).ok().and_then(|strategy| strategy.needs().horizon);
         if let Some(horizon) = horizon.filter(|horizon| *horizon > facts.span) {
             let (span, horizon) = (duration::format(facts.span), duration::format(horizon));
             let message = format!("may never trade: data.{} must last {horizon}, was \"{span}\"", main.name);

@@ -1,24 +1,27 @@
 //! The sandbox: what a script may call, and how much of everything it may use.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::packages::{Package, StandardPackage};
-use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, Position};
 
-use super::looks::{self, parse};
 use super::numbers::number;
-use super::{comparisons, declared, views};
+use super::scope::heard;
+use super::{comparisons, declared, formulas, knows, looks, views};
 use bot_core::order::{OrderType, Side, TimeInForce};
-use bot_core::strategy::{Intent, Intents, ScriptFault, Strength};
+use bot_core::sizing::{SizeRule, SizeRuleError};
+use bot_core::strategy::{Intent, Intents, ScriptFault, Strength, TargetWeight};
 use bot_core::units::{Price, Quantity};
 
-// The library does not weigh a list that is put into a map, so the product of steps and elements bounds one call's
+// A year of a public strategy fits in: twenty symbols with 252 values each, and some dozens of loops over a thousand.
+// The library does not weigh a list that is put into a map, so within one call the product of steps and elements bounds
 // memory: each step can copy one list. What lasts longer than a call is weighed by `weight_of`.
 
-/// Steps of one call: tens of milliseconds at most.
-pub(super) const STEPS_MAX: u64 = 100_000;
+/// Steps of one call: some hundred milliseconds at most.
+pub(super) const STEPS_MAX: u64 = 1_000_000;
 /// Values in `this`, all that is nested in it counted, 16 bytes of text as one.
-pub(super) const STATE_MAX: usize = 20_000;
+pub(super) const STATE_MAX: usize = 100_000;
 /// Functions within functions.
 const CALL_DEPTH_MAX: usize = 32;
 /// Expressions within expressions, outside and inside of functions.
@@ -26,9 +29,9 @@ const NESTING_MAX: usize = 64;
 /// Bytes of one string.
 const STRING_MAX: usize = 10_000;
 /// Elements of one list, all that is nested in it counted.
-const LIST_MAX: usize = 2_000;
+const LIST_MAX: usize = 10_000;
 /// Entries of one map, all that is nested in it counted.
-const MAP_MAX: usize = 1_000;
+const MAP_MAX: usize = 2_000;
 /// Intents of one call.
 const INTENTS_MAX: usize = 1_000;
 
@@ -61,7 +64,20 @@ impl Sink {
 
     fn signal(&self, symbol: &str, strength: f64) -> CallResult {
         let strength = Strength::new(strength).map_err(|error| error.to_string())?;
-        self.push(Intent::Signal { symbol: parse(symbol)?, strength })
+        self.push(Intent::Signal { symbol: heard(symbol)?, strength })
+    }
+
+    fn weight(&self, symbol: &str, weight: f64) -> CallResult {
+        let weight = TargetWeight::new(weight).map_err(|error| error.to_string())?;
+        self.push(Intent::Weight { symbol: heard(symbol)?, weight })
+    }
+
+    fn holdings(&self, weights: &Map) -> CallResult {
+        let weights = weights.iter().map(|(symbol, weight)| {
+            let weight = TargetWeight::new(number("weight", weight)?).map_err(|error| error.to_string())?;
+            Ok::<_, Box<EvalAltResult>>((heard(symbol)?, weight))
+        });
+        self.push(Intent::Holdings(weights.collect::<Result<_, _>>()?))
     }
 
     fn order(
@@ -72,10 +88,7 @@ impl Sink {
         limit: Option<&Dynamic>,
         time_in_force: TimeInForce,
     ) -> CallResult {
-        let quantity = number("quantity", quantity)?;
-        let quantity = Quantity::from_f64(quantity)
-            .filter(|quantity| quantity.is_positive())
-            .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}"))?;
+        let amount = size_of(quantity)?;
         let order_type = match limit {
             None => OrderType::Market,
             Some(limit) => {
@@ -83,7 +96,7 @@ impl Sink {
                 OrderType::Limit(limit.map_err(|error| error.to_string())?)
             }
         };
-        self.push(Intent::Order { symbol: parse(symbol)?, side, quantity, order_type, time_in_force })
+        self.push(Intent::Order { symbol: heard(symbol)?, side, size: amount, order_type, time_in_force })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Intent>> {
@@ -92,7 +105,7 @@ impl Sink {
 }
 
 /// An engine for one script, whose intents go into `sink`.
-pub(super) fn new(file: &str, sink: &Sink) -> Engine {
+pub(super) fn new(file: &str, sink: &Sink, steps: &Arc<AtomicU64>) -> Engine {
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine);
@@ -100,7 +113,14 @@ pub(super) fn new(file: &str, sink: &Sink) -> Engine {
     declared::register(&mut engine);
     views::register(&mut engine);
     looks::register(&mut engine);
+    knows::register(&mut engine);
+    formulas::register(&mut engine);
     register_intents(&mut engine, sink);
+    let steps = Arc::clone(steps);
+    engine.on_progress(move |done| {
+        steps.store(done, Ordering::Relaxed);
+        None
+    });
     let said_by: Arc<str> = file.into();
     engine.on_print(move |text| tracing::info!(script = %said_by, "{text}"));
     engine
@@ -111,6 +131,16 @@ pub(super) fn weight_of(state: &Dynamic) -> Option<usize> {
     let mut left = STATE_MAX;
     weigh(state, &mut left)?;
     Some(STATE_MAX - left)
+}
+
+/// The name of the entry of `state` that holds the most.
+pub(super) fn largest_of(state: &Dynamic) -> Option<String> {
+    let state = state.as_map_ref().ok()?;
+    let weight = |value: &Dynamic| {
+        let mut left = usize::MAX;
+        weigh(value, &mut left).map_or(usize::MAX, |()| usize::MAX - left)
+    };
+    state.iter().max_by_key(|(_, value)| weight(value)).map(|(name, _)| name.to_string())
 }
 
 /// None when it takes more than what is `left`.
@@ -155,6 +185,14 @@ fn register_intents(engine: &mut Engine, sink: &Sink) {
         to.signal(symbol, number("signal", &strength)?)
     });
     let to = sink.clone();
+    engine.register_fn("order_target_percent", move |symbol: &str, weight: Dynamic| {
+        to.weight(symbol, number("weight", &weight)?)
+    });
+    let to = sink.clone();
+    engine.register_fn("set_holdings", move |weights: Map| to.holdings(&weights));
+    let to = sink.clone();
+    engine.register_fn("close", move |symbol: &str| to.weight(symbol, 0.0));
+    let to = sink.clone();
     engine.register_fn("cancel_all", move || to.push(Intent::CancelAll));
     for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {
         let to = sink.clone();
@@ -173,6 +211,37 @@ fn register_intents(engine: &mut Engine, sink: &Sink) {
             to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Ioc)
         });
     }
+}
+
+/// A number of shares, or `"10%"` of the book's equity, `"$1000"`, `"5sh"`.
+fn size_of(written: &Dynamic) -> Result<SizeRule, Box<EvalAltResult>> {
+    if let Ok(text) = written.as_immutable_string_ref() {
+        let size: SizeRule = text.parse().map_err(|error: SizeRuleError| error.to_string())?;
+        return match size {
+            SizeRule::All => {
+                Err("size of an order must be shares, dollars or a percentage, was \"all\"".into())
+            }
+            SizeRule::Fraction(_) | SizeRule::Shares(_) | SizeRule::Notional(_) => Ok(size),
+        };
+    }
+    let quantity = number("quantity", written)?;
+    Quantity::from_f64(quantity)
+        .filter(|quantity| quantity.is_positive())
+        .map(SizeRule::Shares)
+        .ok_or_else(|| format!("quantity must be a number of shares above 0, was {quantity}").into())
+}
+
+/// The limit that a value of this type met, in words.
+pub(super) fn too_large(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    let (what, most, unit) = if kind.contains("string") {
+        ("a text", STRING_MAX, "bytes")
+    } else if kind.contains("array") {
+        ("a list", LIST_MAX, "elements, those of lists in it counted")
+    } else {
+        ("a map", MAP_MAX, "entries, those of maps in it counted")
+    };
+    format!("{what} must have at most {most} {unit}, was more")
 }
 
 /// What is wrong at a place of a script.

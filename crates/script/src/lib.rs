@@ -2,7 +2,7 @@
 //!
 //! A script is functions only: `params()` names its parameters with their defaults and, if it likes, their range and what
 //! they do (`fast: int(10, 2, 200, "bars")`; `float`, `bool`, `text`), `init()` prepares its state,
-//! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order_end(end)` do
+//! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order(end)` do
 //! the work. Its state is `this`, a map that lasts.
 //!
 //! ```rust
@@ -34,9 +34,19 @@ mod declared;
 #[cfg(feature = "rhai")]
 mod engine;
 #[cfg(feature = "rhai")]
+mod entry_points;
+#[cfg(feature = "rhai")]
+mod formulas;
+#[cfg(feature = "rhai")]
+mod knows;
+#[cfg(feature = "rhai")]
 mod looks;
 #[cfg(feature = "rhai")]
+mod needs;
+#[cfg(feature = "rhai")]
 mod numbers;
+#[cfg(feature = "rhai")]
+mod scope;
 #[cfg(feature = "rhai")]
 mod script;
 #[cfg(feature = "rhai")]

@@ -1,47 +1,21 @@
 //! A script: compiled, checked, and at work as a strategy.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Scope};
+use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Scope};
 
 use super::declared::Declared;
 use super::engine::{self, Sink, fault};
-use super::{BYTES_MAX, looks, standing, views};
+use super::entry_points::{ENTRIES, EntryPoint, EntryPoints};
+use super::{BYTES_MAX, looks, needs, scope, standing, views};
 use bot_core::clock::Timestamp;
-use bot_core::duration;
-use bot_core::market::MarketEvent;
-use bot_core::spelling;
+use bot_core::market::{MarketEvent, Number, Quote, Trade};
 use bot_core::strategy::params::{Param, Params, Value, WrittenParams};
-use bot_core::strategy::{Fill, Intents, MakeError, OrderEnd, ScriptFault, Strategy, StrategyError, View};
+use bot_core::strategy::{
+    BarSlice, Fill, Intents, MakeError, Needs, OrderEnd, Schedule, ScriptFault, Strategy, StrategyError, View,
+};
 use bot_core::symbol::Symbol;
-
-/// What the bot calls.
-#[derive(Debug, Clone, Copy)]
-enum EntryPoint {
-    Params,
-    Init,
-    OnEvent,
-    OnTimer,
-    OnFill,
-    OnOrderEnd,
-    Horizon,
-}
-
-/// Each [`EntryPoint`] in its order: name, how many arguments, how it is written.
-const ENTRIES: [(&str, usize, &str); 7] = [
-    ("params", 0, "fn params()"),
-    ("init", 0, "fn init()"),
-    ("on_event", 1, "fn on_event(event)"),
-    ("on_timer", 1, "fn on_timer(now)"),
-    ("on_fill", 1, "fn on_fill(fill)"),
-    ("on_order_end", 1, "fn on_order_end(end)"),
-    ("horizon", 0, "fn horizon()"),
-];
-
-/// The line of each entry that a script has.
-#[derive(Debug, Clone, Copy, Default)]
-struct EntryPoints([Option<usize>; ENTRIES.len()]);
 
 /// A script that compiles and has what it must have.
 #[derive(Debug, Clone)]
@@ -63,7 +37,7 @@ impl Script {
         if source.len() > BYTES_MAX {
             return Err(whole(format!("script must have at most {BYTES_MAX} bytes, was {}", source.len())));
         }
-        let engine = engine::new(file, &Sink::default());
+        let engine = engine::new(file, &Sink::default(), &Arc::default());
         let ast = engine
             .compile(source)
             .map_err(|error| fault(file, error.position(), error.err_type().to_string()))?;
@@ -104,80 +78,39 @@ impl Script {
         state.insert("params".into(), params.into());
         let symbols: Vec<Dynamic> = symbols.iter().map(|symbol| symbol.as_str().to_owned().into()).collect();
         state.insert("symbols".into(), symbols.into());
+        let steps = Arc::default();
         let mut running = RunningScript {
             file: self.file.clone(),
-            engine: engine::new(&self.file, &sink),
+            engine: engine::new(&self.file, &sink, &steps),
             ast: self.ast.clone(),
             entries: self.entries,
+            keeps_state: standing::keeps_state(&self.ast),
             state: state.into(),
             calls_until_weighed: 0,
-            horizon: None,
+            needs: Needs::default(),
             sink,
+            steps,
+            used: Used::default(),
         };
         if self.entries.has(EntryPoint::Init) {
             running.call(EntryPoint::Init, ()).map_err(MakeError::Script)?;
             running.sink.clear();
         }
-        if self.entries.has(EntryPoint::Horizon) {
-            running.horizon = Some(running.read_horizon().map_err(MakeError::Script)?);
-        }
+        running.needs = self.needs(&mut running).map_err(MakeError::Script)?;
         Ok(Box::new(running))
     }
-}
 
-impl EntryPoints {
-    fn of(ast: &AST, file: &str, source: &str) -> Result<Self, ScriptFault> {
-        let refuse = |line: Option<usize>, message: String| ScriptFault {
-            file: file.to_owned(),
-            line,
-            column: None,
-            message,
-        };
-        if let Some((name, ..)) = ast.iter_literal_variables(true, true).next() {
-            let message =
-                format!("a script must be functions only, its state is `this`, was `{name}` outside of them");
-            return Err(refuse(line_of(source, |line| line.contains(name)), message));
+    /// What its functions without arguments ask for.
+    fn needs(&self, running: &mut RunningScript) -> Result<Needs, ScriptFault> {
+        let mut needs = Needs::default();
+        if looks::of_history().any(|look| standing::is_called_with(&self.ast, look)) {
+            needs.history = looks::HISTORY_MAX;
         }
-        let mut entries = Self::default();
-        for function in ast.iter_functions() {
-            let (name, count) = (function.name, function.params.len());
-            let line = line_of_function(source, name);
-            let Some(place) = ENTRIES.iter().position(|(entry, ..)| *entry == name) else {
-                let entries = || ENTRIES.iter().map(|(entry, ..)| *entry);
-                let is_meant = name.starts_with("on_") || spelling::nearest(name, entries()).is_some();
-                if is_meant && !standing::is_called(ast, name) {
-                    let names = entries().collect::<Vec<_>>().join(", ");
-                    let near = spelling::did_you_mean(name, entries());
-                    let message =
-                        format!("a function that nobody calls must be one of {names}, was {name}{near}");
-                    return Err(refuse(line, message));
-                }
-                continue;
-            };
-            let (_, arguments, written) = ENTRIES[place];
-            if count != arguments {
-                let message = format!("{name} must be written as {written}, was with {count} arguments");
-                return Err(refuse(line, message));
-            }
-            entries.0[place] = Some(line.unwrap_or(1));
-        }
-        if entries.has(EntryPoint::OnEvent) || entries.has(EntryPoint::OnTimer) {
-            Ok(entries)
-        } else {
-            let rule = "script must have fn on_event(event) or fn on_timer(now)";
-            Err(refuse(None, format!("{rule}, was without both")))
-        }
-    }
-
-    fn has(&self, entry: EntryPoint) -> bool {
-        self.0[entry as usize].is_some()
-    }
-
-    /// What went wrong in `entry`; where the library knows no line, it is that of the function.
-    fn fault_in(&self, entry: EntryPoint, file: &str, error: EvalAltResult) -> ScriptFault {
-        let mut fault = fault_of(file, error);
-        fault.line = fault.line.or(self.0[entry as usize]);
-        fault
+        needs.horizon = running.ask(EntryPoint::Horizon, needs::horizon)?;
+        needs.warm_up = running.ask(EntryPoint::WarmUp, needs::warm_up)?.unwrap_or_default();
+        needs.indicators = running.ask(EntryPoint::Indicators, needs::indicators)?.unwrap_or_default();
+        needs.schedules = running.ask(EntryPoint::Schedule, needs::schedules)?.unwrap_or_default();
+        Ok(needs)
     }
 }
 
@@ -187,34 +120,55 @@ struct RunningScript {
     engine: Engine,
     ast: AST,
     entries: EntryPoints,
+    /// Whether it keeps anything in `this`.
+    keeps_state: bool,
     state: Dynamic,
     calls_until_weighed: usize,
-    horizon: Option<Duration>,
+    needs: Needs,
     sink: Sink,
+    /// Of the call that is under way.
+    steps: Arc<AtomicU64>,
+    used: Used,
+}
+
+/// The most that one call took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    steps: u64,
+    values: usize,
 }
 
 impl RunningScript {
+    /// A call that fails changes nothing: its intents are gone, and its state is what it was before.
     fn call(&mut self, entry: EntryPoint, arguments: impl FuncArgs) -> Result<(), ScriptFault> {
+        let before = self.keeps_state.then(|| self.state.clone());
         let ended = call(&self.engine, &self.ast, &mut self.state, entry, arguments)
             .map_err(|error| self.entries.fault_in(entry, &self.file, *error))
             .and_then(|_| self.check_size(entry));
+        self.used.steps = self.used.steps.max(self.steps.load(Ordering::Relaxed));
         if ended.is_err() {
-            self.sink.clear(); // What a failing call wanted is half of something.
+            self.sink.clear();
+            if let Some(before) = before {
+                self.state = before;
+            }
         }
         ended
     }
 
-    fn read_horizon(&mut self) -> Result<Duration, ScriptFault> {
-        let said = call(&self.engine, &self.ast, &mut self.state, EntryPoint::Horizon, ())
-            .map_err(|error| self.entries.fault_in(EntryPoint::Horizon, &self.file, *error))?;
+    /// What `entry` says, where the script has it.
+    fn ask<Said>(
+        &mut self,
+        entry: EntryPoint,
+        read: impl FnOnce(&Dynamic) -> Result<Said, String>,
+    ) -> Result<Option<Said>, ScriptFault> {
+        if !self.entries.has(entry) {
+            return Ok(None);
+        }
+        let said = call(&self.engine, &self.ast, &mut self.state, entry, ())
+            .map_err(|error| self.entries.fault_in(entry, &self.file, *error))?;
         self.sink.clear();
-        let text = said.to_string();
-        duration::parse(&text).ok().filter(|horizon| !horizon.is_zero()).ok_or_else(|| ScriptFault {
-            file: self.file.to_string(),
-            line: self.entries.0[EntryPoint::Horizon as usize],
-            column: None,
-            message: format!("horizon() must return a duration above 0 such as \"1h\", was \"{text}\""),
-        })
+        let refuse = |message| self.entries.fault_at(entry, &self.file, message);
+        read(&said).map(Some).map_err(refuse)
     }
 
     fn check_size(&mut self, entry: EntryPoint) -> Result<(), ScriptFault> {
@@ -224,12 +178,13 @@ impl RunningScript {
         }
         if let Some(weight) = engine::weight_of(&self.state) {
             self.calls_until_weighed = weight / 1_000; // A large state is weighed less often: it takes its time.
+            self.used.values = self.used.values.max(weight);
             return Ok(());
         }
-        self.state = Map::new().into(); // The memory is given back now; without its state it fails from here on.
-        let message = format!("`this` must hold at most {} values, was more", engine::STATE_MAX);
-        let line = self.entries.0[entry as usize];
-        Err(ScriptFault { file: self.file.to_string(), line, column: None, message })
+        let most = engine::STATE_MAX;
+        let largest = engine::largest_of(&self.state).unwrap_or_default();
+        let message = format!("`this` must hold at most {most} values, was more; most are in this.{largest}");
+        Err(self.entries.fault_at(entry, &self.file, message))
     }
 
     /// Calls `entry`, where the script has it.
@@ -243,15 +198,27 @@ impl RunningScript {
         if !self.entries.has(entry) {
             return Ok(());
         }
-        looks::at(view, || self.call(entry, arguments())).map_err(StrategyError::failed)?;
+        scope::at(view, || self.call(entry, arguments())).map_err(StrategyError::failed)?;
         self.sink.drain_into(intents);
         Ok(())
+    }
+
+    /// Calls the function of the event's kind, or the one of all events.
+    fn step_or_event(
+        &mut self,
+        entry: EntryPoint,
+        event: MarketEvent,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        let entry = if self.entries.has(entry) { entry } else { EntryPoint::OnEvent };
+        self.step(entry, || (views::EventView(event),), view, intents)
     }
 }
 
 impl Strategy for RunningScript {
-    fn horizon(&self) -> Option<Duration> {
-        self.horizon
+    fn needs(&self) -> Needs {
+        self.needs.clone()
     }
 
     fn on_event(
@@ -261,6 +228,71 @@ impl Strategy for RunningScript {
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.step(EntryPoint::OnEvent, || (views::EventView(*event),), view, intents)
+    }
+
+    fn on_bar(
+        &mut self,
+        bars: &BarSlice<'_>,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        if !self.entries.has(EntryPoint::OnBar) {
+            return bars.events().iter().try_for_each(|event| self.on_event(event, view, intents));
+        }
+        let bars: Array = bars.events().iter().map(|event| Dynamic::from(views::EventView(*event))).collect();
+        self.step(EntryPoint::OnBar, || (bars,), view, intents)
+    }
+
+    fn on_quote(
+        &mut self,
+        symbol: Symbol,
+        quote: &Quote,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.step_or_event(EntryPoint::OnQuote, MarketEvent::Quote { symbol, quote: *quote }, view, intents)
+    }
+
+    fn on_trade(
+        &mut self,
+        symbol: Symbol,
+        trade: &Trade,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.step_or_event(EntryPoint::OnTrade, MarketEvent::Trade { symbol, trade: *trade }, view, intents)
+    }
+
+    fn on_number(
+        &mut self,
+        symbol: Symbol,
+        number: &Number,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.step_or_event(
+            EntryPoint::OnNumber,
+            MarketEvent::Number { symbol, number: *number },
+            view,
+            intents,
+        )
+    }
+
+    fn on_schedule(
+        &mut self,
+        schedule: &Schedule,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.step(EntryPoint::OnSchedule, || (schedule.as_str().to_owned(),), view, intents)
+    }
+
+    fn used(&self) -> Option<String> {
+        let Used { steps, values } = self.used;
+        let (steps_max, values_max) = (engine::STEPS_MAX, engine::STATE_MAX);
+        Some(format!(
+            "at most {steps} of {steps_max} steps in one call, {values} of {values_max} values in `this`"
+        ))
     }
 
     fn on_timer(
@@ -276,13 +308,13 @@ impl Strategy for RunningScript {
         self.step(EntryPoint::OnFill, || (views::FillView(*fill),), view, intents)
     }
 
-    fn on_order_end(
+    fn on_order(
         &mut self,
         end: &OrderEnd,
         view: &View<'_>,
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
-        self.step(EntryPoint::OnOrderEnd, || (views::EndView(end.clone()),), view, intents)
+        self.step(EntryPoint::OnOrder, || (views::EndView(end.clone()),), view, intents)
     }
 }
 
@@ -292,12 +324,7 @@ fn read_params(
     file: &str,
     entries: &EntryPoints,
 ) -> Result<Vec<Param>, ScriptFault> {
-    let refuse = |message: String| ScriptFault {
-        file: file.to_owned(),
-        line: entries.0[EntryPoint::Params as usize],
-        column: None,
-        message,
-    };
+    let refuse = |message: String| entries.fault_at(EntryPoint::Params, file, message);
     let said = call(engine, ast, &mut Dynamic::from(Map::new()), EntryPoint::Params, ())
         .map_err(|error| entries.fault_in(EntryPoint::Params, file, *error))?;
     let said: Map = said
@@ -325,37 +352,6 @@ fn call(
 ) -> Result<Dynamic, Box<EvalAltResult>> {
     let options = CallFnOptions::new().eval_ast(false).bind_this_ptr(state);
     engine.call_fn_with_options(options, &mut Scope::new(), ast, ENTRIES[entry as usize].0, arguments)
-}
-
-/// The innermost error is the one that says what happened and where.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the library's text serves for all the other errors")]
-fn fault_of(file: &str, mut error: EvalAltResult) -> ScriptFault {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
-        error = *inner;
-    }
-    let position = error.take_position();
-    let message = match error {
-        EvalAltResult::ErrorRuntime(thrown, _) => thrown.to_string(),
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            format!("one call must take at most {} steps, took more: a loop without end?", engine::STEPS_MAX)
-        }
-        other => other.to_string(),
-    };
-    fault(file, position, message)
-}
-
-fn line_of_function(source: &str, name: &str) -> Option<usize> {
-    line_of(source, |line| {
-        line.trim_start()
-            .trim_start_matches("private ")
-            .strip_prefix("fn ")
-            .and_then(|rest| rest.trim_start().strip_prefix(name))
-            .is_some_and(|rest| rest.trim_start().starts_with('('))
-    })
-}
-
-fn line_of(source: &str, is_it: impl Fn(&str) -> bool) -> Option<usize> {
-    source.lines().position(is_it).map(|index| index + 1)
 }
 
 fn value(found: &Dynamic) -> Option<Value> {

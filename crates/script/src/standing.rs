@@ -52,6 +52,45 @@ pub(super) fn is_called(ast: &AST, name: &str) -> bool {
     is_called
 }
 
+/// Whether a function of this name is called with so many arguments.
+pub(super) fn is_called_with(ast: &AST, (name, count): (&str, usize)) -> bool {
+    let mut is_called = false;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let found = path.last().and_then(call);
+        is_called |= found.is_some_and(|(called, arguments, _)| called == name && arguments == count);
+        true
+    });
+    is_called
+}
+
+/// Whether the script keeps anything in `this`, what the manifest says excepted.
+pub(super) fn keeps_state(ast: &AST) -> bool {
+    let mut keeps = false;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some(ASTNode::Expr(Expr::ThisPtr(_))) = path.last() {
+            let read = match path.len().checked_sub(2).map(|place| &path[place]) {
+                Some(ASTNode::Expr(Expr::Dot(dot, ..))) => first_property(&dot.rhs),
+                _ => None,
+            };
+            keeps |= !read.is_some_and(|name| MANIFESTS.contains(&name));
+        }
+        true
+    });
+    keeps
+}
+
+/// What the manifest says stands here in `this`.
+const MANIFESTS: [&str; 2] = ["params", "symbols"];
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "all the others have no name")]
+fn first_property(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Property(names, _) => Some(names.2.as_str()),
+        Expr::Dot(inner, ..) | Expr::Index(inner, ..) => first_property(&inner.lhs),
+        _ => None,
+    }
+}
+
 /// The function that a node calls, with how many arguments and where; what stands before the dot is one of them.
 fn call<'a>(node: &'a ASTNode<'_>) -> Option<(&'a str, usize, Position)> {
     if let ASTNode::Stmt(Stmt::FnCall(call, at)) | ASTNode::Expr(Expr::FnCall(call, at)) = node {

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, Engine, EvalAltResult};
 
-use super::NO_FIELD;
+use super::{NO_FIELD, scope};
 use bot_core::market::{Bar, MarketEvent, Quote};
 use bot_core::outcome::OutcomeKind;
 use bot_core::strategy::{Fill, OrderEnd};
@@ -32,7 +32,15 @@ fn register_event(engine: &mut Engine) {
         .register_get("kind", |event: &mut EventView| kind(&event.0))
         .register_get("symbol", |event: &mut EventView| event.0.symbol().as_str().to_owned())
         .register_get("time", |event: &mut EventView| event.0.known_at().millis())
-        .register_get("price", |event: &mut EventView| event.0.price());
+        .register_get("price", |event: &mut EventView| event.0.price())
+        .register_get("start", |event: &mut EventView| {
+            let start = of_bar(&event.0).map(|bar| bar.at.millis());
+            start.ok_or_else(|| Box::<EvalAltResult>::from(no_field(&event.0, "start")))
+        })
+        .register_indexer_get(|event: &mut EventView, name: &str| {
+            let found = scope::indicator_of(&event.0, name);
+            found.unwrap_or_else(|| Err(no_field(&event.0, name).into()))
+        });
     for (name, field) in FIELDS {
         engine.register_get(name, move |event: &mut EventView| {
             field(&event.0).ok_or_else(|| Box::<EvalAltResult>::from(no_field(&event.0, name)))
@@ -43,7 +51,7 @@ fn register_event(engine: &mut Engine) {
 type Field = fn(&MarketEvent) -> Option<f64>;
 
 /// What some kinds of events have.
-const FIELDS: [(&str, Field); 7] = [
+const FIELDS: [(&str, Field); 8] = [
     ("bid", |event| of_quote(event).map(|quote| quote.bid)),
     ("ask", |event| of_quote(event).map(|quote| quote.ask)),
     ("open", |event| of_bar(event).map(|bar| bar.open)),
@@ -54,6 +62,10 @@ const FIELDS: [(&str, Field); 7] = [
         MarketEvent::Trade { trade, .. } => Some(trade.size),
         MarketEvent::Bar { bar, .. } => Some(bar.volume),
         MarketEvent::Quote { .. } | MarketEvent::Number { .. } => None,
+    }),
+    ("value", |event| match event {
+        MarketEvent::Number { number, .. } => Some(number.value),
+        MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => None,
     }),
 ];
 
@@ -69,9 +81,10 @@ const fn kind(event: &MarketEvent) -> &'static str {
 /// A field that is not there is an error: what is made of nothing would be false for ever.
 fn no_field(event: &MarketEvent, name: &str) -> String {
     let has = FIELDS.iter().filter(|(_, field)| field(event).is_some());
-    let has: Vec<&str> =
-        ["kind", "symbol", "time", "price"].into_iter().chain(has.map(|(name, _)| *name)).collect();
-    let (kind, has) = (kind(event), has.join(", "));
+    let start = of_bar(event).map(|_| "start");
+    let own = ["kind", "symbol", "time", "price"].into_iter().chain(start).chain(has.map(|(name, _)| *name));
+    let own: Vec<String> = own.map(str::to_owned).chain(scope::indicator_names()).collect();
+    let (kind, has) = (kind(event), own.join(", "));
     format!("event.{name} {NO_FIELD}, which is a {kind} and has {has}")
 }
 
@@ -95,7 +108,7 @@ fn register_end(engine: &mut Engine) {
         .register_get("side", |end: &mut EndView| of_fill(end, |fill| fill.side.as_str().into()))
         .register_get("filled", |end: &mut EndView| end.0.fill.map_or(0.0, |fill| fill.quantity.to_f64()))
         .register_get("price", |end: &mut EndView| of_fill(end, |fill| fill.price.to_f64().into()))
-        .register_get("position", |end: &mut EndView| end.0.position.to_f64())
+        .register_get("position", |end: &mut EndView| end.0.position.quantity().to_f64())
         .register_get("goes_on", |end: &mut EndView| end.0.goes_on);
 }
 

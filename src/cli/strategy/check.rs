@@ -12,9 +12,10 @@ use crate::clock::Timestamp;
 use crate::market::{Bar, MarketEvent, Quote, Trade};
 use crate::order::Side;
 use crate::outcome::OutcomeKind;
+use crate::position::Position;
 use crate::strategy::{Every, Fill, OrderEnd, Runner, Strategy, WrittenParams};
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{Money, Price, Quantity};
 use bot_script::NO_FIELD;
 
 /// Compiles a script and shows it a bar, a trade, a quote, a fill, the ends of two orders and a timer
@@ -93,7 +94,7 @@ fn events(symbol: Symbol) -> [MarketEvent; 3] {
 
 /// Shows it these events, the first of them once more, and then the ends of two orders and a timer.
 fn show(strategy: Box<dyn Strategy>, symbol: Symbol, events: &[MarketEvent]) -> Result<(), String> {
-    let mut runner = Runner::new("check", strategy, &[symbol], Every::Event);
+    let mut runner = Runner::new("check", strategy, &[], Every::Event);
     for event in events.iter().chain(&events[..1]) {
         runner.on_event(event).map(drop).map_err(|failure| failure.error.to_string())?;
     }
@@ -104,7 +105,8 @@ fn show(strategy: Box<dyn Strategy>, symbol: Symbol, events: &[MarketEvent]) -> 
         symbol,
         outcome: Some(OutcomeKind::Filled),
         reason: String::new(),
-        position: fill.quantity,
+        position: Position::held(quantity, None),
+        cash: Money::ZERO,
         fill: Some(fill),
         goes_on: false,
     };
@@ -115,7 +117,7 @@ fn show(strategy: Box<dyn Strategy>, symbol: Symbol, events: &[MarketEvent]) -> 
         ..end.clone()
     };
     for end in [end, refused] {
-        runner.on_order_end(&end).map(drop).map_err(|failure| failure.error.to_string())?;
+        runner.on_order(&end).map(drop).map_err(|failure| failure.error.to_string())?;
     }
     runner.ring(START + SPAN).map(drop).map_err(|failure| failure.error.to_string())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{Folder, Named, ticks};
 use crate::cli::Global;
@@ -15,6 +15,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::order::OrderType;
+use crate::sizing::SizeRule;
 use crate::strategy::{Every, Intent, Runner, Value, WrittenParams};
 use crate::symbol::Symbol;
 use crate::{data, duration};
@@ -74,7 +75,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     // What it wanted until then is still shown, then the first failure ends the trial.
     written(trial.out.flush())?;
     if shown? {
-        eprintln!("{} events, {} intents", trial.events, trial.intents);
+        let used = trial.runner.used().map_or_else(String::new, |used| format!("; {used}"));
+        eprintln!("{} events, {} intents{used}", trial.events, trial.intents);
     }
     Ok(())
 }
@@ -130,10 +132,19 @@ fn as_text(at: Timestamp, intent: &Intent) -> String {
     let time = at.to_new_york().to_rfc3339();
     match intent {
         Intent::Signal { symbol, strength } => format!("{time} {symbol} signal {:+}", strength.get()),
-        Intent::Order { symbol, side, quantity, order_type, .. } => match order_type {
-            OrderType::Market => format!("{time} {symbol} {side} {quantity} market"),
-            OrderType::Limit(limit) => format!("{time} {symbol} {side} {quantity} limit {limit}"),
-        },
+        Intent::Order { symbol, side, size, order_type, .. } => {
+            let size = size.to_string();
+            let size = size.strip_suffix("sh").unwrap_or(&size);
+            match order_type {
+                OrderType::Market => format!("{time} {symbol} {side} {size} market"),
+                OrderType::Limit(limit) => format!("{time} {symbol} {side} {size} limit {limit}"),
+            }
+        }
+        Intent::Weight { symbol, weight } => format!("{time} {symbol} weight {:+}", weight.get()),
+        Intent::Holdings(weights) => {
+            let each = weights.iter().map(|(symbol, weight)| format!("{symbol} {:+}", weight.get()));
+            format!("{time} holdings {}", each.collect::<Vec<_>>().join(", "))
+        }
         Intent::CancelAll => format!("{time} cancel all"),
     }
 }
@@ -143,12 +154,24 @@ fn as_json(at: Timestamp, intent: &Intent) -> Json {
         Intent::Signal { symbol, strength } => {
             json!({ "time": at, "intent": "signal", "symbol": symbol, "strength": strength.get() })
         }
-        Intent::Order { symbol, side, quantity, order_type, .. } => {
+        Intent::Order { symbol, side, size, order_type, .. } => {
+            let (key, size) = match size {
+                SizeRule::Shares(shares) => ("qty", shares.to_string()),
+                SizeRule::All | SizeRule::Fraction(_) | SizeRule::Notional(_) => ("size", size.to_string()),
+            };
             let limit = match order_type {
                 OrderType::Market => None,
                 OrderType::Limit(limit) => Some(limit.to_string()),
             };
-            json!({ "time": at, "intent": "order", "symbol": symbol, "side": side.as_str(), "qty": quantity.to_string(), "limit": limit })
+            json!({ "time": at, "intent": "order", "symbol": symbol, "side": side.as_str(), key: size, "limit": limit })
+        }
+        Intent::Weight { symbol, weight } => {
+            json!({ "time": at, "intent": "weight", "symbol": symbol, "weight": weight.get() })
+        }
+        Intent::Holdings(weights) => {
+            let weights: Map<String, Json> =
+                weights.iter().map(|(symbol, weight)| (symbol.to_string(), weight.get().into())).collect();
+            json!({ "time": at, "intent": "holdings", "weights": weights })
         }
         Intent::CancelAll => json!({ "time": at, "intent": "cancel_all" }),
     }

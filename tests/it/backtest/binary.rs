@@ -139,10 +139,8 @@ params = { failures = 3 }
 "#;
 const CLUMSY: &str = r#"
 fn params() { #{ failures: 3 } }
-fn init() { this.failed = 0; }
 fn on_event(event) {
-    if this.failed < this.params.failures {
-        this.failed += 1;
+    if bar_index(event.symbol) <= this.params.failures {
         throw "no idea <b>";
     }
 }
@@ -153,7 +151,7 @@ fn a_strategy_that_is_stopped_for_its_failures_ends_a_backtest_with_its_reason_i
     let folder = Folder::new(&[("run.toml", FAILING), ("clumsy_strategy.rhai", CLUMSY)]);
     let output = folder.bot(&["backtest", "run.toml"]);
     crate::test_bed::exits(&output, 10);
-    let reason = "strategy \"clumsy\" failed: clumsy_strategy.rhai:7:9: no idea <b>; it is stopped";
+    let reason = "strategy \"clumsy\" failed: clumsy_strategy.rhai:5:9: no idea <b>; it is stopped";
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         shown.contains(&format!("failures   clumsy was stopped after 3 failures, the last: {reason}")),

@@ -90,7 +90,7 @@ fn on_event(event) {
     Fn("cancel_all").call();
     Fn("buy").call(event.symbol, 1, 20.0);
 }
-fn on_order_end(end) {
+fn on_order(end) {
     if end.outcome == "refused" && end.reason.starts_with("standing_order") && position(end.symbol) == 0.0 {
         buy(end.symbol, 5);
     }

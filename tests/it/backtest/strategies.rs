@@ -17,7 +17,7 @@ fn order(side: Side, shares: i64) -> Intent {
     Intent::Order {
         symbol: symbol("X"),
         side,
-        quantity: bot::units::Quantity::new(shares.into()),
+        size: bot::sizing::SizeRule::Shares(bot::units::Quantity::new(shares.into())),
         order_type: OrderType::Market,
         time_in_force: TimeInForce::Ioc,
     }

@@ -4,6 +4,7 @@ use std::sync::Once;
 
 use bot::market::MarketEvent;
 use bot::order::{OrderType, Side, TimeInForce};
+use bot::sizing::SizeRule;
 use bot::strategy::{Fill, Intent, Intents, Kind, Strategy, StrategyError, View, register};
 use bot::symbol::Symbol;
 use bot::units::Quantity;
@@ -204,5 +205,6 @@ impl Strategy for Chaser {
 }
 
 fn order(symbol: Symbol, side: Side, quantity: Quantity) -> Intent {
-    Intent::Order { symbol, side, quantity, order_type: OrderType::Market, time_in_force: TimeInForce::Ioc }
+    let rule = SizeRule::Shares(quantity);
+    Intent::Order { symbol, side, size: rule, order_type: OrderType::Market, time_in_force: TimeInForce::Ioc }
 }

@@ -158,7 +158,7 @@ impl LiveSide {
     pub(super) fn asked(&self) -> Option<Quantity> {
         match self.signal.wanted {
             Wanted::Order { quantity, .. } => quantity,
-            Wanted::Target(_) | Wanted::Strength(_) => None,
+            Wanted::Target(_) | Wanted::Strength(_) | Wanted::Weight(_) => None,
         }
     }
 

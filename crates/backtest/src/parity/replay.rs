@@ -14,7 +14,6 @@ use crate::{Hears, Progress, Setup, StrategySetup, run};
 use bot_core::clock::Timestamp;
 use bot_core::desk::Rules;
 use bot_core::market::{MarketEvent, Quote};
-use bot_core::portfolio::Target;
 use bot_core::risk::Limits;
 use bot_core::signal::Signal;
 use bot_core::sizing::WeightRule;
@@ -120,11 +119,8 @@ impl SessionReplay<'_> {
             if let Some(known) = session.books.iter().find(|known| known.book.name() == spec.name()) {
                 member.book = known.book.clone();
                 member.sizing.weights.clone_from(&known.weights);
-                for (symbol, position) in known.book.positions() {
-                    let remembered = known.book.target(symbol).and_then(Target::remembered);
-                    listener.run_mut().restore(symbol, position.quantity(), remembered);
-                }
             }
+            member.book.restore(listener.run_mut());
             let warm_up = warm_up_folder(self.folder, spec.name());
             if warm_up.is_dir() {
                 let events: Vec<MarketEvent> =

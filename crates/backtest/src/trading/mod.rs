@@ -204,12 +204,18 @@ impl Trading {
             if self.runs[place].runner().next_timer().is_none() {
                 self.ring_one(place, at); // It begins its interval.
             }
+            if self.runs[place].runner().next_schedule().is_none() {
+                self.ring_schedules(place, at);
+            }
         }
         loop {
             let timer = self.first_timer().filter(|(due, _)| *due <= at);
             let step = self.later.first_key_value().map(|((due, _), _)| *due).filter(|due| *due <= at);
             match (timer, step) {
-                (Some((due, place)), step) if step.is_none_or(|step| due < step) => self.ring_one(place, due),
+                (Some((due, place)), step) if step.is_none_or(|step| due < step) => {
+                    self.ring_one(place, due);
+                    self.ring_schedules(place, due);
+                }
                 (_, Some(due)) => {
                     if let Some((_, (signal, made))) = self.later.pop_first() {
                         let now = if signal.step.is_some() { due } else { signal.sent_at };
@@ -241,10 +247,21 @@ impl Trading {
         self.follow(place, rung, at);
     }
 
-    /// The next timer and whose it is; at one instant the first strategy comes first.
+    fn ring_schedules(&mut self, place: usize, at: Timestamp) {
+        let rung = self.runs[place].ring_schedules(at, &mut self.strategy_signals);
+        self.follow(place, rung, at);
+    }
+
+    /// The next timer or schedule and whose it is; at one instant the first strategy comes first.
     fn first_timer(&self) -> Option<(Timestamp, usize)> {
         let active = self.runs.iter().enumerate().filter(|(_, run)| run.runner().is_active());
-        active.filter_map(|(place, run)| Some((run.runner().next_timer()?, place))).min()
+        let next = |run: &StrategyRun| {
+            let runner = run.runner();
+            // What was known at the instant of a schedule is shown before it.
+            let schedule = runner.next_schedule().map(|due| due + AFTER);
+            [runner.next_timer(), schedule].into_iter().flatten().min()
+        };
+        active.filter_map(|(place, run)| Some((next(run)?, place))).min()
     }
 
     /// Puts an event into a strategy's view; false when it is not meant for it, or shows nothing usable.
@@ -259,10 +276,10 @@ impl Trading {
         self.records[place].events += 1;
     }
 
-    /// Asks a strategy about an event of its main source and does what it wants.
+    /// Asks a strategy about events of its main sources and does what it wants.
     #[inline]
-    pub(super) fn evaluate(&mut self, place: usize, event: &MarketEvent, at: Timestamp) {
-        let asked = self.runs[place].evaluate(event, &mut self.strategy_signals);
+    pub(super) fn evaluate(&mut self, place: usize, events: &mut [MarketEvent], at: Timestamp) {
+        let asked = self.runs[place].evaluate(events, &mut self.strategy_signals);
         if asked.is_err() || !self.strategy_signals.is_empty() {
             self.follow(place, asked, at);
         }

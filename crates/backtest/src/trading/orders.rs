@@ -241,7 +241,7 @@ impl Trading {
     /// Tells a strategy of an end or a fill; what it wants then is done after what is to be done already.
     fn tell(&mut self, place: usize, end: &OrderEnd, now: Timestamp) {
         let Some(run) = self.runs.get_mut(place) else { return };
-        match run.on_order_end(end, &mut self.strategy_signals) {
+        match run.on_order(end, &mut self.strategy_signals) {
             Ok(()) => self.due.extend(
                 self.strategy_signals
                     .drain(..)

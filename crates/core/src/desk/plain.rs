@@ -33,6 +33,8 @@ impl Desk {
         let (side, quantity, strength) = match signal.wanted {
             Wanted::Target(shares) => return self.draft_plain_target(instrument, shares, committed),
             Wanted::Order { side, quantity, strength } => (side, quantity, strength),
+            // Of whose equity nobody knows here.
+            Wanted::Weight(_) => return Err(Refusal::NotRunHere(signal.strategy.to_string())),
             // A strategy that is none of the run's is only a tag.
             Wanted::Strength(strength) => (strength.side().unwrap_or(Side::Sell), None, Some(strength)),
         };

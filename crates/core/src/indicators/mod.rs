@@ -58,6 +58,8 @@ pub enum Source {
     Indicator(Box<Indicator>),
     /// The latest close of another symbol.
     Symbol(Symbol),
+    /// The same number on each bar: a level to cross.
+    Number(f64),
 }
 
 /// What is computed, with its periods: a value, no state.
@@ -382,7 +384,8 @@ impl Indicator {
                 | Source::Low
                 | Source::Close
                 | Source::Volume
-                | Source::Typical => {}
+                | Source::Typical
+                | Source::Number(_) => {}
             }
         }
     }

@@ -45,6 +45,7 @@ impl RunningIndicator {
 enum Feed {
     Field(fn(&Bar) -> f64),
     Symbol(Symbol),
+    Number(f64),
     Indicator(Box<RunningIndicator>),
 }
 
@@ -58,6 +59,7 @@ impl Feed {
             Source::Volume => Self::Field(|bar| bar.volume),
             Source::Typical => Self::Field(typical),
             Source::Symbol(symbol) => Self::Symbol(*symbol),
+            Source::Number(number) => Self::Number(*number),
             Source::Indicator(indicator) => Self::Indicator(Box::new(indicator.start())),
         }
     }
@@ -67,6 +69,7 @@ impl Feed {
         let value = match self {
             Self::Field(field) => field(input.bar),
             Self::Symbol(symbol) => (input.other)(*symbol)?,
+            Self::Number(number) => *number,
             Self::Indicator(indicator) => return indicator.next(input),
         };
         value.is_finite().then_some(value)

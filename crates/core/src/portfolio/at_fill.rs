@@ -7,9 +7,9 @@ use super::{MarkOf, Member, Portfolio, Target};
 use crate::clock::Timestamp;
 use crate::margin::{Change, Margin, closing, most_carried};
 use crate::order::Side;
-use crate::signal::{Signal, Strength, Wanted};
+use crate::signal::{Signal, Strength, TargetWeight, Wanted};
 use crate::sizing::SizeRule;
-use crate::units::{Money, Price, Quantity};
+use crate::units::{Money, Price, Quantity, Weight};
 
 /// An order that fills.
 pub struct AtFill<'a> {
@@ -32,11 +32,13 @@ pub struct AtFill<'a> {
 impl Portfolio {
     /// Whether the signal's order is of a part of its book's equity.
     pub fn is_of_equity(&self, place: usize, signal: &Signal) -> bool {
-        let is_sized = match signal.wanted {
-            Wanted::Strength(_) | Wanted::Order { quantity: None, .. } => true,
+        match signal.wanted {
+            Wanted::Weight(_) => true,
+            Wanted::Strength(_) | Wanted::Order { quantity: None, .. } => {
+                self.members[place].sizing.is_of_equity()
+            }
             Wanted::Order { quantity: Some(_), .. } | Wanted::Target(_) => false,
-        };
-        is_sized && self.members[place].sizing.is_of_equity()
+        }
     }
 
     /// The shares of an order of a part of the equity, at its fill; none for one that is of as many as it says.
@@ -53,15 +55,19 @@ impl Portfolio {
         let signed = |side: Side, shares: Quantity| if side == Side::Sell { -shares } else { shares };
         let held = book.expected(symbol) - signed(side, ordered);
         let balance = book.balance(|other| if other == symbol { Some(price) } else { mark(other) });
-        let (way, strength, follows) = match signal.wanted {
-            Wanted::Strength(strength) => (strength.side()?, strength, sizing.is_target),
-            Wanted::Order { side, strength, .. } => (side, strength.unwrap_or(Strength::ONE), false),
+        let (way, share, follows) = match signal.wanted {
+            Wanted::Strength(strength) => (strength.side()?, strength.get(), sizing.is_target),
+            Wanted::Order { side, strength, .. } => (side, strength.unwrap_or(Strength::ONE).get(), false),
+            Wanted::Weight(weight) if weight == TargetWeight::ZERO => return None,
+            Wanted::Weight(weight) if weight.get() < 0.0 => (Side::Sell, weight.get(), true),
+            Wanted::Weight(weight) => (Side::Buy, weight.get(), true),
             Wanted::Target(_) => return None,
         };
-        let part = match sizing.rule {
-            SizeRule::All => sizing.weight(symbol),
-            SizeRule::Fraction(part) => part,
-            SizeRule::Shares(_) | SizeRule::Notional(_) => return None,
+        let part = match (signal.wanted, sizing.rule) {
+            (Wanted::Weight(_), _) => Weight::ONE,
+            (_, SizeRule::All) => sizing.weight(symbol),
+            (_, SizeRule::Fraction(part)) => part,
+            (_, SizeRule::Shares(_) | SizeRule::Notional(_)) => return None,
         };
         if way == Side::Sell && !sizing.short {
             return None; // It closes what is held.
@@ -69,7 +75,7 @@ impl Portfolio {
         // Shares that are held the way that is wanted; negative where they are held the other way.
         let along = signed(way, held);
         let equity = balance.equity() - fee_of((-along).max(Quantity::ZERO));
-        let share = Decimal::from_f64(strength.get().abs()).unwrap_or_default();
+        let share = Decimal::from_f64(share.abs()).unwrap_or_default();
         let money = Money::new((equity.max(Money::ZERO) * part).get().saturating_mul(share));
         let bounds = [sizing.position_max, sizing.within_equity.then_some(equity)];
         let money = bounds.into_iter().flatten().fold(money, Money::min);
@@ -100,7 +106,12 @@ impl Portfolio {
     pub(crate) fn resize(&mut self, place: usize, signal: &Signal, more: Quantity, now: Timestamp) {
         let Member { sizing, book, .. } = &mut self.members[place];
         let symbol = signal.symbol;
-        if sizing.is_target
+        let is_target = match signal.wanted {
+            Wanted::Order { .. } => false,
+            Wanted::Strength(_) => sizing.is_target,
+            Wanted::Target(_) | Wanted::Weight(_) => true,
+        };
+        if is_target
             && let Some(target) = book.target(symbol).filter(|target| &*target.first == signal.first())
         {
             let target = Target { shares: target.shares + more, ..target.clone() };

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::margin::Balance;
 use crate::order::Side;
 use crate::position::Position;
-use crate::strategy::{Remembered, StrategySignal, Strength};
+use crate::strategy::{Remembered, StrategyRun, StrategySignal, Strength};
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
@@ -77,11 +77,11 @@ pub struct BookChange {
 }
 
 impl Target {
-    /// What a strategy is reminded of when it starts again; none for a target that it did not say as a strength.
-    pub fn remembered(&self) -> Option<Remembered> {
-        let strength = Strength::new(self.strength?).ok()?;
+    /// What a strategy is reminded of when it starts again.
+    pub fn remembered(&self) -> Remembered {
+        let strength = self.strength.and_then(|strength| Strength::new(strength).ok());
         let at = StrategySignal::time_of(&self.first).unwrap_or(Timestamp::from_nanos(i64::MIN));
-        Some(Remembered { strength, at, is_missed: self.is_missed })
+        Remembered { strength, at, is_missed: self.is_missed }
     }
 }
 
@@ -115,6 +115,20 @@ impl StrategyBook {
     /// Shares held of `symbol`, negative when short.
     pub fn held(&self, symbol: Symbol) -> Quantity {
         self.holding(symbol).map_or(Quantity::ZERO, |holding| holding.position.quantity())
+    }
+
+    /// What is held of `symbol` and what it cost.
+    pub fn position(&self, symbol: Symbol) -> Position {
+        self.holding(symbol).map_or_else(Position::default, |holding| holding.position)
+    }
+
+    /// Tells a strategy what its book holds, where it wants to be, and how much cash it has.
+    pub fn restore(&self, run: &mut StrategyRun) {
+        for holding in &self.holdings {
+            let remembered = holding.target.as_ref().map(Target::remembered);
+            run.restore(holding.symbol, holding.position, remembered);
+        }
+        run.set_cash(self.cash);
     }
 
     /// Shares held once all orders that are not final have filled.

@@ -66,8 +66,10 @@ impl Ended {
             let fill = Fill::of(symbol, change.shares, change.paid, at);
             let is_news = outcome.is_some() || fill.is_some();
             let reason = if outcome.is_some() { reason.to_owned() } else { String::new() };
-            let position = portfolio.book(strategy).held(symbol);
-            let end = OrderEnd { at, symbol, outcome, reason, fill, position, goes_on: self.next.is_some() };
+            let book = portfolio.book(strategy);
+            let (position, cash) = (book.position(symbol), book.cash());
+            let end =
+                OrderEnd { at, symbol, outcome, reason, fill, position, cash, goes_on: self.next.is_some() };
             is_news.then_some((strategy, end))
         })
     }
@@ -166,7 +168,7 @@ impl Portfolio {
         let member = &self.members[*place];
         let is_target = match signal.wanted {
             Wanted::Order { .. } => false,
-            Wanted::Target(_) => true,
+            Wanted::Target(_) | Wanted::Weight(_) => true,
             Wanted::Strength(_) => member.sizing.is_target,
         };
         let target = member.book.target(symbol).filter(|target| &*target.first == signal.first())?;

@@ -192,18 +192,23 @@ impl Portfolio {
             return self.draft_order(place, signal, price, mark);
         };
         let expected = self.members[place].book.expected(signal.symbol);
-        let wants_more = signal.wanted.strength().is_some_and(|strength| strength > 0.0);
+        let wants_more = match signal.wanted {
+            Wanted::Weight(weight) => weight.get() > 0.0,
+            Wanted::Strength(strength) => strength.get() > 0.0,
+            Wanted::Order { .. } | Wanted::Target(_) => false,
+        };
         if shares.is_zero() && expected.is_zero() && wants_more {
             return Err(self.cannot_pay(place, signal.symbol, price));
         }
+        let is_cut_to_cash = self.is_of_equity(place, signal);
         match self.combine {
             Combine::Separate => {
                 let missing = shares - expected;
-                self.draft_target(place, signal.symbol, missing, None)
+                self.draft_target(signal.symbol, missing, is_cut_to_cash, None)
             }
             Combine::Net => {
                 let (missing, parts) = self.net(signal.symbol);
-                self.draft_target(place, signal.symbol, missing, Some(parts))
+                self.draft_target(signal.symbol, missing, is_cut_to_cash, Some(parts))
             }
         }
     }
@@ -238,6 +243,7 @@ impl Portfolio {
                 let equity = if sizing.needs_equity() { book.equity(mark) } else { Money::ZERO };
                 sizing.target(&instrument, strength, equity, price)
             }
+            Wanted::Weight(weight) => sizing.weighted(&instrument, weight, book.equity(mark), price),
         };
         // Not every way from the stream to here is equally long: an intent may overtake an older one.
         if signal.step.is_none() && signal.id.place().is_some_and(|place| !book.is_newest(symbol, place)) {
@@ -255,9 +261,9 @@ impl Portfolio {
 
     fn draft_target(
         &self,
-        place: usize,
         symbol: Symbol,
         missing: Quantity,
+        is_cut_to_cash: bool,
         parts: Option<Parts>,
     ) -> Result<Draft, Refusal> {
         if missing.is_zero() {
@@ -266,7 +272,6 @@ impl Portfolio {
             return Err(if is_crossed { Refusal::Crossed(symbol) } else { Refusal::AtTarget(symbol) });
         }
         let side = if missing.is_positive() { Side::Buy } else { Side::Sell };
-        let is_cut_to_cash = self.members[place].sizing.is_of_equity();
         let (quantity, on_crossing) = (missing.abs(), OnCrossing::Step);
         Ok(Draft { side, quantity, is_cut_to_cash, on_crossing, parts })
     }
@@ -303,7 +308,7 @@ impl Portfolio {
                 None if expected.is_negative() => (Side::Buy, Strength::ONE, Some(expected.abs())),
                 None => (Side::Sell, Strength::ONE, Some(expected)),
             },
-            Wanted::Target(_) => return Err(Refusal::AtTarget(symbol)),
+            Wanted::Target(_) | Wanted::Weight(_) => return Err(Refusal::AtTarget(symbol)),
         };
         let sized = || {
             let equity = if sizing.needs_equity() { book.equity(mark) } else { Money::ZERO };

@@ -5,7 +5,7 @@ use rust_decimal::prelude::FromPrimitive;
 
 use crate::instrument::Instrument;
 use crate::risk::Refusal;
-use crate::signal::Strength;
+use crate::signal::{Strength, TargetWeight};
 use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity, Weight};
@@ -49,12 +49,33 @@ impl Sizing {
     /// Whole lots of full strength at `price`, for a book that is worth `equity` (looked at where it is needed).
     pub fn full(&self, instrument: &Instrument, equity: Money, price: Price) -> Quantity {
         let equity = equity.max(Money::ZERO);
-        let shares = instrument.floor_lot(match self.rule {
+        let shares = match self.rule {
             SizeRule::Shares(shares) => shares,
             SizeRule::Notional(dollars) => dollars.buys(price),
             SizeRule::All => (equity * self.weight(instrument.symbol)).buys(price),
             SizeRule::Fraction(part) => (equity * part).buys(price),
-        });
+        };
+        self.bounded(instrument, shares, equity, price)
+    }
+
+    /// The position that is so much of `equity` at `price`, rounded towards 0; never below 0 where shorts are not allowed.
+    pub fn weighted(
+        &self,
+        instrument: &Instrument,
+        weight: TargetWeight,
+        equity: Money,
+        price: Price,
+    ) -> Quantity {
+        let equity = equity.max(Money::ZERO);
+        let share = Decimal::from_f64(weight.get().abs()).unwrap_or_default();
+        let shares = Money::new(equity.get().saturating_mul(share)).buys(price);
+        let shares = self.bounded(instrument, shares, equity, price);
+        self.allowed(instrument, if weight.get() < 0.0 { -shares } else { shares })
+    }
+
+    /// Whole lots of `shares`, at most what one symbol may have.
+    fn bounded(&self, instrument: &Instrument, shares: Quantity, equity: Money, price: Price) -> Quantity {
+        let shares = instrument.floor_lot(shares);
         if self.position_max.is_none() && !self.within_equity {
             return shares;
         }
@@ -71,7 +92,12 @@ impl Sizing {
         equity: Money,
         price: Price,
     ) -> Quantity {
-        let target = instrument.floor_position(part(self.full(instrument, equity, price), strength));
+        self.allowed(instrument, part(self.full(instrument, equity, price), strength))
+    }
+
+    /// The nearest position towards 0 that may be held.
+    fn allowed(&self, instrument: &Instrument, position: Quantity) -> Quantity {
+        let target = instrument.floor_position(position);
         if self.may_short(instrument) { target } else { target.max(Quantity::ZERO) }
     }
 

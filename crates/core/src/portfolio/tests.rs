@@ -221,7 +221,7 @@ fn a_partly_filled_net_order_moves_each_book_by_its_part() {
     assert_eq!((portfolio.book(0).held(x()), portfolio.book(1).held(x())), (shares(5), shares(5)));
     let told: Vec<_> = ended.told(&portfolio, Some(1), (OutcomeKind::PartlyFilled, "x")).collect();
     assert_eq!((told[0].0, told[0].1.outcome.is_some()), (1, true));
-    assert_eq!((told[1].0, told[1].1.outcome, told[1].1.position), (0, None, shares(5)));
+    assert_eq!((told[1].0, told[1].1.outcome, told[1].1.position.quantity()), (0, None, shares(5)));
     let cash = portfolio.book(0).cash() + portfolio.book(1).cash();
     assert_eq!(cash, Money::whole(19_000));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Entry, Signal, Step, Strength, Wanted};
+use super::{Entry, Signal, Step, Strength, TargetWeight, Wanted};
 use crate::clock::Timestamp;
 use crate::order::{Side, TimeInForce};
 use crate::symbol::Symbol;
@@ -33,10 +33,11 @@ pub enum SignalError {
 }
 
 const VALUE_LEN_MAX: usize = 128;
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "ticker",
     "direction",
     "target",
+    "weight",
     "id",
     "qty",
     "limit",
@@ -107,6 +108,7 @@ impl Signal {
             }
             Wanted::Target(shares) => add("target", Some(shares.to_string())),
             Wanted::Strength(strength) => add("strength", Some(strength.get().to_string())),
+            Wanted::Weight(weight) => add("weight", Some(weight.get().to_string())),
         }
         add("limit", self.limit.map(|limit| limit.to_string()));
         add(
@@ -164,7 +166,7 @@ impl<'a> Fields<'a> {
         self.optional(field).ok_or(SignalError::Missing(field))
     }
 
-    /// A direction, a target, or a strength alone with the strategy whose strength it is.
+    /// A direction, a target, or a strength or weight alone with the strategy whose it is.
     fn wanted(&self) -> Result<Wanted, SignalError> {
         let quantity = self.read("qty", "a number of shares above 0, at most 9 decimals", |text| {
             shares(text).filter(|quantity| quantity.is_positive())
@@ -174,6 +176,13 @@ impl<'a> Fields<'a> {
         })?;
         let direction = self.optional("direction");
         let target = self.read("target", "a number of shares, at most 9 decimals", shares)?;
+        let weight = self.read("weight", "a number from -10 to 10", |text| {
+            text.parse().ok().and_then(|number| TargetWeight::new(number).ok())
+        })?;
+        let is_alone = direction.is_none() && target.is_none() && strength.is_none() && quantity.is_none();
+        if let Some(weight) = weight.filter(|_| is_alone && self.optional("strategy").is_some()) {
+            return Ok(Wanted::Weight(weight));
+        }
         match (direction, target, strength) {
             (Some(was), Some(_), _) => Err(bad("direction", "absent where there is a target", was)),
             (Some(direction), None, strength) => match direction.to_ascii_lowercase().as_str() {

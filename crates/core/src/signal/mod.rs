@@ -123,6 +123,31 @@ impl Strength {
     }
 }
 
+/// The part of a book's equity that is to be held in one symbol: 1 is all of it, negative is short.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct TargetWeight(f64);
+
+/// A number that is no weight.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[error("weight must be a number from -10 to 10, was {0}")]
+pub struct TargetWeightError(f64);
+
+impl TargetWeight {
+    /// Nothing.
+    pub const ZERO: Self = Self(0.0);
+
+    /// # Errors
+    /// NaN and everything outside -10 to 10.
+    pub fn new(value: f64) -> Result<Self, TargetWeightError> {
+        if (-10.0..=10.0).contains(&value) { Ok(Self(value)) } else { Err(TargetWeightError(value)) }
+    }
+
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Wanted {
@@ -139,6 +164,8 @@ pub enum Wanted {
     Target(Quantity),
     /// To be so long or short; what that is in shares says the size rule of the run's strategy that the signal names.
     Strength(Strength),
+    /// To hold this part of the book's equity, of the run's strategy that the signal names, in the symbol.
+    Weight(TargetWeight),
 }
 
 impl Wanted {
@@ -146,7 +173,7 @@ impl Wanted {
     pub fn side(self) -> Option<Side> {
         match self {
             Self::Order { side, .. } => Some(side),
-            Self::Target(_) => None,
+            Self::Target(_) | Self::Weight(_) => None,
             Self::Strength(strength) => strength.side(),
         }
     }
@@ -155,7 +182,7 @@ impl Wanted {
     pub fn strength(self) -> Option<f64> {
         match self {
             Self::Order { strength, .. } => strength.map(Strength::get),
-            Self::Target(_) => None,
+            Self::Target(_) | Self::Weight(_) => None,
             Self::Strength(strength) => Some(strength.get()),
         }
     }
@@ -165,7 +192,7 @@ impl Wanted {
         match self {
             Self::Order { quantity, .. } => quantity,
             Self::Target(shares) => Some(shares.abs()),
-            Self::Strength(_) => None,
+            Self::Strength(_) | Self::Weight(_) => None,
         }
     }
 
@@ -175,6 +202,7 @@ impl Wanted {
             Self::Order { side, .. } => side.as_str(),
             Self::Target(_) => "target",
             Self::Strength(_) => "strength",
+            Self::Weight(_) => "weight",
         }
     }
 }

@@ -134,8 +134,11 @@ impl Listener {
     ) -> Result<(), RunnerFailure> {
         let at = event.known_at();
         let mut asked = Ok(());
-        if at > self.at && !self.asks.is_empty() {
-            asked = self.evaluate(strategy_signals);
+        if at > self.at {
+            if !self.asks.is_empty() {
+                asked = self.evaluate(strategy_signals);
+            }
+            asked = asked.and(self.run.ring_schedules(at, strategy_signals));
         }
         self.at = self.at.max(at);
         if self.run.show(&event) && is_main {
@@ -146,12 +149,8 @@ impl Listener {
     }
 
     fn evaluate(&mut self, strategy_signals: &mut Vec<StrategySignal>) -> Result<(), RunnerFailure> {
-        let mut failed = Ok(());
-        let mut asks = std::mem::take(&mut self.asks);
-        for event in asks.drain(..) {
-            failed = failed.and(self.run.evaluate(&event, strategy_signals));
-        }
-        self.asks = asks;
-        failed
+        let asked = self.run.evaluate(&mut self.asks, strategy_signals);
+        self.asks.clear();
+        asked
     }
 }

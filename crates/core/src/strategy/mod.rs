@@ -1,36 +1,50 @@
 //! Strategies: market events, timers and fills in, intents out. Deterministic: the same events give the same intents.
 
+mod bar_slice;
 mod built_in;
 mod every;
 pub mod listener;
-mod per_symbol;
+mod needs;
 pub mod params;
+mod past;
+mod per_symbol;
 pub mod registry;
 pub mod run;
 pub mod runner;
+mod schedule;
+mod strategy_signal;
 pub mod view;
+mod waiting_buys;
+mod window;
 
 use std::fmt;
-use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::clock::Timestamp;
-use crate::market::MarketEvent;
+use crate::market::{MarketEvent, Number, Quote, Trade};
 use crate::order::{OrderType, Side, TimeInForce};
 use crate::outcome::OutcomeKind;
+use crate::position::Position;
+use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
 use crate::units::{Money, Price, Quantity};
 
+pub use bar_slice::BarSlice;
 pub use every::{Every, EveryError};
 pub use listener::Listener;
+pub use needs::{NamedIndicator, Needs};
 pub use params::{Param, ParamFault, Params, Value, WrittenParams};
+pub use past::{Holding, Past, VALUES_KEPT};
 pub use registry::{Kind, MakeError, Registry, ScriptFault, register, registry};
-pub use run::{Remembered, StrategyRun, StrategySignal, signal_id};
+pub use run::StrategyRun;
 pub use runner::{Runner, RunnerFailure};
-pub use view::{Past, View};
+pub use schedule::{Schedule, ScheduleError};
+pub use strategy_signal::{Remembered, StrategySignal, signal_id};
+pub use view::{Lookback, View};
+pub use window::PriceWindow;
 
-pub use crate::signal::{Strength, StrengthError};
+pub use crate::signal::{Strength, StrengthError, TargetWeight, TargetWeightError};
 
 /// What a strategy wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,15 +62,35 @@ pub enum Intent {
         symbol: Symbol,
         /// Which way.
         side: Side,
-        /// How many shares, above 0.
-        quantity: Quantity,
+        /// How many shares, dollars or percent of the book's equity; never all.
+        size: SizeRule,
         /// At what price.
         order_type: OrderType,
         /// How long it rests.
         time_in_force: TimeInForce,
     },
+    /// To hold so much of its book's equity in one symbol from now on.
+    Weight {
+        /// In what.
+        symbol: Symbol,
+        /// The part of the equity, negative for short.
+        weight: TargetWeight,
+    },
+    /// To hold this and nothing else from now on: what is sold is sold first, and what is bought is sent when that is done.
+    Holdings(Vec<(Symbol, TargetWeight)>),
     /// To have all of its open orders cancelled.
     CancelAll,
+}
+
+impl Intent {
+    /// Whether it says where to be in `symbol`.
+    fn places(&self, symbol: Symbol) -> bool {
+        match self {
+            Self::Signal { symbol: own, .. } | Self::Weight { symbol: own, .. } => *own == symbol,
+            Self::Holdings(_) => true,
+            Self::Order { .. } | Self::CancelAll => false,
+        }
+    }
 }
 
 /// Where a strategy puts its intents; the caller reuses it, so that an event costs no allocation.
@@ -72,6 +106,40 @@ impl Intents {
         let strength = Strength::new(strength)?;
         self.0.push(Intent::Signal { symbol, strength });
         Ok(())
+    }
+
+    /// Adds the intent to hold so much of the book's equity in one symbol, negative for short; 0 closes it.
+    ///
+    /// # Errors
+    /// A number that is no weight.
+    pub fn order_target_percent(&mut self, symbol: Symbol, weight: f64) -> Result<(), StrategyError> {
+        let weight = TargetWeight::new(weight)?;
+        self.0.push(Intent::Weight { symbol, weight });
+        Ok(())
+    }
+
+    /// Adds the intent to hold these parts of the book's equity and nothing else: sells first, then buys.
+    ///
+    /// # Errors
+    /// A number that is no weight.
+    pub fn set_holdings(
+        &mut self,
+        weights: impl IntoIterator<Item = (Symbol, f64)>,
+    ) -> Result<(), StrategyError> {
+        let weights = weights.into_iter().map(|(symbol, weight)| Ok((symbol, TargetWeight::new(weight)?)));
+        self.0.push(Intent::Holdings(weights.collect::<Result<_, TargetWeightError>>()?));
+        Ok(())
+    }
+
+    /// Adds the intent to hold nothing of a symbol.
+    pub fn close(&mut self, symbol: Symbol) {
+        self.0.push(Intent::Weight { symbol, weight: TargetWeight::ZERO });
+    }
+
+    /// Adds an order at the market.
+    pub fn order(&mut self, side: Side, symbol: Symbol, rule: SizeRule) {
+        let (order_type, time_in_force) = (OrderType::Market, TimeInForce::Ioc);
+        self.0.push(Intent::Order { symbol, side, size: rule, order_type, time_in_force });
     }
 
     /// Adds any intent.
@@ -128,8 +196,10 @@ pub struct OrderEnd {
     pub reason: String,
     /// What was filled for it.
     pub fill: Option<Fill>,
-    /// Shares in its book from now on, negative when short.
-    pub position: Quantity,
+    /// What its book holds from now on.
+    pub position: Position,
+    /// Its book's cash from now on.
+    pub cash: Money,
     /// Whether a missing part is going to be asked for again by itself.
     pub goes_on: bool,
 }
@@ -140,6 +210,9 @@ pub enum StrategyError {
     /// It gave a number that is no strength.
     #[error(transparent)]
     Strength(#[from] StrengthError),
+    /// It gave a number that is no weight.
+    #[error(transparent)]
+    Weight(#[from] TargetWeightError),
     /// It says so itself, or its script failed; the text names file and line where there is one.
     #[error("{0}")]
     Failed(String),
@@ -153,27 +226,77 @@ impl StrategyError {
 }
 
 /// A trading strategy. Time comes with the events; a strategy has no clock, no I/O and no randomness but a seeded one.
+///
+/// An event comes to the function of its kind; one that is not there hands it on to [`Strategy::on_event`]. Before any of
+/// them is called all that was known at that instant is in the [`View`].
+///
+/// Each may fail: then what it wanted in that call is dropped, and what becomes of it is its runner's policy.
+#[allow(clippy::missing_errors_doc, reason = "said once, above")]
 pub trait Strategy: Send {
-    /// How far back it looks into the ticks of its [`View`]; none: no ticks are kept for it. Asked once, at its start.
-    fn horizon(&self) -> Option<Duration> {
+    /// What it needs kept and computed; asked once, at its start.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// What the most expensive of its calls took of what it may take, in words; none where nothing is counted.
+    fn used(&self) -> Option<String> {
         None
     }
 
-    /// Something happened in the market; `view` holds all that has happened until then, the event included.
-    ///
-    /// # Errors
-    /// The strategy cannot go on; what becomes of it is its runner's policy.
+    /// Something happened in its main series that has no function of its own here.
     fn on_event(
         &mut self,
-        event: &MarketEvent,
+        _event: &MarketEvent,
+        _view: &View<'_>,
+        _intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
+    /// Bars ended: all of one instant and timeframe, in the order of their symbols.
+    fn on_bar(
+        &mut self,
+        bars: &BarSlice<'_>,
         view: &View<'_>,
         intents: &mut Intents,
-    ) -> Result<(), StrategyError>;
+    ) -> Result<(), StrategyError> {
+        bars.events().iter().try_for_each(|event| self.on_event(event, view, intents))
+    }
 
-    /// The interval that it asked for in its manifest has passed.
-    ///
-    /// # Errors
-    /// As [`Strategy::on_event`].
+    /// Somebody quoted.
+    fn on_quote(
+        &mut self,
+        symbol: Symbol,
+        quote: &Quote,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.on_event(&MarketEvent::Quote { symbol, quote: *quote }, view, intents)
+    }
+
+    /// Somebody traded.
+    fn on_trade(
+        &mut self,
+        symbol: Symbol,
+        trade: &Trade,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.on_event(&MarketEvent::Trade { symbol, trade: *trade }, view, intents)
+    }
+
+    /// A number became known.
+    fn on_number(
+        &mut self,
+        symbol: Symbol,
+        number: &Number,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        self.on_event(&MarketEvent::Number { symbol, number: *number }, view, intents)
+    }
+
+    /// The interval that its manifest's `every` asks for has passed.
     fn on_timer(
         &mut self,
         _now: Timestamp,
@@ -183,10 +306,17 @@ pub trait Strategy: Send {
         Ok(())
     }
 
+    /// One of the schedules that it needs has come; what happened until that instant is in the view.
+    fn on_schedule(
+        &mut self,
+        _schedule: &Schedule,
+        _view: &View<'_>,
+        _intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
     /// An order of its own was filled, in whole or in part.
-    ///
-    /// # Errors
-    /// As [`Strategy::on_event`].
     fn on_fill(
         &mut self,
         _fill: &Fill,
@@ -196,11 +326,8 @@ pub trait Strategy: Send {
         Ok(())
     }
 
-    /// One of its signals came to its end: filled, partly filled, unfilled, refused, skipped, expired. A fill was told before.
-    ///
-    /// # Errors
-    /// As [`Strategy::on_event`].
-    fn on_order_end(
+    /// One of its orders came to its end: filled, partly filled, unfilled, refused, skipped, expired. A fill was told before.
+    fn on_order(
         &mut self,
         _end: &OrderEnd,
         _view: &View<'_>,

@@ -34,6 +34,13 @@ impl<T> PerSymbol<T> {
         Some(&self.states[place].1)
     }
 
+    /// The same, to be changed.
+    #[inline]
+    pub(super) fn get_mut(&mut self, symbol: Symbol) -> Option<&mut T> {
+        let place = self.states.binary_search_by_key(&symbol, |(known, _)| *known).ok()?;
+        Some(&mut self.states[place].1)
+    }
+
     #[cold]
     fn place_of(&mut self, symbol: Symbol, new: impl FnOnce() -> T) -> usize {
         self.states.binary_search_by_key(&symbol, |(known, _)| *known).unwrap_or_else(|place| {

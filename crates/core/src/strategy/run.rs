@@ -1,31 +1,25 @@
 //! One strategy of a run, the same live and over history: what it hears, when it is asked, and the signals of its intents.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Intent, OrderEnd, Runner, RunnerFailure, Strength};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::FromPrimitive;
+
+use super::waiting_buys::{WaitingBuys, Weights};
+use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal};
 use crate::clock::Timestamp;
+use crate::instrument::Instruments;
 use crate::market::MarketEvent;
-use crate::order::{OrderType, TimeInForce};
-use crate::signal::{EntryId, Signal, Wanted};
+use crate::order::OrderType;
+use crate::position::Position;
+use crate::signal::{TargetWeight, Wanted};
+use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{Money, Price, Quantity};
 
-/// What a strategy wants, with what makes it the same signal in every process.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StrategySignal {
-    /// In what.
-    pub symbol: Symbol,
-    /// An order, a position, or a strength.
-    pub wanted: Wanted,
-    /// The worst price, where it says so.
-    pub limit: Option<Price>,
-    /// How long an order may rest.
-    pub time_in_force: TimeInForce,
-    /// The time of the event that it came of.
-    pub at: Timestamp,
-    /// Its number among those of that time, from 0.
-    pub number: u32,
-}
+/// What a schedule asks for is of the instant after its own.
+const AFTER: Duration = Duration::from_nanos(1);
 
 /// One strategy of a run.
 #[derive(Debug)]
@@ -40,76 +34,33 @@ pub struct StrategyRun {
     said: Vec<LastIntent>,
     /// Until then it watches and sends nothing.
     quiet_until: Option<Timestamp>,
+    /// Whether something that it came to want while it was quiet is not sent yet.
+    has_due: bool,
     last: (Timestamp, u32),
     repeats: u64,
     refused: u64,
     intents: Vec<Intent>,
+    /// What is bought once what is sold before it is sold.
+    buys: WaitingBuys,
+    /// Lots of what it trades.
+    instruments: Instruments,
 }
 
+/// The last position that a strategy wanted in one symbol.
 #[derive(Debug)]
 struct LastIntent {
     symbol: Symbol,
-    /// Its last word, and when it was said.
-    strength: Strength,
+    /// A strength or a weight; none where a process before this one said it as something else.
+    wanted: Option<Wanted>,
+    /// When it said so for the first time, and as what number of that time.
     at: Timestamp,
-    /// The last word that was sent and is not missed for good.
-    sent: Option<Strength>,
+    number: u32,
+    /// The last one that was sent and is not missed for good.
+    sent: Option<Wanted>,
     /// Until then all that it said is known to its book.
     known_until: Timestamp,
     /// It came to want it while it was quiet.
     is_due: bool,
-}
-
-/// What a book knows of a strategy's intents in one symbol.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Remembered {
-    /// The last strength that it asked for.
-    pub strength: Strength,
-    /// The time of the event that it came of.
-    pub at: Timestamp,
-    /// Whether a part of it is missing for good.
-    pub is_missed: bool,
-}
-
-/// The producer's id of the signal that a strategy gave `number`th, from 0, at the time `at` of an event.
-pub fn signal_id(strategy: &str, at: Timestamp, number: u32) -> String {
-    format!("{strategy}-{}-{number}", at.nanos())
-}
-
-impl StrategySignal {
-    /// The producer's id of the signal: the same events give the same ids.
-    pub fn id(&self, strategy: &str) -> String {
-        signal_id(strategy, self.at, self.number)
-    }
-
-    /// The time of the signal that has this id; none where no strategy made it.
-    pub fn time_of(id: &str) -> Option<Timestamp> {
-        id.rsplit('-').nth(1)?.parse().ok().map(Timestamp::from_nanos)
-    }
-
-    /// This as the signal of entry `id`; over history the entry's id is all the identity that it needs.
-    pub fn signal(
-        &self,
-        strategy: &Arc<str>,
-        id: EntryId,
-        producer_id: Option<Arc<str>>,
-        now: Timestamp,
-    ) -> Signal {
-        Signal {
-            id,
-            producer_id,
-            symbol: self.symbol,
-            wanted: self.wanted,
-            limit: self.limit,
-            time_in_force: self.time_in_force,
-            strategy: Arc::clone(strategy),
-            is_own: true,
-            time_to_live: None,
-            sent_at: now,
-            step: None,
-            redelivered: false,
-        }
-    }
 }
 
 impl StrategyRun {
@@ -122,11 +73,21 @@ impl StrategyRun {
             is_target,
             said: Vec::new(),
             quiet_until: None,
+            has_due: false,
             last: (Timestamp::from_nanos(i64::MIN), 0),
             repeats: 0,
             refused: 0,
             intents: Vec::new(),
+            buys: WaitingBuys::default(),
+            instruments: Instruments::default(),
         }
+    }
+
+    /// The same over instruments that are not all what their kind says.
+    #[must_use]
+    pub fn with_instruments(mut self, instruments: Instruments) -> Self {
+        self.instruments = instruments;
+        self
     }
 
     /// Lets it watch until `at` before anything that it wants is sent: how it is warmed. Positions that it wants by then
@@ -134,12 +95,14 @@ impl StrategyRun {
     #[must_use]
     pub fn quiet_until(mut self, at: Timestamp) -> Self {
         self.quiet_until = Some(at);
+        self.runner.set_warming_up(true);
         self
     }
 
     /// Lets it watch and sends nothing, until [`StrategyRun::end_quiet`].
     pub fn set_quiet(&mut self, is_quiet: bool) {
         self.quiet_until = is_quiet.then_some(Timestamp::MAX);
+        self.runner.set_warming_up(is_quiet);
     }
 
     /// The strategy in its runner.
@@ -169,12 +132,26 @@ impl StrategyRun {
 
     /// What its book holds, and what it knows that the strategy wants already: saying it again changes nothing, and what it
     /// says while it is warmed with events of before counts no more.
-    pub fn restore(&mut self, symbol: Symbol, held: Quantity, remembered: Option<Remembered>) {
-        self.runner.hold(symbol, held);
+    pub fn restore(&mut self, symbol: Symbol, held: Position, remembered: Option<Remembered>) {
+        self.runner.hold(symbol, held, Money::ZERO);
         if let Some(Remembered { strength, at, is_missed }) = remembered {
-            let sent = (!is_missed).then_some(strength);
-            self.said.push(LastIntent { symbol, strength, at, sent, known_until: at, is_due: false });
+            let wanted = strength.map(Wanted::Strength);
+            let sent = wanted.filter(|_| !is_missed);
+            self.said.push(LastIntent {
+                symbol,
+                wanted,
+                at,
+                number: 0,
+                sent,
+                known_until: at,
+                is_due: false,
+            });
         }
+    }
+
+    /// What its book has at the start.
+    pub fn set_cash(&mut self, cash: Money) {
+        self.runner.set_cash(cash);
     }
 
     /// Puts an event into its view without asking it; false when it is not meant for it, or shows nothing usable.
@@ -183,22 +160,65 @@ impl StrategyRun {
         self.runner.observe(event)
     }
 
-    /// Asks it about an event of its main series that is in its view; its signals are appended to `strategy_signals`.
+    /// Asks it about events of its main series that are in its view, bars of one instant and timeframe together; its
+    /// signals are appended to `strategy_signals`.
     ///
     /// # Errors
-    /// It failed, and what it wanted is dropped.
+    /// It failed, and what it wanted then is dropped.
     #[inline]
     pub fn evaluate(
         &mut self,
-        event: &MarketEvent,
+        events: &mut [MarketEvent],
         strategy_signals: &mut Vec<StrategySignal>,
     ) -> Result<(), RunnerFailure> {
-        if !self.runner.take_event(event)? && self.quiet_until.is_none() {
-            return Ok(());
+        if let [event] = events {
+            return self.ask(std::slice::from_ref(event), strategy_signals);
         }
-        self.intents.extend(self.runner.drain());
-        self.follow(event.known_at(), strategy_signals);
+        let mut failed = Ok(());
+        for together in events.chunk_by_mut(is_together) {
+            together.sort_by_key(MarketEvent::symbol); // Stable, whatever the order in which they came.
+            failed = failed.and(self.ask(together, strategy_signals));
+        }
+        failed
+    }
+
+    #[inline]
+    fn ask(
+        &mut self,
+        events: &[MarketEvent],
+        strategy_signals: &mut Vec<StrategySignal>,
+    ) -> Result<(), RunnerFailure> {
+        let has_intents = self.runner.take_events(events)?;
+        if (has_intents || self.quiet_until.is_some() || self.has_due)
+            && let Some(event) = events.first()
+        {
+            self.intents.extend(self.runner.drain());
+            self.follow(event.known_at(), strategy_signals);
+        }
         Ok(())
+    }
+
+    /// Tells it of its schedules that come before `now`.
+    ///
+    /// # Errors
+    /// As [`StrategyRun::evaluate`]; the others are told all the same.
+    pub fn ring_schedules(
+        &mut self,
+        now: Timestamp,
+        strategy_signals: &mut Vec<StrategySignal>,
+    ) -> Result<(), RunnerFailure> {
+        let mut failed = Ok(());
+        loop {
+            match self.runner.take_schedule(now) {
+                Ok(None) => return failed,
+                Ok(Some(due)) => {
+                    self.intents.extend(self.runner.drain());
+                    // What it wants is of an instant of its own, behind that of the events that it saw.
+                    self.follow(due + AFTER, strategy_signals);
+                }
+                Err(failure) => failed = failed.and(Err(failure)),
+            }
+        }
     }
 
     /// Tells it that its interval has passed, if it has.
@@ -219,7 +239,7 @@ impl StrategyRun {
     ///
     /// # Errors
     /// As [`StrategyRun::evaluate`].
-    pub fn on_order_end(
+    pub fn on_order(
         &mut self,
         end: &OrderEnd,
         strategy_signals: &mut Vec<StrategySignal>,
@@ -229,28 +249,59 @@ impl StrategyRun {
         {
             said.sent = None; // What was missed for good is asked for again when it is wanted again.
         }
-        self.intents.extend(self.runner.on_order_end(end)?);
+        let told = self.runner.on_order(end).map(|intents| self.intents.extend(intents));
         self.follow(end.at, strategy_signals);
-        Ok(())
+        if end.outcome.is_some()
+            && !end.goes_on
+            && let Some(buys) = self.buys.sold(end.symbol)
+        {
+            for (symbol, weight) in buys {
+                self.say(symbol, Wanted::Weight(weight), false, end.at, strategy_signals);
+            }
+        }
+        told
     }
 
     /// It was quiet until now: the positions that it came to want are sent, each once.
     pub fn end_quiet(&mut self, strategy_signals: &mut Vec<StrategySignal>) {
         self.quiet_until = None;
-        for place in 0..self.said.len() {
-            let LastIntent { symbol, strength, at, is_due, .. } = self.said[place];
-            // Those that it wants again are sent for that.
-            let is_renewed = self
-                .intents
-                .iter()
-                .any(|intent| matches!(intent, Intent::Signal { symbol: own, .. } if *own == symbol));
-            self.said[place].is_due = false;
-            if is_due && !is_renewed {
-                self.said[place].sent = Some(strength);
-                // By the time of its event, so that it is the same signal as one that was sent before a crash.
-                let strategy_signal =
-                    self.strategy_signal(symbol, Wanted::Strength(strength), None, TimeInForce::Ioc, at);
-                strategy_signals.push(strategy_signal);
+        self.runner.set_warming_up(false);
+        self.send_due(strategy_signals);
+    }
+
+    /// Sends what it came to want while it was quiet in symbols that are warm, what it wants again excepted.
+    fn send_due(&mut self, strategy_signals: &mut Vec<StrategySignal>) {
+        self.has_due = false;
+        let mut weights = Vec::new();
+        for said in &mut self.said {
+            if !std::mem::take(&mut said.is_due) {
+                continue;
+            }
+            if !self.runner.is_warm(said.symbol) {
+                (said.is_due, self.has_due) = (true, true);
+                continue;
+            }
+            if self.intents.iter().any(|intent| intent.places(said.symbol)) {
+                continue; // It is sent for that.
+            }
+            match said.wanted {
+                Some(Wanted::Weight(weight)) => weights.push((said.symbol, weight)),
+                Some(wanted) => {
+                    said.sent = Some(wanted);
+                    // By the time of its event, so that it is the same signal as one that was sent before a crash.
+                    strategy_signals.push(StrategySignal::of(said.symbol, wanted, (said.at, said.number)));
+                }
+                None => {}
+            }
+        }
+        let (sells, buys) = self.split(weights);
+        self.buys = WaitingBuys::new(&sells, &buys);
+        let now = if sells.is_empty() { buys } else { sells };
+        for (symbol, weight) in now {
+            if let Some(said) = self.said.iter_mut().find(|said| said.symbol == symbol) {
+                let wanted = Wanted::Weight(weight);
+                said.sent = Some(wanted);
+                strategy_signals.push(StrategySignal::of(symbol, wanted, (said.at, said.number)));
             }
         }
     }
@@ -259,23 +310,34 @@ impl StrategyRun {
         let is_quiet = self.quiet_until.is_some_and(|until| at <= until);
         if !is_quiet && self.quiet_until.is_some() {
             self.end_quiet(strategy_signals);
+        } else if !is_quiet && self.has_due {
+            self.send_due(strategy_signals);
         }
         let mut intents = std::mem::take(&mut self.intents);
         for intent in intents.drain(..) {
             match intent {
                 Intent::Signal { symbol, strength } => {
-                    self.say(symbol, strength, is_quiet, at, strategy_signals);
+                    self.say(symbol, Wanted::Strength(strength), is_quiet, at, strategy_signals);
                 }
-                Intent::Order { .. } | Intent::CancelAll if is_quiet => {}
-                Intent::Order { symbol, side, quantity, order_type, time_in_force } => {
+                Intent::Weight { symbol, weight } => {
+                    self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
+                }
+                Intent::Holdings(weights) => self.set_holdings(weights, is_quiet, at, strategy_signals),
+                Intent::Order { symbol, side, size, order_type, time_in_force } => {
+                    if is_quiet || !self.runner.is_warm(symbol) {
+                        continue;
+                    }
                     let limit = match order_type {
                         OrderType::Market => None,
                         OrderType::Limit(limit) => Some(limit),
                     };
-                    let wanted = Wanted::Order { side, quantity: Some(quantity), strength: None };
-                    let strategy_signal = self.strategy_signal(symbol, wanted, limit, time_in_force, at);
-                    strategy_signals.push(strategy_signal);
+                    let wanted =
+                        Wanted::Order { side, quantity: Some(self.shares(symbol, size, at)), strength: None };
+                    let id = self.next_number(at);
+                    let signal = StrategySignal::of(symbol, wanted, id);
+                    strategy_signals.push(StrategySignal { limit, time_in_force, ..signal });
                 }
+                Intent::CancelAll if is_quiet => {}
                 Intent::CancelAll => {
                     if self.refused == 0 {
                         tracing::warn!(
@@ -290,53 +352,134 @@ impl StrategyRun {
         self.intents = intents; // Reused, so that an event costs no allocation.
     }
 
-    fn say(
+    /// The weights, and 0 for whatever else its book holds: what is sold at once, what is bought when that is done.
+    fn set_holdings(
         &mut self,
-        symbol: Symbol,
-        strength: Strength,
+        mut weights: Vec<(Symbol, TargetWeight)>,
         is_quiet: bool,
         at: Timestamp,
         strategy_signals: &mut Vec<StrategySignal>,
     ) {
-        if is_quiet && !self.is_target {
+        let held: Vec<Symbol> = self.runner.view_now(at).holdings().map(|held| held.symbol).collect();
+        let others = held.into_iter().filter(|symbol| weights.iter().all(|(named, _)| named != symbol));
+        let others: Vec<_> = others.map(|symbol| (symbol, TargetWeight::ZERO)).collect();
+        weights.extend(others);
+        if is_quiet {
+            // Whatever was wanted before is wanted no more.
+            let gone = |said: &&mut LastIntent| weights.iter().all(|(named, _)| *named != said.symbol);
+            self.said.iter_mut().filter(gone).for_each(|said| said.is_due = false);
+        }
+        let (sells, buys) = self.split(weights);
+        self.buys = if is_quiet { WaitingBuys::default() } else { WaitingBuys::new(&sells, &buys) };
+        for (symbol, weight) in sells {
+            self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
+        }
+        if !self.buys.is_waiting() {
+            for (symbol, weight) in buys {
+                self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
+            }
+        }
+    }
+
+    /// Which of them sell of what the book holds, and which do not.
+    fn split(&self, weights: Vec<(Symbol, TargetWeight)>) -> (Weights, Weights) {
+        let view = self.runner.view();
+        let equity = view.equity();
+        weights.into_iter().partition(|(symbol, weight)| {
+            let price = view.latest(*symbol).map_or(0.0, MarketEvent::price);
+            weight.get() * equity < view.position(*symbol).to_f64() * price
+        })
+    }
+
+    /// Shares of an order that speaks of dollars or of the book's equity, at the latest price.
+    fn shares(&self, symbol: Symbol, size: SizeRule, at: Timestamp) -> Quantity {
+        let view = self.runner.view_now(at);
+        let price = view.latest(symbol).and_then(|event| Price::from_f64(event.price()).ok());
+        let buys = |money: Money| price.map_or(Quantity::ZERO, |price| money.buys(price));
+        let shares = match size {
+            SizeRule::Shares(shares) => return shares,
+            SizeRule::Notional(money) => buys(money),
+            SizeRule::Fraction(part) => {
+                buys(Money::new(Decimal::from_f64(view.equity()).unwrap_or_default()) * part)
+            }
+            SizeRule::All => Quantity::ZERO,
+        };
+        self.instruments.of(symbol).floor_lot(shares)
+    }
+
+    fn say(
+        &mut self,
+        symbol: Symbol,
+        wanted: Wanted,
+        is_quiet: bool,
+        at: Timestamp,
+        strategy_signals: &mut Vec<StrategySignal>,
+    ) {
+        let is_quiet = is_quiet || !self.runner.is_warm(symbol);
+        let is_strength = matches!(wanted, Wanted::Strength(_));
+        if is_quiet && is_strength && !self.is_target {
             return;
         }
         let place = self.said.iter().position(|said| said.symbol == symbol).unwrap_or_else(|| {
             let known_until = Timestamp::from_nanos(i64::MIN);
-            self.said.push(LastIntent { symbol, strength, at, sent: None, known_until, is_due: false });
+            self.said.push(LastIntent {
+                symbol,
+                wanted: None,
+                at,
+                number: 0,
+                sent: None,
+                known_until,
+                is_due: false,
+            });
             self.said.len() - 1
         });
+        let is_known = is_quiet && at <= self.said[place].known_until;
+        let is_repeated = is_strength && self.is_fixed && !is_known && {
+            let said = &self.said[place];
+            (if is_quiet { said.wanted } else { said.sent }) == Some(wanted)
+        };
+        let id = if is_repeated { (at, 0) } else { self.next_number(at) };
         let said = &mut self.said[place];
-        if is_quiet && at <= said.known_until {
+        if is_known {
             return;
         }
-        if said.strength != strength {
-            (said.strength, said.at) = (strength, at);
+        if said.wanted != Some(wanted) {
+            said.wanted = Some(wanted);
+            (said.at, said.number) = id;
         }
         if is_quiet {
-            said.is_due = said.sent != Some(strength);
+            said.is_due = said.sent != Some(wanted);
+            self.has_due |= said.is_due;
             return;
         }
-        if self.is_fixed && said.sent == Some(strength) {
+        if is_repeated {
             self.repeats += 1;
             return;
         }
-        said.sent = Some(strength);
-        let strategy_signal =
-            self.strategy_signal(symbol, Wanted::Strength(strength), None, TimeInForce::Ioc, at);
-        strategy_signals.push(strategy_signal);
+        said.sent = Some(wanted);
+        strategy_signals.push(StrategySignal::of(symbol, wanted, id));
     }
 
-    fn strategy_signal(
-        &mut self,
-        symbol: Symbol,
-        wanted: Wanted,
-        limit: Option<Price>,
-        time_in_force: TimeInForce,
-        at: Timestamp,
-    ) -> StrategySignal {
+    /// The next number of this time.
+    fn next_number(&mut self, at: Timestamp) -> (Timestamp, u32) {
         let number = if self.last.0 == at { self.last.1 + 1 } else { 0 };
         self.last = (at, number);
-        StrategySignal { symbol, wanted, limit, time_in_force, at, number }
+        self.last
+    }
+}
+
+/// Whether a strategy is asked about both at once: bars of one instant and timeframe.
+fn is_together(first: &MarketEvent, second: &MarketEvent) -> bool {
+    match (first, second) {
+        (MarketEvent::Bar { span, .. }, MarketEvent::Bar { span: other, .. }) => {
+            span == other && first.known_at() == second.known_at()
+        }
+        (
+            MarketEvent::Bar { .. }
+            | MarketEvent::Quote { .. }
+            | MarketEvent::Trade { .. }
+            | MarketEvent::Number { .. },
+            _,
+        ) => false,
     }
 }

@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Every, Intent, Intents, OrderEnd, Past, Strategy, StrategyError, View};
+use super::schedule::session_of;
+use super::{BarSlice, Every, Intent, Intents, OrderEnd, Past, Schedule, Strategy, StrategyError, View};
+use crate::calendar::date_of;
 use crate::clock::Timestamp;
+use crate::instrument::Calendar;
 use crate::market::MarketEvent;
+use crate::position::Position;
+use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
-use crate::units::Quantity;
+use crate::units::Money;
 
 /// After so many failures a strategy is not asked any more, unless it is told otherwise.
 pub const FAILURES_MAX: u32 = 3;
@@ -32,6 +37,10 @@ pub struct Runner {
     seen: u64,
     event_due: Option<Timestamp>,
     timer_due: Option<Timestamp>,
+    /// Whether its timer rings while its market is closed too.
+    rings_always: bool,
+    /// When each of its schedules comes next; none before time is known.
+    schedules_due: Vec<Option<Timestamp>>,
     intents: Intents,
 }
 
@@ -55,11 +64,17 @@ pub struct BrokenError(String);
 impl Runner {
     /// Runs `strategy` on the events of `symbols` (none: of all symbols).
     pub fn new(name: &str, strategy: Box<dyn Strategy>, symbols: &[Symbol], every: Every) -> Self {
+        let needs = strategy.needs();
+        let schedules_due = vec![None; needs.schedules.len()];
+        let mut past = Past::new(needs);
+        past.heard = symbols.to_vec();
         Self {
             name: name.to_owned(),
             symbols: symbols.to_vec(),
             looked_at: Vec::new(),
-            past: Past::new(strategy.horizon()),
+            schedules_due,
+            past,
+            rings_always: true,
             strategy,
             every,
             failures_max: FAILURES_MAX,
@@ -84,6 +99,9 @@ impl Runner {
     #[must_use]
     pub fn looking_at(mut self, symbols: &[Symbol]) -> Self {
         self.looked_at = symbols.to_vec();
+        if !self.past.heard.is_empty() {
+            self.past.heard.extend_from_slice(symbols);
+        }
         self
     }
 
@@ -94,9 +112,22 @@ impl Runner {
         self
     }
 
+    /// What it trades is traded by this calendar; its timer rings while that is open, or always.
+    #[must_use]
+    pub fn by_calendar(mut self, calendar: Calendar, rings_always: bool) -> Self {
+        self.past.calendar = calendar;
+        self.rings_always = rings_always;
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its calls took of what they may take, in words.
+    pub fn used(&self) -> Option<String> {
+        self.strategy.used()
     }
 
     /// Whether it is asked at all: it was started, and not stopped for its failures.
@@ -156,19 +187,24 @@ impl Runner {
         &mut self,
         event: &MarketEvent,
     ) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
-        self.take_event(event)?;
+        self.take_events(std::slice::from_ref(event))?;
         Ok(self.intents.drain())
     }
 
-    /// [`Runner::evaluate`] without taking its intents; true when it has some.
+    /// [`Runner::evaluate`] of events that it is asked about together, without taking its intents; true when it has some.
     #[inline]
-    pub(super) fn take_event(&mut self, event: &MarketEvent) -> Result<bool, RunnerFailure> {
-        if self.is_active() {
-            self.seen += 1;
-            if self.is_due(event.known_at()) {
-                let now = self.past.now();
-                self.guarded(now, |strategy, view, intents| strategy.on_event(event, view, intents))?;
-            }
+    pub(super) fn take_events(&mut self, events: &[MarketEvent]) -> Result<bool, RunnerFailure> {
+        if let (true, Some(first)) = (self.is_active(), events.first())
+            && self.is_due(first.known_at(), events.len())
+        {
+            let now = self.past.now();
+            self.past.advance_indicators();
+            self.guarded(now, |strategy, view, intents| match first {
+                MarketEvent::Bar { .. } => strategy.on_bar(&BarSlice::new(events), view, intents),
+                MarketEvent::Quote { symbol, quote } => strategy.on_quote(*symbol, quote, view, intents),
+                MarketEvent::Trade { symbol, trade } => strategy.on_trade(*symbol, trade, view, intents),
+                MarketEvent::Number { symbol, number } => strategy.on_number(*symbol, number, view, intents),
+            })?;
         }
         Ok(!self.intents.is_empty())
     }
@@ -187,7 +223,7 @@ impl Runner {
         event: &MarketEvent,
     ) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
         if self.observe(event) {
-            self.take_event(event)?;
+            self.take_events(std::slice::from_ref(event))?;
         }
         Ok(self.intents.drain())
     }
@@ -206,11 +242,59 @@ impl Runner {
     pub fn on_timer(&mut self, now: Timestamp) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
         if let (true, Every::Span(span)) = (self.is_active(), self.every) {
             let was_started = self.timer_due.is_some();
-            if step(&mut self.timer_due, span, now) && was_started {
-                self.guarded(now, |strategy, view, intents| strategy.on_timer(now, view, intents))?;
+            if step(&mut self.timer_due, span, now) {
+                if !self.rings_always {
+                    self.timer_due = self.timer_due.map(|due| in_session(due, span, self.past.calendar));
+                }
+                if was_started {
+                    self.guarded(now, |strategy, view, intents| strategy.on_timer(now, view, intents))?;
+                }
             }
         }
         Ok(self.intents.drain())
+    }
+
+    /// When the first of its schedules comes; none without one, or before [`Runner::on_schedule`] was called.
+    pub fn next_schedule(&self) -> Option<Timestamp> {
+        self.schedules_due.iter().flatten().min().copied()
+    }
+
+    /// Tells it that its schedules have come that come before `now`, the first one first, and of one instant in their
+    /// order; those that were missed for longer than one turn are one call. The first call starts them.
+    ///
+    /// # Errors
+    /// As [`Runner::on_event`].
+    pub fn on_schedule(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
+        self.take_schedule(now)?;
+        Ok(self.intents.drain())
+    }
+
+    /// [`Runner::on_schedule`] for the first of them that is due; says when that was, without taking its intents.
+    pub(super) fn take_schedule(&mut self, now: Timestamp) -> Result<Option<Timestamp>, RunnerFailure> {
+        let calendar = self.past.calendar;
+        for place in 0..self.schedules_due.len() {
+            if self.schedules_due[place].is_none() {
+                self.schedules_due[place] = Some(self.schedule(place).next_after(now, calendar));
+            }
+        }
+        let due = self.schedules_due.iter().flatten().enumerate().min_by_key(|(_, due)| **due);
+        let Some((place, due)) = due.map(|(place, due)| (place, *due)).filter(|(_, due)| *due < now) else {
+            return Ok(None);
+        };
+        let schedule = self.schedule(place).clone();
+        self.schedules_due[place] = Some(schedule.next_after(due, calendar));
+        if self.is_active() {
+            self.past.advance_indicators();
+            self.guarded(due, |strategy, view, intents| strategy.on_schedule(&schedule, view, intents))?;
+        }
+        Ok(Some(due))
+    }
+
+    fn schedule(&self, place: usize) -> &Schedule {
+        &self.past.needs.schedules[place]
     }
 
     /// Calls its timer now, whatever its rhythm.
@@ -228,35 +312,57 @@ impl Runner {
     ///
     /// # Errors
     /// As [`Runner::evaluate`].
-    pub fn on_order_end(
-        &mut self,
-        end: &OrderEnd,
-    ) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
-        self.past.hold(end.symbol, end.position);
+    pub fn on_order(&mut self, end: &OrderEnd) -> Result<impl Iterator<Item = Intent> + '_, RunnerFailure> {
+        self.past.hold(end.symbol, end.position, end.cash);
         if self.is_active() {
             self.guarded(end.at, |strategy, view, intents| {
                 if let Some(fill) = &end.fill {
                     strategy.on_fill(fill, view, intents)?;
                 }
-                if end.outcome.is_some() { strategy.on_order_end(end, view, intents) } else { Ok(()) }
+                if end.outcome.is_some() { strategy.on_order(end, view, intents) } else { Ok(()) }
             })?;
         }
         Ok(self.intents.drain())
     }
 
-    /// What its book holds at the start.
-    pub fn hold(&mut self, symbol: Symbol, shares: Quantity) {
-        self.past.hold(symbol, shares);
+    /// What its book holds of `symbol` at the start, and its cash.
+    pub fn hold(&mut self, symbol: Symbol, position: Position, cash: Money) {
+        self.past.hold(symbol, position, cash);
+    }
+
+    /// What its book has at the start.
+    pub fn set_cash(&mut self, cash: Money) {
+        self.past.set_cash(cash);
+    }
+
+    /// Whether so many events were seen of `symbol` as it needs before anything that it wants in it is sent.
+    #[inline]
+    pub(super) fn is_warm(&self, symbol: Symbol) -> bool {
+        let warm_up = self.past.needs.warm_up;
+        warm_up == 0 || self.past.count(symbol) > u64::try_from(warm_up).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn set_warming_up(&mut self, is_warming_up: bool) {
+        self.past.set_warming_up(is_warming_up);
+    }
+
+    /// What it would see at `now`.
+    pub(super) fn view_now(&self, now: Timestamp) -> View<'_> {
+        self.past.view_at(now)
     }
 
     fn listens_to(&self, symbol: Symbol) -> bool {
         self.symbols.is_empty() || self.symbols.contains(&symbol)
     }
 
+    /// Whether it is asked about the next `count` events, which came together at `now`.
     #[inline]
-    fn is_due(&mut self, now: Timestamp) -> bool {
+    fn is_due(&mut self, now: Timestamp, count: usize) -> bool {
+        let before = self.seen;
+        self.seen += u64::try_from(count).unwrap_or(u64::MAX);
         match self.every {
-            Every::Event | Every::Count { .. } => self.every.is_due_at_event(self.seen),
+            Every::Event => true,
+            Every::Count { .. } => (before + 1..=self.seen).any(|number| self.every.is_due_at_event(number)),
             Every::Span(span) => step(&mut self.event_due, span, now),
         }
     }
@@ -289,21 +395,24 @@ impl Runner {
 
     /// The first of its intents that it may not have.
     fn unwanted(&self) -> Option<StrategyError> {
-        self.intents.0.iter().find_map(|intent| {
-            let symbol = match intent {
-                Intent::Signal { symbol, .. } => symbol,
-                Intent::Order { symbol, quantity, .. } if quantity.is_positive() => symbol,
-                Intent::Order { quantity, .. } => {
-                    return Some(StrategyError::failed(format_args!(
-                        "order must be above 0 shares, was {quantity}"
-                    )));
-                }
-                Intent::CancelAll => return None,
-            };
+        let check = |symbol: &Symbol| {
             (!self.listens_to(*symbol)).then(|| {
                 let own: Vec<&str> = self.symbols.iter().map(Symbol::as_str).collect();
                 StrategyError::failed(format_args!("symbol must be one of {}, was {symbol}", own.join(", ")))
             })
+        };
+        self.intents.0.iter().find_map(|intent| match intent {
+            Intent::Order { size: SizeRule::Shares(quantity), .. } if !quantity.is_positive() => {
+                Some(StrategyError::failed(format_args!("order must be above 0 shares, was {quantity}")))
+            }
+            Intent::Order { size: SizeRule::All, .. } => {
+                Some(StrategyError::failed("order must be of shares, dollars or a percentage, was \"all\""))
+            }
+            Intent::Signal { symbol, .. } | Intent::Order { symbol, .. } | Intent::Weight { symbol, .. } => {
+                check(symbol)
+            }
+            Intent::Holdings(weights) => weights.iter().find_map(|(symbol, _)| check(symbol)),
+            Intent::CancelAll => None,
         })
     }
 }
@@ -324,6 +433,26 @@ fn step(due: &mut Option<Timestamp>, span: Duration, now: Timestamp) -> bool {
     let into = now.nanos().saturating_sub(start.nanos()) % span;
     *due = Some(Timestamp::from_nanos(now.nanos().saturating_add(span - into)));
     true
+}
+
+/// The first instant of the grid `due`, `due + span`, ... at which the market is open.
+fn in_session(due: Timestamp, span: Duration, calendar: Calendar) -> Timestamp {
+    let mut date = date_of(due);
+    // The longest run of closed days is six (September 2001).
+    for _ in 0..15 {
+        if let Some(session) = session_of(date, calendar) {
+            let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let behind = session.open.nanos().saturating_sub(due.nanos()).max(0);
+            let turns = behind / span + i64::from(behind % span > 0);
+            let open = Timestamp::from_nanos(due.nanos().saturating_add(turns.saturating_mul(span)));
+            if open < session.close {
+                return open;
+            }
+        }
+        let Some(next) = date.succ_opt() else { break };
+        date = next;
+    }
+    due
 }
 
 /// Runs code that somebody else wrote; an error is the text of its panic. What it left half done must not be used again.

@@ -1,57 +1,21 @@
-//! What has happened until now, as a strategy sees it: the latest event of each series and, when it asks for them, the
-//! ticks of its horizon. An event goes in before it is shown, and nothing of the future is ever there, so that a
-//! strategy sees the same live, replayed and in time travel. Pure.
+//! A strategy's look at what has happened until now: what it knows of the market, of time and of its own book.
 //!
-//! A series is a symbol and a kind: its trades, its quotes, its numbers, or its bars of one timeframe. So no share counts
-//! twice. What is asked by symbol alone is answered by one series: of the strategy's main timeframe where there is one,
-//! else by trades, else by bars, the shortest first, else by quotes. Of a bar the tick is its end, its close and its volume;
-//! of a quote its mid, with size 0. Numbers are no ticks.
+//! Nothing of the future is ever there, so that a strategy sees the same live, replayed and in time travel. Pure.
 
 use std::time::Duration;
 
-use super::per_symbol::PerSymbol;
-use super::usable_price;
+use chrono::{Datelike, NaiveDate, NaiveTime, Weekday};
+
+use super::past::{KeptIndicator, KnownSeries, Past, SeriesKind};
+use super::schedule::session_of;
+use super::window::PriceWindow;
+use super::{Holding, VALUES_KEPT};
+use crate::calendar::{Session, date_of};
 use crate::clock::Timestamp;
-use crate::market::{MarketEvent, Trade};
+use crate::market::{Bar, MarketEvent};
 use crate::symbol::Symbol;
-use crate::ticks::{Span, Window, WindowLimits};
-use crate::units::Quantity;
-
-/// What one strategy may look back at; only one writes, nobody waits.
-#[derive(Debug)]
-pub struct Past {
-    horizon: Option<Duration>,
-    now: Timestamp,
-    /// The kind of its main series.
-    main: Option<SeriesKind>,
-    symbols: PerSymbol<SymbolSeries>,
-    /// Shares in its book, negative when short; few.
-    positions: Vec<(Symbol, Quantity)>,
-}
-
-/// All series of one symbol; the one that answers for the symbol stands first.
-#[derive(Debug)]
-struct SymbolSeries {
-    first: KnownSeries,
-    others: Vec<KnownSeries>,
-}
-
-/// What is known of one series.
-#[derive(Debug)]
-struct KnownSeries {
-    kind: SeriesKind,
-    latest: MarketEvent,
-    ticks: Option<Box<Window>>,
-}
-
-/// The kinds of series of a symbol, the one that answers for it first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum SeriesKind {
-    Trades,
-    Bars(Duration),
-    Quotes,
-    Numbers,
-}
+use crate::ticks::Span;
+use crate::units::{Money, Quantity};
 
 /// A look at the [`Past`] at one instant.
 #[derive(Debug, Clone, Copy)]
@@ -60,119 +24,23 @@ pub struct View<'a> {
     now: Timestamp,
 }
 
+/// How far a window of prices reaches back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookback {
+    /// What is at most so old.
+    Time(Duration),
+    /// The last so many events.
+    Events(usize),
+}
+
 impl Past {
-    /// Keeps the latest events and, with a horizon, the ticks that are at most so old.
-    pub fn new(horizon: Option<Duration>) -> Self {
-        let now = Timestamp::from_nanos(i64::MIN);
-        Self { horizon, now, main: None, symbols: PerSymbol::new(&[]), positions: Vec::new() }
-    }
-
-    /// The bars of this timeframe answer for their symbol.
-    pub fn set_main(&mut self, timeframe: Option<Duration>) {
-        self.main = timeframe.map(SeriesKind::Bars);
-    }
-
-    /// Puts an event in; false when it shows nothing usable (see [`usable_price`]) and is left out.
-    #[inline]
-    pub fn observe(&mut self, event: &MarketEvent) -> bool {
-        let is_usable = match event {
-            MarketEvent::Number { number, .. } => number.value.is_finite(),
-            MarketEvent::Quote { .. } | MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => {
-                usable_price(event).is_some()
-            }
-        };
-        if !is_usable {
-            return false;
-        }
-        self.now = self.now.max(event.known_at());
-        let kind = SeriesKind::of(event);
-        let known = self.symbols.of(event.symbol(), || SymbolSeries {
-            first: KnownSeries { kind, latest: *event, ticks: None },
-            others: Vec::new(),
-        });
-        let series =
-            if known.first.kind == kind { &mut known.first } else { known.find(kind, event, self.main) };
-        series.latest = *event;
-        if let Some(horizon) = self.horizon {
-            series.keep(event, self.now, horizon);
-        }
-        true
-    }
-
-    /// The book holds so many shares of `symbol` from now on.
-    pub fn hold(&mut self, symbol: Symbol, shares: Quantity) {
-        match self.positions.iter_mut().find(|(known, _)| *known == symbol) {
-            Some((_, held)) => *held = shares,
-            None => self.positions.push((symbol, shares)),
-        }
-    }
-
-    /// The time of the latest event.
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// The view right after the latest event.
-    pub fn view(&self) -> View<'_> {
-        View { past: self, now: self.now }
-    }
-
     /// The view at `now`, or right after the latest event when that is later.
     pub fn view_at(&self, now: Timestamp) -> View<'_> {
         View { past: self, now: now.max(self.now) }
     }
 }
 
-impl SeriesKind {
-    #[inline]
-    fn of(event: &MarketEvent) -> Self {
-        match event {
-            MarketEvent::Trade { .. } => Self::Trades,
-            MarketEvent::Bar { span, .. } => Self::Bars(*span),
-            MarketEvent::Quote { .. } => Self::Quotes,
-            MarketEvent::Number { .. } => Self::Numbers,
-        }
-    }
-}
-
-impl SymbolSeries {
-    /// A series that does not stand first, or comes for the first time.
-    #[cold]
-    fn find(&mut self, kind: SeriesKind, event: &MarketEvent, main: Option<SeriesKind>) -> &mut KnownSeries {
-        if let Some(place) = self.others.iter().position(|series| series.kind == kind) {
-            return &mut self.others[place];
-        }
-        let rank = |kind: SeriesKind| (Some(kind) != main, kind);
-        let mut series = KnownSeries { kind, latest: *event, ticks: None };
-        let is_first = rank(kind) < rank(self.first.kind);
-        if is_first {
-            std::mem::swap(&mut self.first, &mut series);
-        }
-        self.others.push(series);
-        let last = self.others.len() - 1;
-        if is_first { &mut self.first } else { &mut self.others[last] }
-    }
-
-    fn of(&self, kind: SeriesKind) -> Option<&KnownSeries> {
-        std::iter::once(&self.first).chain(&self.others).find(|series| series.kind == kind)
-    }
-}
-
-impl KnownSeries {
-    fn keep(&mut self, event: &MarketEvent, now: Timestamp, horizon: Duration) {
-        let size = match event {
-            MarketEvent::Trade { trade, .. } => trade.size,
-            MarketEvent::Bar { bar, .. } => bar.volume,
-            MarketEvent::Quote { .. } => 0.0,
-            MarketEvent::Number { .. } => return,
-        };
-        let new = || Box::new(Window::new(WindowLimits { with_sizes: true, ..WindowLimits::new(horizon) }));
-        // An unknown size is none; a price that no window takes is shown all the same.
-        let trade = Trade { at: event.known_at(), price: event.price(), size: size.max(0.0) };
-        let _ = self.ticks.get_or_insert_with(new).push(now, trade);
-    }
-}
-
+/// The market.
 impl<'a> View<'a> {
     /// The time of the event that is shown (the latest, should one have come late), of the timer or of the fill.
     pub fn now(&self) -> Timestamp {
@@ -181,7 +49,7 @@ impl<'a> View<'a> {
 
     /// How far back windows reach; none when no ticks are kept.
     pub fn horizon(&self) -> Option<Duration> {
-        self.past.horizon
+        self.past.needs.horizon
     }
 
     /// What it looks at.
@@ -189,20 +57,38 @@ impl<'a> View<'a> {
         self.past
     }
 
+    /// Whether anything was seen of a symbol.
+    pub fn knows(&self, symbol: Symbol) -> bool {
+        self.past.symbols.get(symbol).is_some()
+    }
+
     /// The latest event of the series that answers for a symbol, or the latest number of a series.
     pub fn latest(&self, symbol: Symbol) -> Option<&'a MarketEvent> {
-        self.past.symbols.get(symbol).map(|known| &known.first.latest)
+        self.first(symbol).map(|series| &series.latest)
     }
 
     /// The latest bar of `symbol` that is `timeframe` long.
     pub fn latest_bar(&self, symbol: Symbol, timeframe: Duration) -> Option<&'a MarketEvent> {
-        self.past.symbols.get(symbol)?.of(SeriesKind::Bars(timeframe)).map(|series| &series.latest)
+        self.bars_of(symbol, timeframe).map(|series| &series.latest)
     }
 
-    /// Shares of `symbol` in the strategy's book by what it was told, negative when short.
-    pub fn position(&self, symbol: Symbol) -> Quantity {
-        let held = self.past.positions.iter().find(|(known, _)| *known == symbol);
-        held.map_or(Quantity::ZERO, |(_, shares)| *shares)
+    /// Events of the series that answers for `symbol` until now, the one that is shown included.
+    pub fn bar_index(&self, symbol: Symbol) -> u64 {
+        self.past.count(symbol)
+    }
+
+    /// The last bars of `symbol` that are `timeframe` long (none: of the series that answers for it), the newest first;
+    /// as many of them as [`Needs::history`](super::Needs::history) says are kept.
+    pub fn history(
+        &self,
+        symbol: Symbol,
+        timeframe: Option<Duration>,
+    ) -> impl ExactSizeIterator<Item = &'a Bar> + use<'a> {
+        let series = match timeframe {
+            Some(timeframe) => self.bars_of(symbol, timeframe),
+            None => self.first(symbol),
+        };
+        series.and_then(|series| series.kept.as_ref()).map(|kept| kept.bars.iter()).unwrap_or_default()
     }
 
     /// The ticks of `symbol` over the strategy's whole horizon, up to now; none when there is not one.
@@ -212,16 +98,159 @@ impl<'a> View<'a> {
 
     /// The ticks of `symbol` that are at most `span` old, and no older than the horizon; none when there is not one.
     pub fn over(&self, symbol: Symbol, span: Duration) -> Option<Span<'a>> {
-        let horizon = self.past.horizon?;
-        let ticks = self.past.symbols.get(symbol)?.first.ticks.as_ref()?;
+        let horizon = self.past.needs.horizon?;
+        let ticks = self.first(symbol)?.kept.as_ref()?.ticks.as_ref()?;
         Some(ticks.since(self.now - span.min(horizon))).filter(|span| !span.is_empty())
+    }
+
+    /// Prices of `symbol` so far back: of bars with their highs and lows, else of ticks; none when there is not one.
+    pub fn prices(&self, symbol: Symbol, lookback: Lookback) -> Option<PriceWindow<'a>> {
+        let series = self.first(symbol)?;
+        let kept = series.kept.as_ref()?;
+        let SeriesKind::Bars(span) = series.kind else {
+            let ticks = kept.ticks.as_ref()?;
+            let horizon = self.past.needs.horizon?;
+            let ticks = match lookback {
+                Lookback::Time(span) => ticks.since(self.now - span.min(horizon)),
+                Lookback::Events(count) => ticks.all().newest(count),
+            };
+            return (!ticks.is_empty()).then_some(PriceWindow::Ticks(ticks));
+        };
+        let count = match lookback {
+            Lookback::Time(back) => kept.bars.partition_point(|bar| bar.at + span >= self.now - back),
+            Lookback::Events(count) => count.min(kept.bars.len()),
+        };
+        (count > 0).then(|| PriceWindow::Bars(kept.bars.range(..count)))
+    }
+
+    /// The value of the strategy's indicator at `place` in [`Needs::indicators`](super::Needs::indicators) for `symbol`, so
+    /// many bars `ago` (0: the latest); none while it is not warm, and none more than [`VALUES_KEPT`] bars ago.
+    pub fn indicator(&self, symbol: Symbol, place: usize, ago: usize) -> Option<f64> {
+        debug_assert!(ago < VALUES_KEPT, "{ago} bars ago are not kept");
+        let values = |series: &'a KnownSeries| -> Option<&'a KeptIndicator> {
+            series.kept.as_ref()?.indicators.get(place)?.as_ref()
+        };
+        let known = self.past.symbols.get(symbol)?;
+        let indicator = values(&known.first).or_else(|| known.others().find_map(values))?;
+        *indicator.values.get(ago)?
+    }
+
+    /// The same by its name.
+    pub fn indicator_named(&self, symbol: Symbol, name: &str, ago: usize) -> Option<f64> {
+        let place = self.past.needs.indicators.iter().position(|named| named.name == name)?;
+        self.indicator(symbol, place, ago)
+    }
+
+    fn first(&self, symbol: Symbol) -> Option<&'a KnownSeries> {
+        self.past.symbols.get(symbol).map(|known| &known.first)
+    }
+
+    fn bars_of(&self, symbol: Symbol, timeframe: Duration) -> Option<&'a KnownSeries> {
+        self.past.symbols.get(symbol)?.of(SeriesKind::Bars(timeframe))
+    }
+}
+
+/// The strategy's own book, as far as it was told of its orders' ends.
+impl View<'_> {
+    /// Shares of `symbol`, negative when short.
+    pub fn position(&self, symbol: Symbol) -> Quantity {
+        self.holding(symbol).map_or(Quantity::ZERO, |held| held.position.quantity())
+    }
+
+    /// What it holds of `symbol` and what that cost; none for what it never traded.
+    pub fn holding(&self, symbol: Symbol) -> Option<&Holding> {
+        self.past.holdings.iter().find(|held| held.symbol == symbol)
+    }
+
+    /// What it holds, longs and shorts, in the order in which they came.
+    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.past.holdings.iter().filter(|held| !held.position.quantity().is_zero())
+    }
+
+    /// What closing the position in `symbol` at its latest price would make, US dollars.
+    pub fn profit(&self, symbol: Symbol) -> f64 {
+        self.holding(symbol).map_or(0.0, |held| self.value(held) - held.position.cost().to_f64())
+    }
+
+    /// Events of the symbol's series since its position was opened; 0 where there is none.
+    pub fn bars_held(&self, symbol: Symbol) -> u64 {
+        let held = self.holding(symbol).filter(|held| !held.position.quantity().is_zero());
+        held.map_or(0, |held| self.past.count(symbol).saturating_sub(held.since))
+    }
+
+    /// Money that is not invested, US dollars; orders that are not final are not counted.
+    pub fn cash(&self) -> Money {
+        self.past.cash
+    }
+
+    /// Cash and what is held at the latest prices, US dollars.
+    pub fn equity(&self) -> f64 {
+        self.past.holdings.iter().fold(self.past.cash.to_f64(), |sum, held| sum + self.value(held))
+    }
+
+    /// What it can buy without borrowing, US dollars: equity less longs and shorts at the latest prices.
+    pub fn buying_power(&self) -> f64 {
+        let gross: f64 = self.past.holdings.iter().map(|held| self.value(held).abs()).sum();
+        (self.equity() - gross).max(0.0)
+    }
+
+    /// Whether nothing that it wants is sent yet: it is shown the past.
+    pub fn is_warming_up(&self) -> bool {
+        self.past.is_warming_up
+    }
+
+    /// At the latest price; at its cost where none is known.
+    fn value(&self, held: &Holding) -> f64 {
+        let cost = held.position.cost().to_f64();
+        self.latest(held.symbol).map_or(cost, |event| event.price() * held.position.quantity().to_f64())
+    }
+}
+
+/// Time, as the exchange has it.
+impl View<'_> {
+    /// The date in New York.
+    pub fn date(&self) -> NaiveDate {
+        date_of(self.now)
+    }
+
+    /// The time in New York.
+    pub fn time(&self) -> NaiveTime {
+        self.now.to_new_york().time()
+    }
+
+    /// The weekday in New York.
+    pub fn weekday(&self) -> Weekday {
+        self.date().weekday()
+    }
+
+    /// The session of today, which may be over or still to come; none on a day without one.
+    pub fn session(&self) -> Option<Session> {
+        session_of(self.date(), self.past.calendar)
+    }
+
+    /// Whether the session is open; at its close it is not.
+    pub fn is_open(&self) -> bool {
+        self.session().is_some_and(|session| (session.open..session.close).contains(&self.now))
+    }
+
+    /// How long the session is still open; none while it is not.
+    pub fn until_close(&self) -> Option<Duration> {
+        self.session().filter(|_| self.is_open()).map(|session| session.close.since(self.now))
+    }
+
+    /// Whether no further bar of this timeframe ends before the close of today's session: what is ordered now is filled
+    /// in the session's last bar at best, and what is ordered later not at all.
+    pub fn is_last_bar(&self, timeframe: Duration) -> bool {
+        self.session()
+            .is_some_and(|session| self.now < session.close && self.now + timeframe >= session.close)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{Bar, Number, Quote};
+    use crate::market::{Bar, Number, Quote, Trade};
+    use crate::strategy::Needs;
 
     fn symbol(name: &str) -> Symbol {
         name.parse().unwrap()
@@ -250,7 +279,8 @@ mod tests {
     }
 
     fn past(horizon_s: u64, events: &[MarketEvent]) -> Past {
-        let mut past = Past::new((horizon_s > 0).then(|| Duration::from_secs(horizon_s)));
+        let horizon = (horizon_s > 0).then(|| Duration::from_secs(horizon_s));
+        let mut past = Past::new(Needs { horizon, ..Needs::default() });
         for event in events {
             assert!(past.observe(event), "{event:?}");
         }

@@ -4,8 +4,10 @@ use super::*;
 use bot_core::market::{Bar, Number, Trade};
 use bot_core::order::{Side, TimeInForce};
 use bot_core::outcome::OutcomeKind;
+use bot_core::position::Position;
 use bot_core::strategy::{Every, Intent, Runner, StrategyRun, StrategySignal};
-use bot_core::units::{Price, Quantity};
+use bot_core::units::{Money, Price, Quantity};
+use std::time::Duration;
 
 mod params;
 
@@ -21,7 +23,9 @@ fn tick(second: i64, price: f64) -> MarketEvent {
 fn runner(source: &str) -> Runner {
     let script = Script::compile("x_strategy.rhai", source).unwrap();
     let strategy = script.make(&WrittenParams::new(), &[nvda()]).unwrap();
-    Runner::new("x", strategy, &[nvda()], Every::Event).with_failures_max(0)
+    Runner::new("x", strategy, &[nvda()], Every::Event)
+        .looking_at(&["SPY", "NEWS"].map(|name| name.parse().unwrap()))
+        .with_failures_max(0)
 }
 
 /// What is said of a script whose `on_event` is `body`.
@@ -45,7 +49,7 @@ fn check(body: &str, expected: &str) {
 fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
     check(
         "loop { }",
-        "x_strategy.rhai:1: one call must take at most 100000 steps, took more: a loop without end?",
+        "x_strategy.rhai:1: one call must take at most 1000000 steps, took more: a loop without end?",
     );
     check("while true { let x = 1; }", "x_strategy.rhai:1: one call must take");
     check(
@@ -63,7 +67,10 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
         "sell(event.symbol, 1, 1.0, \"day\");",
         "x_strategy.rhai:2:5: time in force must be \"ioc\", was \"day\"",
     );
-    check("buy(event.symbol, \"1\");", "x_strategy.rhai:2:5: quantity must be a number, was string");
+    check(
+        "buy(event.symbol, \"1\");",
+        "x_strategy.rhai:2:5: size must be all, a percentage such as 10%, shares such as 5sh or dollars such as $1000, was \"1\"",
+    );
     check("throw \"no idea\";", "x_strategy.rhai:2:5: no idea");
     check("let x = 1 / 0;", "x_strategy.rhai:2:15: Division by zero");
     check("let x = [1, 2][5];", "x_strategy.rhai:2:");
@@ -89,8 +96,8 @@ fn what_is_not_there_is_an_error_and_never_false() {
     );
     let nothing = "must compare two numbers or two texts, was () (nothing is known yet)";
     check(
-        "if latest(\"AAPL\") > 1.0 {}",
-        &format!("x_strategy.rhai:2:23: > {nothing} > a value of type f64: ask `value != ()`"),
+        "if latest(\"SPY\") > 1.0 {}",
+        &format!("x_strategy.rhai:2:22: > {nothing} > a value of type f64: ask `value != ()`"),
     );
     check("if () <= () {}", &format!("x_strategy.rhai:2:11: <= {nothing} <= ()"));
     check(
@@ -114,7 +121,9 @@ fn what_is_not_there_is_an_error_and_never_false() {
 
 #[test]
 fn a_handler_that_is_never_called_is_told_and_a_helper_is_not() {
-    for handler in ["onfill(fill)", "on_fil(fill)", "OnEvent(event)", "parms()", "on_bar(bar)"] {
+    for handler in
+        ["onfill(fill)", "on_fil(fill)", "OnEvent(event)", "parms()", "on_bars(bars)", "on_order_end(end)"]
+    {
         let source = format!("fn on_event(event) {{}}\nfn {handler} {{}}");
         let fault = Script::compile("x_strategy.rhai", &source).unwrap_err().to_string();
         assert!(
@@ -134,7 +143,7 @@ fn a_state_that_grows_without_end_is_an_error() {
     check("for i in 0..500 { this[`key ${i} ${event.time}`] = 1; }", "x_strategy.rhai:1: `this` must hold");
     check(
         "let big = []; big.pad(1900, 1); for i in 0..100 { this[`key ${i} ${event.time}`] = big; }",
-        "x_strategy.rhai:1: `this` must hold at most 20000 values, was more",
+        "x_strategy.rhai:1: `this` must hold at most 100000 values, was more; most are in this.key",
     );
     check("this[`key ${event.time}`] = blob(1900);", "x_strategy.rhai:1: `this` must hold");
     check(&format!("{grow} this.all += [this.all];"), "x_strategy.rhai:");
@@ -168,22 +177,27 @@ fn a_script_keeps_its_state_and_sees_every_field() {
          }",
     );
     let bar = Bar { at: Timestamp::from_secs(10), open: 1.0, high: 10.0, low: 1.0, close: 9.5, volume: 10.0 };
-    let span = std::time::Duration::from_mins(1);
+    let span = Duration::from_mins(1);
     assert_eq!(runner.on_event(&tick(1, 5.0)).unwrap().count(), 0);
     let found: Vec<String> = runner
         .on_event(&MarketEvent::Bar { symbol: nvda(), bar, span })
         .unwrap()
         .map(|intent| match intent {
-            Intent::Order { side, quantity, order_type, time_in_force, .. } => {
-                format!("{side} {quantity} {order_type:?} {time_in_force:?}")
+            Intent::Order { side, size, order_type, time_in_force, .. } => {
+                format!("{side} {size} {order_type:?} {time_in_force:?}")
             }
-            Intent::Signal { .. } => "signal".to_owned(),
             Intent::CancelAll => "cancel all".to_owned(),
+            other => format!("{other:?}"),
         })
         .collect();
     assert_eq!(
         found,
-        ["buy 4 Market Ioc", "sell 0.5 Limit(Price(10.25)) Day", "buy 1 Limit(Price(10)) Ioc", "cancel all"]
+        [
+            "buy 4sh Market Ioc",
+            "sell 0.5sh Limit(Price(10.25)) Day",
+            "buy 1sh Limit(Price(10)) Ioc",
+            "cancel all"
+        ]
     );
 }
 
@@ -230,7 +244,7 @@ fn what_escapes_the_check_for_standing_orders_is_refused_one_by_one() {
     let mut strategy_signals: Vec<StrategySignal> = Vec::new();
     for second in 1..=2 {
         assert!(run.show(&tick(second, 5.0)));
-        run.evaluate(&tick(second, 5.0), &mut strategy_signals).unwrap();
+        run.evaluate(&mut [tick(second, 5.0)], &mut strategy_signals).unwrap();
     }
     assert_eq!(run.refused(), 2, "each cancellation is refused, and the strategy goes on");
     let sent: Vec<_> = strategy_signals.iter().map(|strategy_signal| strategy_signal.time_in_force).collect();
@@ -245,7 +259,7 @@ fn a_script_hears_every_end_of_its_orders_and_knows_its_position() {
         fn say(number) { signal("NVDA", number / 100.0); }
         fn on_event(event) { say(position(event.symbol)); say(position("SPY")); }
         fn on_fill(fill) { this.fills += 1; }
-        fn on_order_end(end) {
+        fn on_order(end) {
             if end.symbol != "NVDA" || end.time != 7_000 { throw "another end"; }
             say(end.filled);
             say(end.position + position(end.symbol));
@@ -261,7 +275,7 @@ fn a_script_hears_every_end_of_its_orders_and_knows_its_position() {
     );
     let percent = |intent| match intent {
         Intent::Signal { strength, .. } => (strength.get() * 100.0).round(),
-        Intent::Order { .. } | Intent::CancelAll => panic!("{intent:?}"),
+        other => panic!("{other:?}"),
     };
     let shares = |many: i64| Quantity::new(many.into());
     let at = Timestamp::from_secs(7);
@@ -272,7 +286,8 @@ fn a_script_hears_every_end_of_its_orders_and_knows_its_position() {
         outcome: Some(OutcomeKind::PartlyFilled),
         reason: String::new(),
         fill: Some(fill),
-        position: shares(-3),
+        position: Position::held(shares(-3), None),
+        cash: Money::ZERO,
         goes_on: true,
     };
     let refused = OrderEnd {
@@ -282,11 +297,14 @@ fn a_script_hears_every_end_of_its_orders_and_knows_its_position() {
         goes_on: false,
         ..part.clone()
     };
-    let mut said = |end: &OrderEnd| -> Vec<f64> { runner.on_order_end(end).unwrap().map(percent).collect() };
+    let mut said = |end: &OrderEnd| -> Vec<f64> { runner.on_order(end).unwrap().map(percent).collect() };
     assert_eq!(said(&part), [3.0, -6.0, 1.0, 99.0, 20.0]);
     assert_eq!(said(&refused), [0.0, -6.0, 1.0]);
     // What another strategy's order filled for it is a fill and no end of its own.
-    assert_eq!(said(&OrderEnd { outcome: None, position: shares(-6), ..part.clone() }), [0.0; 0]);
+    assert_eq!(
+        said(&OrderEnd { outcome: None, position: Position::held(shares(-6), None), ..part.clone() }),
+        [0.0; 0]
+    );
     let held: Vec<f64> = runner.on_event(&tick(8, 5.0)).unwrap().map(percent).collect();
     assert_eq!(held, [-6.0, 0.0]);
 }
@@ -308,7 +326,7 @@ fn a_script_asks_for_the_latest_bar_of_a_timeframe() {
         let span = Duration::from_mins(minutes);
         let strength = |intent| match intent {
             Intent::Signal { strength, .. } => (strength.get() * 100.0).round(),
-            Intent::Order { .. } | Intent::CancelAll => panic!("{intent:?}"),
+            other => panic!("{other:?}"),
         };
         runner.on_event(&MarketEvent::Bar { symbol: nvda(), bar, span }).unwrap().map(strength).collect()
     };
@@ -327,7 +345,8 @@ fn check_compile(source: &str, expected: &str) {
 fn a_script_that_cannot_work_is_refused_before_it_runs() {
     check_compile(
         "",
-        "x_strategy.rhai: script must have fn on_event(event) or fn on_timer(now), was without both",
+        "x_strategy.rhai: script must have one of fn on_event(event), fn on_bar(bars), fn on_quote(quote), fn on_trade(trade), \
+         fn on_number(number), fn on_timer(now), fn on_schedule(name), was without any",
     );
     check_compile(
         "\nfn on_event() {}",
@@ -335,8 +354,8 @@ fn a_script_that_cannot_work_is_refused_before_it_runs() {
     );
     check_compile(
         "fn on_event(event) {}\nfn on_evnt(e) {}",
-        "x_strategy.rhai:2: a function that nobody calls must be one of params, init, on_event, on_timer, on_fill, on_order_end, \
-         horizon, was on_evnt, did you mean \"on_event\"?",
+        "x_strategy.rhai:2: a function that nobody calls must be one of params, init, on_event, on_timer, on_fill, on_order, \
+         horizon, warm_up, indicators, schedule, on_bar, on_quote, on_trade, on_number, on_schedule, was on_evnt, did you mean \"on_event\"?",
     );
     check_compile(
         "fn on_event(event) {}\nlet count = 0;",
@@ -387,7 +406,7 @@ fn a_script_looks_back_as_far_as_its_horizon() {
         }
         let strength = |intent| match intent {
             Intent::Signal { strength, .. } => (strength.get() * 100.0).round(),
-            Intent::Order { .. } | Intent::CancelAll => panic!("{intent:?}"),
+            other => panic!("{other:?}"),
         };
         runner.on_event(&tick(second, price)).unwrap().map(strength).collect()
     };
@@ -418,7 +437,7 @@ fn a_look_that_is_none_is_an_error_with_file_and_line() {
     );
     let error = early.unwrap().make(&WrittenParams::new(), &[]).err().unwrap().to_string();
     assert!(
-        error.starts_with("x_strategy.rhai:3:17: position(symbol) must be asked in a function on_..."),
+        error.starts_with("x_strategy.rhai:3:17: position(...) must be asked in a function on_..."),
         "{error}"
     );
     check(

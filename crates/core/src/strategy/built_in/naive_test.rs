@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::market::MarketEvent;
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::sizing::SizeRule;
 use crate::strategy::{
     Intent, Intents, Kind, Param, ParamFault, Strategy, StrategyError, View, usable_price,
 };
@@ -44,7 +45,8 @@ impl NaiveTest {
     fn buy(&self, symbol: Symbol, order_type: OrderType) -> Intent {
         // Until the close: a part of a share cannot rest longer.
         let (side, time_in_force) = (Side::Buy, TimeInForce::Day);
-        Intent::Order { symbol, side, quantity: self.quantity, order_type, time_in_force }
+        let rule = SizeRule::Shares(self.quantity);
+        Intent::Order { symbol, side, size: rule, order_type, time_in_force }
     }
 }
 

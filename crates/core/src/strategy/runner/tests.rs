@@ -3,6 +3,7 @@
 use super::*;
 use crate::market::{Bar, Number, Quote, Trade};
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::strategy::Needs;
 use crate::units::Quantity;
 
 /// Does what it is told on each event, and says the number of the event in its strength.
@@ -134,7 +135,7 @@ fn intents_on_what_is_not_its_own_are_refused() {
             intents.push(Intent::Order {
                 symbol: nvda(),
                 side: Side::Buy,
-                quantity: Quantity::ZERO,
+                size: SizeRule::Shares(Quantity::ZERO),
                 order_type: OrderType::Market,
                 time_in_force: TimeInForce::Ioc,
             });
@@ -177,8 +178,8 @@ fn prices_that_are_none_and_other_symbols_are_not_shown() {
 struct Mean;
 
 impl Strategy for Mean {
-    fn horizon(&self) -> Option<Duration> {
-        Some(Duration::from_secs(10))
+    fn needs(&self) -> Needs {
+        Needs { horizon: Some(Duration::from_secs(10)), ..Needs::default() }
     }
 
     fn on_event(
