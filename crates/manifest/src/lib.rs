@@ -176,9 +176,19 @@ impl Manifest {
 
     /// The sources that `strategy` looks at, its main one first: by default the first of the manifest.
     pub fn sources_of(&self, strategy: &StrategySection) -> Vec<&DataSection> {
-        let named = |name: &String| self.data.iter().find(|data| data.name == *name);
+        let mut sources = self.main_sources_of(strategy);
+        sources.extend(strategy.also.iter().filter_map(|name| self.section(name)));
+        sources
+    }
+
+    /// The data sections on whose events a strategy is asked; none for the live feed's minute bars.
+    pub fn main_sources_of(&self, strategy: &StrategySection) -> Vec<&DataSection> {
         let first = self.data.first().filter(|_| strategy.data.is_empty());
-        first.into_iter().chain(strategy.data.iter().chain(&strategy.also).filter_map(named)).collect()
+        first.into_iter().chain(strategy.data.iter().filter_map(|name| self.section(name))).collect()
+    }
+
+    fn section(&self, name: &str) -> Option<&DataSection> {
+        self.data.iter().find(|data| data.name == name)
     }
 
     /// What its strategies trade, each symbol once.

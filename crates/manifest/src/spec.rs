@@ -69,7 +69,7 @@ impl StrategySpec {
         let own = section.symbols_of(manifest);
         let symbols = if own.is_empty() { run_symbols.to_vec() } else { own };
         let hears_all = section.symbols.is_empty() && sources.iter().any(|source| source.symbols.is_empty());
-        let main_count = section.data.len().max(1).min(sources.len());
+        let main_count = manifest.main_sources_of(section).len();
         let looked_at =
             sources.iter().skip(main_count).flat_map(|source| source.symbols.iter().copied()).collect();
         let place = |source: &&DataSection| manifest.data.iter().position(|data| data.name == source.name);

@@ -140,14 +140,14 @@ impl StrategySection {
         self.retry.unwrap_or(defaults::RETRY)
     }
 
-    /// Of what it trades: the symbols that it names, or those of its data sources that tell prices; empty for all
-    /// symbols of the run.
+    /// What it trades: the symbols that it names, or those of its main data sections that tell prices; empty for all symbols
+    /// of the run.
     pub fn symbols_of(&self, manifest: &Manifest) -> Vec<Symbol> {
         if !self.symbols.is_empty() {
             return self.symbols.clone();
         }
         let mut symbols = Vec::new();
-        for source in manifest.sources_of(self).into_iter().filter(|source| source.is_priced()) {
+        for source in manifest.main_sources_of(self).into_iter().filter(|source| source.is_priced()) {
             for symbol in &source.symbols {
                 if !symbols.contains(symbol) {
                     symbols.push(*symbol);

@@ -192,7 +192,7 @@ fn sources_keep_the_order_of_the_text() {
 }
 
 #[test]
-fn a_strategy_trades_what_its_sources_tell_prices_of() {
+fn a_strategy_trades_what_its_main_sources_tell_prices_of() {
     let manifest = parse(CROSS);
     let sources = |index: usize| -> Vec<String> {
         manifest.sources_of(&manifest.strategies[index]).iter().map(|data| data.name.clone()).collect()
@@ -204,7 +204,7 @@ fn a_strategy_trades_what_its_sources_tell_prices_of() {
         (sources(0), sources(1)),
         (vec!["nvda".into(), "news".into(), "spy".into()], vec!["spy".into()])
     );
-    assert_eq!((symbols(0), symbols(1)), (vec!["NVDA".into(), "SPY".into()], vec!["SPY".into()]));
+    assert_eq!((symbols(0), symbols(1)), (vec!["NVDA".into()], vec!["SPY".into()]));
     assert_eq!(manifest.strategies[0].risk.position_max, Some("100000".parse().unwrap()));
     let written = parse(
         "[data.spy]\nkind = \"generator\"\n[[strategy]]\nname = \"a\"\nkind = \"random\"\nsymbols = [\"F\"]",
