@@ -3,10 +3,11 @@
 //! What is kept moves with what is settled, in that order, and not with what is decided: a crash loses neither a fill nor
 //! takes one twice, because an entry that is not settled comes again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::desk::Booked;
 use crate::inbox::{KeptBooks, Settlement};
 use crate::order::ClientOrderId;
 use crate::portfolio::StrategyBook;
+use crate::strategy_threads::KeptState;
 use crate::units::Quantity;
 
 /// One book with the number of its last change; the higher number is the newer one.
@@ -40,6 +42,8 @@ struct JournalLine {
 pub(super) struct BookKeeper {
     /// In the order of the manifest.
     books: Vec<Numbered>,
+    /// The places of those that changed and go along with no end.
+    unwritten: BTreeSet<usize>,
     journal: Option<Journal>,
 }
 
@@ -162,7 +166,7 @@ impl BookKeeper {
         for book in &mut numbered {
             book.version += 1;
         }
-        let mut keeper = Self { books: numbered, journal: None };
+        let mut keeper = Self { books: numbered, unwritten: BTreeSet::new(), journal: None };
         if let Some(state) = state {
             keeper.journal = Some(Journal::begin(&state.join(JOURNAL), &keeper.books, restored, now)?);
         }
@@ -172,6 +176,34 @@ impl BookKeeper {
     /// All books as they stand, to be written beside the stream.
     pub(super) fn all(&self) -> Vec<(String, String)> {
         self.books.iter().map(|book| (book.book.name().to_owned(), text(book))).collect()
+    }
+
+    /// Puts the strategies' states, by place, into their books as they are now.
+    pub(super) fn take_states(&mut self, states: &[KeptState]) {
+        for (place, (numbered, state)) in self.books.iter_mut().zip(states).enumerate() {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if state.is_some_and(|state| numbered.book.keep_state(&state)) {
+                numbered.version += 1;
+                self.unwritten.insert(place);
+            }
+        }
+    }
+
+    /// Books that changed, and not by an end that takes them along.
+    pub(super) fn unwritten(&self) -> Vec<(String, String)> {
+        let books = self.unwritten.iter().filter_map(|place| self.books.get(*place));
+        books.map(|book| (book.book.name().to_owned(), text(book))).collect()
+    }
+
+    /// These books are beside the stream: they are written down in the state directory as well.
+    pub(super) fn wrote(&mut self, books: &[(String, String)], now: Timestamp) {
+        self.unwritten.clear();
+        let Some(journal) = &mut self.journal else { return };
+        let mut lines = String::new();
+        for (_, book) in books {
+            lines.extend(["{\"at\":\"", &now.to_string(), "\",\"book\":", book, "}\n"]);
+        }
+        journal.append(&lines);
     }
 
     /// Moves the books by what a signal's end changed, and puts them as they stand then beside the outcome.
@@ -185,6 +217,7 @@ impl BookKeeper {
         let mut changed: Vec<usize> = after.changes.iter().map(|change| change.strategy).collect();
         changed.sort_unstable();
         changed.dedup();
+        self.unwritten.retain(|place| !changed.contains(place));
         let books = changed.into_iter().filter_map(|place| self.books.get(place));
         after.books = books.map(|book| (book.book.name().to_owned(), text(book))).collect();
     }

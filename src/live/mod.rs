@@ -40,7 +40,7 @@ use crate::prices::{self, PriceCache};
 use crate::shared_core::SharedCore;
 use crate::sizing::WeightRule;
 use crate::strategy::OrderEnd;
-use crate::strategy_threads::{Status, StrategyThreads};
+use crate::strategy_threads::{KeptState, Status, StrategyThreads};
 use crate::symbol::Symbol;
 use crate::workers::{DrainDeadline, Workers};
 
@@ -173,6 +173,7 @@ pub fn run<V: Venue>(
         config,
         plan,
         listeners: host.listeners(),
+        states: host.states(),
         keeper: Mutex::new(keeper),
         targets,
         watched,
@@ -234,6 +235,7 @@ struct LiveRun<'a, V: Venue> {
     plan: Option<&'a StrategyPlan>,
     /// Where each strategy, by its place, hears what became of its signals.
     listeners: Vec<Sender<OrderEnd>>,
+    states: Vec<KeptState>,
     keeper: Mutex<BookKeeper>,
     /// By name: whether a strategy's strengths are positions.
     targets: HashMap<Arc<str>, bool>,
@@ -386,6 +388,7 @@ impl<V: Venue> LiveRun<'_, V> {
             clock: self.clock,
             activity: &self.config.activity,
             listeners: &self.listeners,
+            states: &self.states,
             keeper: &self.keeper,
             tap: self.tap.as_ref(),
             seed: self.config.seed,

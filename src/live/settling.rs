@@ -12,9 +12,10 @@ use super::session_log::OutcomeTap;
 use super::summary::Tally;
 use crate::activity::Activity;
 use crate::clock::{self, Clock, Timestamp, recv_until};
-use crate::inbox::{InboxError, Settlement, Settler};
+use crate::inbox::{InboxError, KeptBooks, Settlement, Settler};
 use crate::stop::Stop;
 use crate::strategy::OrderEnd;
+use crate::strategy_threads::KeptState;
 use crate::workers::DrainDeadline;
 
 /// How often the stream is told that this process still works on what it holds.
@@ -36,6 +37,8 @@ pub(super) struct Settling<'a> {
     pub(super) activity: &'a Activity,
     /// Who hears, by the strategy's place, what became of its signals.
     pub(super) listeners: &'a [Sender<OrderEnd>],
+    /// What the strategies keep over a restart, by their places.
+    pub(super) states: &'a [KeptState],
     /// The books as they are kept.
     pub(super) keeper: &'a Mutex<BookKeeper>,
     /// Where all of them are told to be recorded.
@@ -120,6 +123,7 @@ impl Settling<'_> {
                     let others = self.settlements.try_iter().take(BATCH_LEN_MAX - 1);
                     let mut batch: Vec<_> = std::iter::once(first).chain(others).collect();
                     let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                    keeper.take_states(self.states);
                     for settlement in &mut batch {
                         keeper.note(settlement);
                     }
@@ -130,18 +134,38 @@ impl Settling<'_> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return progress.fault,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.write_states(settler);
+                    return progress.fault;
+                }
             }
             if progress.is_renewal_due(self.clock.now()) {
                 if let Err(error) = settler.renew() {
                     tracing::debug!(%error, "holdings could not be renewed");
                 }
+                self.write_states(settler);
                 progress.renew_at = self.clock.now() + RENEW_EVERY;
             }
             if settler.has_lost_books() {
                 // What its strategies want next is another process's to say, and its books are old.
                 progress.stop_for(InboxError::Unavailable(LOST_BOOKS.to_owned()));
                 self.stop.request();
+            }
+        }
+    }
+
+    /// Books whose strategies' states changed since their last end.
+    fn write_states(&self, settler: &mut impl Settler) {
+        let keeper = || self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        keeper().take_states(self.states);
+        let kept = KeptBooks { books: keeper().unwritten(), booked: Vec::new() };
+        if kept.books.is_empty() {
+            return;
+        }
+        match settler.write_books(&kept) {
+            Ok(()) => keeper().wrote(&kept.books, self.clock.now()),
+            Err(error) => {
+                tracing::warn!(%error, "strategies' states could not be written; they are tried again");
             }
         }
     }
@@ -218,7 +242,7 @@ impl Settling<'_> {
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, SystemClock};
-    use crate::inbox::{Keeper, KeptBooks};
+    use crate::inbox::Keeper;
     use crate::outcome::{Outcome, OutcomeKind};
     use crate::signal::EntryId;
 
@@ -271,6 +295,7 @@ mod tests {
             clock: &SystemClock,
             activity: &Activity::default(),
             listeners: &[],
+            states: &[],
             keeper: &Mutex::default(),
             tap: None,
             seed: 1,
@@ -360,6 +385,7 @@ mod tests {
             clock: &clock,
             activity: &Activity::default(),
             listeners: &[],
+            states: &[],
             keeper: &Mutex::default(),
             tap: None,
             seed: 1,

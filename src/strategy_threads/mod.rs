@@ -87,9 +87,13 @@ struct StrategyThreadHandle {
     switches: Sender<SwitchRequest>,
     ends: Sender<OrderEnd>,
     status: Arc<Mutex<Status>>,
+    state: KeptState,
     thread: JoinHandle<()>,
     clock: Arc<dyn Clock>,
 }
+
+/// What of a strategy's state outlives a restart, as it is now.
+pub type KeptState = Arc<Mutex<Option<Arc<str>>>>;
 
 /// A request to start or stop one strategy.
 struct SwitchRequest {
@@ -123,7 +127,9 @@ impl StrategyThreads {
             let (switches, told) = bounded(1);
             let (ends, ended) = bounded(END_QUEUE_LEN);
             let events = feed.subscribe(&name, EVENT_QUEUE_LEN);
-            let thread = StrategyThread::new(listener, Arc::clone(&status), Arc::clone(clock), sender());
+            let state = KeptState::default();
+            let shared = (Arc::clone(&status), Arc::clone(&state));
+            let thread = StrategyThread::new(listener, shared, Arc::clone(clock), sender());
             let activity = feed.activity().clone();
             let thread = std::thread::Builder::new()
                 .name(name.clone())
@@ -133,6 +139,7 @@ impl StrategyThreads {
                 switches,
                 ends,
                 status,
+                state,
                 thread,
                 clock: Arc::clone(clock),
             });
@@ -169,6 +176,11 @@ impl StrategyThreads {
         self.members.iter().map(|member| member.ends.clone()).collect()
     }
 
+    /// What each strategy keeps over a restart, by its place in the manifest.
+    pub fn states(&self) -> Vec<KeptState> {
+        self.members.iter().map(|member| Arc::clone(&member.state)).collect()
+    }
+
     /// How each strategy is doing, in the order of the manifest.
     pub fn status(&self) -> Vec<Status> {
         self.members.iter().map(|member| lock(&member.status).clone()).collect()
@@ -199,6 +211,6 @@ impl fmt::Debug for StrategyThreadHandle {
     }
 }
 
-fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
-    status.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<Shared>(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

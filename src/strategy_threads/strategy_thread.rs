@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, select};
 
 use super::signal_sender::post;
-use super::{SignalSender, Status, SwitchRequest, lock};
+use super::{KeptState, SignalSender, Status, SwitchRequest, lock};
 use crate::activity::Activity;
 use crate::clock::{Alarm, Clock, Timestamp};
 use crate::market::MarketEvent;
@@ -16,6 +16,8 @@ use crate::strategy::{Listener, OrderEnd, RunnerFailure, StrategySignal};
 pub(super) struct StrategyThread {
     listener: Listener,
     status: Arc<Mutex<Status>>,
+    /// What it keeps over a restart.
+    state: KeptState,
     clock: Arc<dyn Clock>,
     sender: SignalSender,
     strategy_signals: Vec<StrategySignal>,
@@ -34,13 +36,14 @@ const BATCH_LEN_MAX: usize = 256;
 impl StrategyThread {
     pub(super) fn new(
         listener: Listener,
-        status: Arc<Mutex<Status>>,
+        (status, state): (Arc<Mutex<Status>>, KeptState),
         clock: Arc<dyn Clock>,
         sender: SignalSender,
     ) -> Self {
         Self {
             listener,
             status,
+            state,
             clock,
             sender,
             strategy_signals: Vec::new(),
@@ -82,6 +85,7 @@ impl StrategyThread {
                 recv(*alarm) -> _ => 0,
             };
             alarm = self.next_alarm();
+            self.keep_state();
             (0..dealt_with).for_each(|_| activity.end());
         }
     }
@@ -139,6 +143,14 @@ impl StrategyThread {
         let told = self.listener.run_mut().on_order(end, &mut self.strategy_signals);
         lock(&self.status).settled += u64::from(end.outcome.is_some());
         self.follow(told);
+    }
+
+    fn keep_state(&self) {
+        let Some(now) = self.listener.run().runner().state() else { return };
+        let mut kept = lock(&self.state);
+        if kept.as_deref() != Some(&now) {
+            *kept = Some(now.into());
+        }
     }
 
     fn switch(&mut self, switch: &SwitchRequest) {
@@ -211,7 +223,7 @@ mod tests {
             Ok(EntryId::new("1-0"))
         });
         let mut thread =
-            StrategyThread::new(listener, Arc::default(), Arc::new(ManualClock::default()), sender);
+            StrategyThread::new(listener, Default::default(), Arc::new(ManualClock::default()), sender);
         for (second, price) in [(1, 50.0), (2, 50.0), (100_000, 1.0), (3, 50.0)] {
             let trade = Trade { at: Timestamp::from_secs(second), price, size: 1.0 };
             thread.batch.push(MarketEvent::Trade { symbol: nvda, trade });

@@ -2,6 +2,7 @@
 //! stopped and hurt alone.
 
 mod by_hand;
+mod contract;
 mod feeds;
 mod shorts;
 mod targets;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Scope};
+use rhai::{
+    AST, Array, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Map, Scope, format_map_as_json,
+};
 
 use super::declared::Declared;
 use super::engine::{self, Sink, fault};
@@ -16,6 +18,9 @@ use bot_core::strategy::{
     BarSlice, Fill, Intents, MakeError, Needs, OrderEnd, Schedule, ScriptFault, Strategy, StrategyError, View,
 };
 use bot_core::symbol::Symbol;
+
+/// The entry of `this` that outlives a restart.
+const STATE: &str = "state";
 
 /// A script that compiles and has what it must have.
 #[derive(Debug, Clone)]
@@ -78,6 +83,7 @@ impl Script {
         state.insert("params".into(), params.into());
         let symbols: Vec<Dynamic> = symbols.iter().map(|symbol| symbol.as_str().to_owned().into()).collect();
         state.insert("symbols".into(), symbols.into());
+        state.insert(STATE.into(), Map::new().into());
         let steps = Arc::default();
         let mut running = RunningScript {
             file: self.file.clone(),
@@ -285,6 +291,19 @@ impl Strategy for RunningScript {
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         self.step(EntryPoint::OnSchedule, || (schedule.as_str().to_owned(),), view, intents)
+    }
+
+    fn state(&self) -> Option<String> {
+        let state = self.state.as_map_ref().ok()?.get(STATE)?.clone();
+        state.try_cast::<Map>().map(|state| format_map_as_json(&state))
+    }
+
+    fn restore_state(&mut self, state: &str) -> Result<(), StrategyError> {
+        let kept = self.engine.parse_json(state, true).map_err(StrategyError::failed)?;
+        if let Some(mut state) = self.state.write_lock::<Map>() {
+            state.insert(STATE.into(), kept.into());
+        }
+        Ok(())
     }
 
     fn used(&self) -> Option<String> {

@@ -23,6 +23,9 @@ pub struct StrategyBook {
     cash: Money,
     /// Few, in the order in which they came.
     holdings: Vec<BookHolding>,
+    /// What of the strategy's state outlives a restart, as its own text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<Arc<str>>,
 }
 
 /// One symbol of a book.
@@ -88,7 +91,7 @@ impl Target {
 impl StrategyBook {
     /// Nothing but its capital.
     pub fn new(name: &str, capital: Money) -> Self {
-        Self { name: name.into(), capital, cash: capital, holdings: Vec::new() }
+        Self { name: name.into(), capital, cash: capital, holdings: Vec::new(), state: None }
     }
 
     /// The strategy's name.
@@ -129,6 +132,16 @@ impl StrategyBook {
             run.restore(holding.symbol, holding.position, remembered);
         }
         run.set_cash(self.cash);
+        run.keep_state(self.state.clone());
+    }
+
+    /// Keeps what of the strategy's state outlives a restart; true when it is another one than before.
+    pub fn keep_state(&mut self, state: &Arc<str>) -> bool {
+        let is_new = self.state.as_ref() != Some(state);
+        if is_new {
+            self.state = Some(Arc::clone(state));
+        }
+        is_new
     }
 
     /// Shares held once all orders that are not final have filled.

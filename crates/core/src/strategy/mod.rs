@@ -238,6 +238,17 @@ pub trait Strategy: Send {
         Needs::default()
     }
 
+    /// What of its state outlives a restart, as text of its own; none where nothing does. Live it is written with its book:
+    /// with the end of each of its orders, and every few seconds when it changed.
+    fn state(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes such a state up again, after it was warmed with the past.
+    fn restore_state(&mut self, _state: &str) -> Result<(), StrategyError> {
+        Ok(())
+    }
+
     /// What the most expensive of its calls took of what it may take, in words; none where nothing is counted.
     fn used(&self) -> Option<String> {
         None

@@ -44,6 +44,7 @@ pub struct StrategyRun {
     buys: WaitingBuys,
     /// Lots of what it trades.
     instruments: Instruments,
+    kept_state: Option<Arc<str>>,
 }
 
 /// The last position that a strategy wanted in one symbol.
@@ -80,6 +81,7 @@ impl StrategyRun {
             intents: Vec::new(),
             buys: WaitingBuys::default(),
             instruments: Instruments::default(),
+            kept_state: None,
         }
     }
 
@@ -147,6 +149,11 @@ impl StrategyRun {
                 is_due: false,
             });
         }
+    }
+
+    /// What of the strategy's state was kept with its book; it takes that up when it was warmed.
+    pub fn keep_state(&mut self, state: Option<Arc<str>>) {
+        self.kept_state = state;
     }
 
     /// What its book has at the start.
@@ -266,6 +273,9 @@ impl StrategyRun {
     pub fn end_quiet(&mut self, strategy_signals: &mut Vec<StrategySignal>) {
         self.quiet_until = None;
         self.runner.set_warming_up(false);
+        if let Some(state) = self.kept_state.take() {
+            self.runner.restore_state(&state);
+        }
         self.send_due(strategy_signals);
     }
 

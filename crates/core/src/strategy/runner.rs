@@ -125,6 +125,24 @@ impl Runner {
         &self.name
     }
 
+    /// What of its state outlives a restart.
+    pub fn state(&self) -> Option<String> {
+        if self.is_broken { None } else { self.strategy.state() }
+    }
+
+    /// Gives it the state of a life before this one; one that it cannot take is told of and left out.
+    pub(super) fn restore_state(&mut self, state: &str) {
+        let strategy = &mut self.strategy;
+        let restored = catch(|| strategy.restore_state(state).map_err(|error| error.to_string()));
+        if let Err(error) | Ok(Err(error)) = restored {
+            tracing::error!(
+                strategy = self.name,
+                error,
+                "the state that was kept cannot be taken up: it begins anew"
+            );
+        }
+    }
+
     /// What its calls took of what they may take, in words.
     pub fn used(&self) -> Option<String> {
         self.strategy.used()
