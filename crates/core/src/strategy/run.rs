@@ -493,3 +493,6 @@ fn is_together(first: &MarketEvent, second: &MarketEvent) -> bool {
         ) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
