@@ -12,7 +12,7 @@ use bot_core::market::Bar;
 use bot_core::portfolio::{Member, Sizing, StrategyBook};
 use bot_core::series::{Series, SeriesFeed};
 use bot_core::sizing::{self, SizeRule, WeightError, WeightRule};
-use bot_core::strategy::{MakeError, Runner, StrategyRun};
+use bot_core::strategy::{MakeError, ParamFault, Runner, StrategyRun};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Weight};
 use bot_data::RowKind;
@@ -143,6 +143,12 @@ impl StrategySpec {
             .looking_at(&self.looked_at)
             .on_bars_of(self.timeframe)
             .by_calendar(calendar, self.section.rings_always.unwrap_or(defaults::RINGS_ALWAYS));
+        if let Some(symbol) = runner.unheard() {
+            let heard: Vec<&str> = self.symbols.iter().chain(&self.looked_at).map(Symbol::as_str).collect();
+            let rule = format!("symbol must be one that the strategy hears of ({})", heard.join(", "));
+            let fault = ParamFault::new("indicators", format!("{rule}, was {symbol}"));
+            return Err(failed(MakeError::Params(vec![fault])));
+        }
         if !self.section.active.unwrap_or(defaults::ACTIVE) {
             runner.stop();
         }

@@ -12,6 +12,7 @@ use bot_core::indicators::{
     SuperTrendOutput,
 };
 use bot_core::strategy::NamedIndicator;
+use bot_core::symbol::Symbol;
 
 /// An indicator that has no name yet.
 #[derive(Debug, Clone)]
@@ -257,7 +258,9 @@ fn source(of: &Dynamic) -> Result<Source, Box<EvalAltResult>> {
     if let Some((_, field)) = FIELDS.iter().find(|(name, _)| *name == text) {
         return Ok(field.clone());
     }
-    text.parse().map(Source::Symbol).map_err(|_| {
+    // Lower case is a field that is misspelt.
+    let symbol = text.parse().ok().filter(|symbol: &Symbol| symbol.as_str() == text);
+    symbol.map(Source::Symbol).ok_or_else(|| {
         let names = FIELDS.map(|(name, _)| name).join(", ");
         format!("source must be one of {names}, a number, a symbol or an indicator, was \"{of}\"").into()
     })

@@ -125,6 +125,13 @@ impl Runner {
         &self.name
     }
 
+    /// A symbol that its indicators need and that it does not hear of; none where it hears of all.
+    pub fn unheard(&self) -> Option<Symbol> {
+        let heard = &self.past.heard;
+        let needed = self.past.indicators().iter().flat_map(|named| named.indicator.symbols());
+        needed.into_iter().find(|symbol| !heard.is_empty() && !heard.contains(symbol))
+    }
+
     /// What of its state outlives a restart.
     pub fn state(&self) -> Option<String> {
         if self.is_broken { None } else { self.strategy.state() }
