@@ -59,21 +59,19 @@ pub(super) fn parse(symbol: &str) -> Result<Symbol, Box<EvalAltResult>> {
     symbol.parse::<Symbol>().map_err(|error| error.to_string().into())
 }
 
-/// The value of an indicator of the event's symbol, where the script names one so and the event is the latest.
-pub(super) fn indicator_of(event: &MarketEvent, name: &str) -> Option<LookResult> {
-    asked(|view| {
+/// The value of the indicator at `place`, of the symbol of an event that must be its latest.
+pub(super) fn indicator_of(event: &MarketEvent, place: usize, name: &str) -> LookResult {
+    seen(name, |view| {
         let symbol = event.symbol();
-        let place = view.past().indicators().iter().position(|named| named.name == name)?;
         if view.latest(symbol).is_none_or(|latest| latest.known_at() > event.known_at()) {
             let message = format!(
                 "event.{name} must be asked of the latest event of {symbol}, was of an older one: indicator(symbol, name, ago) \
                  knows earlier values"
             );
-            return Some(Err(message.into()));
+            return Err(message.into());
         }
-        Some(Ok(view.indicator(symbol, place, 0).map_or(Dynamic::UNIT, Dynamic::from)))
-    })
-    .flatten()
+        Ok(view.indicator(symbol, place, 0).map_or(Dynamic::UNIT, Dynamic::from))
+    })?
 }
 
 /// The names of the script's indicators.

@@ -103,6 +103,9 @@ impl Script {
             running.sink.clear();
         }
         running.needs = self.needs(&mut running).map_err(MakeError::Script)?;
+        views::register_indicators(&mut running.engine, &running.needs.indicators).map_err(|message| {
+            MakeError::Script(self.entries.fault_at(EntryPoint::Indicators, &self.file, message))
+        })?;
         Ok(Box::new(running))
     }
 
@@ -150,7 +153,7 @@ impl RunningScript {
         let before = self.keeps_state.then(|| self.state.clone());
         let ended = call(&self.engine, &self.ast, &mut self.state, entry, arguments)
             .map_err(|error| self.entries.fault_in(entry, &self.file, *error))
-            .and_then(|_| self.check_size(entry));
+            .and_then(|_| if self.keeps_state { self.check_size(entry) } else { Ok(()) });
         self.used.steps = self.used.steps.max(self.steps.load(Ordering::Relaxed));
         if ended.is_err() {
             self.sink.clear();

@@ -5,7 +5,7 @@ use rhai::{Dynamic, Engine, EvalAltResult};
 use super::{NO_FIELD, scope};
 use bot_core::market::{Bar, MarketEvent, Quote};
 use bot_core::outcome::OutcomeKind;
-use bot_core::strategy::{Fill, OrderEnd};
+use bot_core::strategy::{Fill, NamedIndicator, OrderEnd};
 
 /// An event, read by its fields.
 #[derive(Debug, Clone)]
@@ -18,6 +18,29 @@ pub(super) struct FillView(pub(super) Fill);
 /// An order's end, read by its fields.
 #[derive(Debug, Clone)]
 pub(super) struct EndView(pub(super) OrderEnd);
+
+/// Makes the script's indicators readable as fields of the events of their symbols.
+///
+/// # Errors
+/// A field has that name.
+pub(super) fn register_indicators(engine: &mut Engine, indicators: &[NamedIndicator]) -> Result<(), String> {
+    let taken = || ALWAYS.into_iter().chain(["start"]).chain(FIELDS.iter().map(|(name, _)| *name));
+    for (place, named) in indicators.iter().enumerate() {
+        if taken().any(|name| name == named.name) {
+            let names = taken().collect::<Vec<_>>().join(", ");
+            let rule = format!("indicators() must name other fields than an event has ({names})");
+            return Err(format!("{rule}, was {}", named.name));
+        }
+        let name = named.name.clone();
+        engine.register_get(&named.name, move |event: &mut EventView| {
+            scope::indicator_of(&event.0, place, &name)
+        });
+    }
+    Ok(())
+}
+
+/// What each event has.
+const ALWAYS: [&str; 4] = ["kind", "symbol", "time", "price"];
 
 /// Makes the fields readable.
 pub(super) fn register(engine: &mut Engine) {
@@ -38,8 +61,7 @@ fn register_event(engine: &mut Engine) {
             start.ok_or_else(|| Box::<EvalAltResult>::from(no_field(&event.0, "start")))
         })
         .register_indexer_get(|event: &mut EventView, name: &str| {
-            let found = scope::indicator_of(&event.0, name);
-            found.unwrap_or_else(|| Err(no_field(&event.0, name).into()))
+            Err::<Dynamic, Box<EvalAltResult>>(no_field(&event.0, name).into())
         });
     for (name, field) in FIELDS {
         engine.register_get(name, move |event: &mut EventView| {
@@ -82,7 +104,7 @@ const fn kind(event: &MarketEvent) -> &'static str {
 fn no_field(event: &MarketEvent, name: &str) -> String {
     let has = FIELDS.iter().filter(|(_, field)| field(event).is_some());
     let start = of_bar(event).map(|_| "start");
-    let own = ["kind", "symbol", "time", "price"].into_iter().chain(start).chain(has.map(|(name, _)| *name));
+    let own = ALWAYS.into_iter().chain(start).chain(has.map(|(name, _)| *name));
     let own: Vec<String> = own.map(str::to_owned).chain(scope::indicator_names()).collect();
     let (kind, has) = (kind(event), own.join(", "));
     format!("event.{name} {NO_FIELD}, which is a {kind} and has {has}")

@@ -74,7 +74,9 @@ fn bar(name: &str, number: u32, close: f64) -> MarketEvent {
 /// Shows and asks, as one instant; says what is sent as `SYMBOL what`.
 fn ask(run: &mut StrategyRun, events: &[MarketEvent]) -> Vec<String> {
     let mut signals = Vec::new();
-    events.iter().for_each(|event| assert!(run.show(event)));
+    for event in events {
+        assert!(run.show(event));
+    }
     run.evaluate(&mut events.to_vec(), &mut signals).unwrap();
     shown(&signals)
 }
@@ -124,14 +126,10 @@ fn bars_of_one_instant_come_together_in_the_order_of_their_symbols() {
     ask(&mut run, &[bar("B", 0, 2.0), bar("A", 0, 3.0)]);
     ask(&mut run, &[bar("A", 1, 5.0), bar("B", 1, 4.0)]);
     ask(&mut run, &[bar("A", 2, 6.0)]);
-    let hour = |close: f64| match bar("A", 3, close) {
-        MarketEvent::Bar { symbol, bar, .. } => {
-            let at = open() + MINUTE * 4 - Duration::from_hours(1);
-            MarketEvent::Bar { symbol, bar: Bar { at, ..bar }, span: Duration::from_hours(1) }
-        }
-        other => other,
-    };
-    ask(&mut run, &[hour(9.0), bar("A", 3, 7.0)]);
+    let at = open() + MINUTE * 4 - Duration::from_hours(1);
+    let hour = Bar { at, open: 9.0, high: 9.0, low: 9.0, close: 9.0, volume: 1.0 };
+    let hour = MarketEvent::Bar { symbol: symbol("A"), bar: hour, span: Duration::from_hours(1) };
+    ask(&mut run, &[hour, bar("A", 3, 7.0)]);
     assert_eq!(*seen.lock().unwrap(), ["A3 B2 2", "A5 B4 4", "A6 4", "A9 4", "A7 4"]);
 }
 
@@ -155,8 +153,7 @@ fn an_indicator_sees_all_of_its_instant_whoever_came_first() {
             );
             ask(&mut run, &if first == "A" { [a, b] } else { [b, a] });
         }
-        let seen = seen.lock().unwrap().clone();
-        seen
+        seen.lock().unwrap().clone()
     };
     assert_eq!(values("A"), values("B"));
     let known: Vec<bool> = values("A").iter().map(|(now, _)| now.is_some()).collect();
@@ -179,8 +176,7 @@ fn a_timer_rings_in_the_session_on_its_grid_and_around_the_clock_where_it_is_tol
         while let Some(due) = runner.next_timer().filter(|due| *due <= open() + Duration::from_hours(6)) {
             runner.on_timer(due).unwrap().count();
         }
-        let rung = rung.lock().unwrap().clone();
-        rung
+        rung.lock().unwrap().clone()
     };
     assert_eq!(rings(false), ["Fri 12:30", "Mon 12:30"]);
     assert_eq!(rings(true).len(), 19);
