@@ -64,3 +64,8 @@ pub mod cli;
 #[cfg(doctest)]
 #[doc = include_str!("../CONTRIBUTING.md")]
 mod contributing {}
+
+/// The Rust of `docs/strategies.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/strategies.md")]
+mod strategies {}

@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+mod documentation;
 mod manifests;
 
 const CROSS: &str = include_str!("../../strategies/cross_strategy.rhai");
