@@ -13,6 +13,7 @@ mod off_target;
 mod portfolios;
 mod runs;
 mod same_bytes;
+mod schedules;
 mod strategies;
 
 use std::collections::VecDeque;

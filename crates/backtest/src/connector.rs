@@ -3,21 +3,27 @@
 //! Every order is immediate-or-cancel, as it is live: it meets one price, takes what is there, and the rest is cancelled.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::latest_prices::Slot;
 use bot_core::account::{Account, Holding};
+use bot_core::calendar::{date_of, session_on};
 use bot_core::clock::Timestamp;
-use bot_core::instrument::Instrument;
+use bot_core::instrument::{Calendar, Instrument};
 use bot_core::margin::{closing, most_carried};
-use bot_core::market::{MarketEvent, Quote};
+use bot_core::market::{Bar, MarketEvent, Quote};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 use bot_simulated::margin_account::{AccountFill, MarginAccount};
 use bot_simulated::matching::{Level, Matcher, Working};
 use bot_simulated::{ExecutionModel, FillModel, OnShortCash};
+
+const DAY: Duration = Duration::from_hours(24);
+/// What a schedule asks for is of the instant after its own, and meets the price that is made at its own.
+const AFTER: Duration = Duration::from_nanos(1);
 
 /// One account and the orders on their way to the market.
 #[derive(Debug)]
@@ -242,6 +248,12 @@ impl Connector {
             (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => bar.at,
             (FillModel::NextOpen | FillModel::SameClose | FillModel::Quote, _) => event.known_at(),
         };
+        let until = match (self.model.fill, event) {
+            (FillModel::NextOpen, MarketEvent::Bar { bar, span, .. }) => {
+                self.opens_at(slot, bar, *span) + AFTER
+            }
+            (FillModel::NextOpen | FillModel::SameClose | FillModel::Quote, _) => at,
+        };
         if quotes_last {
             while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at < at) {
                 self.waiting -= 1;
@@ -253,7 +265,7 @@ impl Connector {
             }
         }
         let mut is_displayed = false;
-        while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at <= at) {
+        while let Some(first) = self.listings[slot.0].queue.pop_front_if(|first| first.at <= until) {
             self.waiting -= 1;
             if !is_displayed {
                 if fills(self.model.fill, event) {
@@ -261,8 +273,17 @@ impl Connector {
                 }
                 is_displayed = self.display_last(slot);
             }
-            executions.push(self.meet(slot, &first, at, size_of));
+            executions.push(self.meet(slot, &first, at.max(first.at), size_of));
         }
+    }
+
+    /// When the first price of a bar is made: of a day's bar when its session opens.
+    fn opens_at(&self, slot: Slot, bar: &Bar, span: Duration) -> Timestamp {
+        if span < DAY || self.instruments[slot.0].calendar == Calendar::Always {
+            return bar.at;
+        }
+        // It may start at midnight of any clock; twelve hours later it is that day everywhere in America.
+        session_on(date_of(bar.at + DAY / 2)).map_or(bar.at, |session| session.open)
     }
 
     fn take(
