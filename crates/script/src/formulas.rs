@@ -151,6 +151,9 @@ fn register_of_two(engine: &mut Engine) {
             let (source, other, period) = (Source::Close, source(&other)?, period(length)?);
             Formula::of(Indicator::Beta { source, other, period })
         })
+        .register_fn("ratio", |of: Dynamic, other: Dynamic| {
+            Formula::of(Indicator::Ratio { source: source(&of)?, other: source(&other)? })
+        })
         .register_fn("crossover", |above: Dynamic, below: Dynamic| {
             Formula::of(Indicator::Crossover { above: source(&above)?, below: source(&below)? })
         })

@@ -139,6 +139,8 @@ pub enum Indicator {
     /// Slope of the last n returns of the source on those of the other, 0 where these do not vary; from bar n + 1.
     /// TA-Lib's `BETA(other, source)`, which takes the market first.
     Beta { source: Source, other: Source, period: usize },
+    /// The source over the other, none where that is 0; from bar 1. pandas' `x / y`.
+    Ratio { source: Source, other: Source },
     /// The line of least squares through the last n values: at the last bar, its slope per bar, and at the first bar of
     /// the n; from bar n. TA-Lib's `LINEARREG`, `LINEARREG_SLOPE` and `LINEARREG_INTERCEPT`.
     Regression { source: Source, period: usize, output: RegressionOutput },
@@ -292,7 +294,9 @@ impl Indicator {
         let of_sources = self.sources().map(Source::warm_up).max().unwrap_or(1);
         let after = |bars: usize| of_sources.saturating_add(bars).saturating_sub(1);
         match *self {
-            Self::Value(_) | Self::SessionVwap | Self::Obv | Self::BarsSince { .. } => after(1),
+            Self::Value(_) | Self::SessionVwap | Self::Obv | Self::BarsSince { .. } | Self::Ratio { .. } => {
+                after(1)
+            }
             Self::TrueRange
             | Self::ParabolicSar { .. }
             | Self::Crossover { .. }
@@ -348,6 +352,7 @@ impl Indicator {
             | Self::BarsSince { of: source } => (Some(source), None),
             Self::Correlation { source: first, other: second, .. }
             | Self::Beta { source: first, other: second, .. }
+            | Self::Ratio { source: first, other: second }
             | Self::Crossover { above: first, below: second }
             | Self::Crossunder { above: first, below: second } => (Some(first), Some(second)),
             Self::Atr { .. }
@@ -396,6 +401,7 @@ impl Indicator {
             | Self::TrueRange
             | Self::SessionVwap
             | Self::Obv
+            | Self::Ratio { .. }
             | Self::Crossover { .. }
             | Self::Crossunder { .. }
             | Self::BarsSince { .. } => Ok(()),

@@ -99,6 +99,7 @@ enum State {
     BarsSince(Feed, BarsSince),
     Correlation(Feed, Feed, Correlation),
     Beta(Feed, Feed, Beta),
+    Ratio(Feed, Feed),
     Crossover(Feed, Feed, Crossover),
     Atr(Atr),
     TrueRange(TrueRange),
@@ -155,6 +156,7 @@ impl Indicator {
             Self::Beta { ref source, ref other, period } => {
                 State::Beta(feed(source), feed(other), Beta::new(period))
             }
+            Self::Ratio { ref source, ref other } => State::Ratio(feed(source), feed(other)),
             Self::Crossover { ref above, ref below } => {
                 State::Crossover(feed(above), feed(below), Crossover::default())
             }
@@ -205,6 +207,8 @@ impl State {
             Self::Beta(first, second, state) => {
                 pair(first, second, input).and_then(|(first, second)| state.next(first, second))
             }
+            // Not a number where both are 0, which no value is.
+            Self::Ratio(first, second) => pair(first, second, input).map(|(first, second)| first / second),
             Self::Crossover(first, second, state) => {
                 pair(first, second, input).and_then(|(first, second)| state.next(first, second))
             }

@@ -101,6 +101,15 @@ fn an_average_of_another_symbol_waits_for_its_first_close() {
 }
 
 #[test]
+fn a_ratio_is_of_one_instant_and_has_no_value_where_the_other_is_0() {
+    let mut ratio =
+        Indicator::Ratio { source: Source::Close, other: Source::Symbol("X".parse().unwrap()) }.start();
+    let others = [None, Some(2.0), Some(4.0), Some(0.0), Some(5.0)];
+    let found = others.map(|other| ratio.next(&Input { bar: &bar(10.0), other: &|_| other }));
+    assert_eq!(found, [None, Some(5.0), Some(2.5), None, Some(2.0)]);
+}
+
+#[test]
 fn an_index_of_a_price_that_stands_still_is_its_middle() {
     let rsi = Indicator::Rsi { source: Source::Close, period: 2 };
     assert_eq!(run(&rsi, &[5.0; 4]), [None, None, Some(50.0), Some(50.0)]);
