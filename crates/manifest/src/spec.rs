@@ -33,7 +33,7 @@ pub struct StrategySpec {
     /// How many of them are main ones.
     main_count: usize,
     instruments: Instruments,
-    /// The timeframe of its main section, where that one is of bars.
+    /// The timeframe of the first of its main sections that is of bars.
     timeframe: Option<Duration>,
     /// Its share of the net position.
     weight: Weight,
@@ -73,7 +73,11 @@ impl StrategySpec {
         let looked_at =
             sources.iter().skip(main_count).flat_map(|source| source.symbols.iter().copied()).collect();
         let place = |source: &&DataSection| manifest.data.iter().position(|data| data.name == source.name);
-        let timeframe = sources.first().map_or(Some(defaults::TIMEFRAME), |source| source.timeframe());
+        let timeframe = if sources.is_empty() {
+            Some(defaults::TIMEFRAME)
+        } else {
+            sources.iter().take(main_count).find_map(|source| source.timeframe())
+        };
         Self {
             section: section.clone(),
             symbols,
