@@ -30,9 +30,9 @@
 pub use bot_backtest as backtest;
 pub use bot_backtest::{parity, stats, sweep};
 pub use bot_core::{
-    account, activity, bars, calendar, clock, condition, core, desk, duration, execution, instrument, margin,
-    market, order, outcome, portfolio, position, reply, risk, series, signal, sizing, spelling, stop,
-    strategy, symbol, ticks, units,
+    account, activity, bars, calendar, clock, condition, core, desk, duration, execution, indicators,
+    instrument, margin, market, order, outcome, portfolio, position, reply, risk, series, signal, sizing,
+    spelling, stop, strategy, symbol, ticks, units,
 };
 pub use bot_data as data;
 pub use bot_data::{history, tabular};
