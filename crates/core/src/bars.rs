@@ -10,6 +10,7 @@ use crate::duration;
 use crate::market::{Bar, Trade};
 
 const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A bar that spans of this length cannot be made of, because it belongs to more than one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -25,6 +26,16 @@ pub struct Misfit {
     pub piece: Duration,
     /// The span of the bars that are made.
     pub span: Duration,
+}
+
+/// Whether spans of this length begin at `at`.
+pub fn is_start_of_span(at: Timestamp, span: Duration) -> bool {
+    if HOUR.as_nanos().is_multiple_of(span.as_nanos().max(1)) {
+        // New York is whole hours away, so that its midnight need not be known.
+        return at.nanos().rem_euclid(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1)) == 0;
+    }
+    let into_day = at.since(midnight(date_of(at))).as_nanos();
+    into_day == 0 || span < DAY && into_day.is_multiple_of(span.as_nanos())
 }
 
 /// Makes bars of one span from finer ones: first open, highest high, lowest low, last close, sum of volumes.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::bars::{Resampler, TradeBars};
+use crate::bars::{Resampler, TradeBars, is_start_of_span};
 use crate::clock::Timestamp;
 use crate::market::MarketEvent;
 use crate::symbol::Symbol;
@@ -145,10 +145,7 @@ impl SeriesFeed {
     /// Whether another series of bars may still have one that is known at `at`.
     pub fn awaits_more(&self, at: Timestamp) -> bool {
         self.series.iter().any(|heard| match heard.series {
-            Series::Bars { span, .. } => {
-                let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
-                heard.last < at && at.nanos() % span == 0
-            }
+            Series::Bars { span, .. } => heard.last < at && is_start_of_span(at, span),
             Series::Trades(_) | Series::Quotes(_) | Series::Numbers(_) | Series::All(_) => false,
         })
     }
@@ -324,5 +321,28 @@ mod tests {
         assert!(feed.awaits_more(Timestamp::from_secs(300)));
         feed.push(&minute(4, 1.0), &mut out);
         assert!(!feed.awaits_more(Timestamp::from_secs(300)));
+    }
+
+    #[test]
+    fn days_of_several_symbols_end_together_though_new_york_is_hours_away_from_greenwich() {
+        let series = |name: &str, hours| Series::Bars {
+            symbol: name.parse().unwrap(),
+            span: Duration::from_hours(hours),
+        };
+        let at = |text| Timestamp::parse_rfc3339(text).unwrap();
+        let last_minute = |end| {
+            let bar = Bar { at: at(end) - MINUTE, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
+            MarketEvent::Bar { symbol: x(), bar, span: MINUTE }
+        };
+        for (hours, end) in [
+            (24, "2026-03-03T00:00:00-05:00"),
+            (24, "2026-07-03T00:00:00-04:00"),
+            (4, "2026-03-02T12:00:00-05:00"),
+        ] {
+            let mut feed = SeriesFeed::new(vec![series("X", hours), series("Y", hours)], Vec::new());
+            assert_eq!(told(&mut feed, &[last_minute(end)]).len(), 1);
+            assert!(feed.awaits_more(at(end)), "{hours} h at {end}");
+            assert!(!feed.awaits_more(at(end) - Duration::from_hours(1)), "{hours} h before {end}");
+        }
     }
 }
