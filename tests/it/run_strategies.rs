@@ -344,6 +344,27 @@ fn on_event(event) {
 }
 
 #[test]
+fn each_number_of_a_redis_stream_calls_a_script_whose_main_data_it_is() {
+    let bed = TestBed::new();
+    let script = "fn on_number(number) { if number.value > 0.0 { buy(\"NVDA\", number.value); } }\n";
+    write(&bed, "scores_strategy.rhai", script);
+    let manifest = "[data.news]\nkind = \"redis\"\nevent = \"number\"\nstream = \"scores\"\n\
+        [[strategy]]\nname = \"scores\"\nscript = \"scores_strategy.rhai\"\nsymbols = [\"NVDA\"]\n";
+    let bot = start(&bed, &write(&bed, "run.toml", manifest), &[]);
+    // Of those that were there before it only the latest is heard.
+    bed.redis.run(&["XADD", "scores", "*", "value", "2"]);
+    wait_for_outcomes(&bed, "scores", 1);
+    bed.redis.run(&["XADD", "scores", "*", "value", "-1"]);
+    bed.redis.run(&["XADD", "scores", "*", "value", "3"]);
+    wait_for_outcomes(&bed, "scores", 2);
+    bot.signal("TERM");
+    exits(&bot.end(), 0);
+    let bought = of(&bed, "scores");
+    let bought: Vec<_> = bought.iter().map(|one| (&*one["direction"], &*one["filled_qty"])).collect();
+    assert_eq!(bought, [("b", "2"), ("b", "3")]);
+}
+
+#[test]
 fn what_cannot_be_fed_live_is_refused_at_the_start_with_the_section_that_names_it() {
     let bed = TestBed::new();
     write(&bed, "news.csv", "time,value\n2026-11-20T15:00:00Z,1\n");
