@@ -3,6 +3,7 @@
 mod compare;
 mod data;
 mod drive;
+mod examples;
 mod kept;
 mod manifests;
 mod venue;
@@ -57,7 +58,7 @@ fn strategies_with_books_apart_do_the_same_live_and_over_history() {
     let history = drive::history(folder.path());
     let did = (history.count(What::Order), history.partial_fills, history.flips, history.steps);
     assert!(did.0 >= 300 && did.1 >= 20 && did.2 >= 20 && did.3 >= 5, "orders, parts, flips, steps: {did:?}");
-    agree(&drive::live(folder.path(), &market, &Otherwise::default()), &history);
+    agree(&drive::live(folder.path(), &market.instants(), &Otherwise::default()), &history);
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn strategies_that_are_netted_do_the_same_live_and_over_history() {
     let history = drive::history(folder.path());
     let did = (history.count(What::Order), history.partial_fills, history.flips, history.steps);
     assert!(did.0 >= 100 && did.1 >= 20 && did.3 >= 5, "orders, parts, flips, steps: {did:?}");
-    agree(&drive::live(folder.path(), &market, &Otherwise::default()), &history);
+    agree(&drive::live(folder.path(), &market.instants(), &Otherwise::default()), &history);
 }
 
 /// So many minutes are enough for a planted disagreement to show.
@@ -79,7 +80,7 @@ const REDIS_MINUTES: u32 = 25;
 fn is_told(strategies: &str, otherwise: &Otherwise<'_>) {
     let (folder, market) = laid_out(strategies, SHORT);
     let history = drive::history(folder.path());
-    let found = differences(&drive::live(folder.path(), &market, otherwise), &history);
+    let found = differences(&drive::live(folder.path(), &market.instants(), otherwise), &history);
     assert!(!found.is_empty(), "seed {SEED}: a planted disagreement is not seen");
 }
 
@@ -127,7 +128,7 @@ fn quiet() -> Vec<usize> {
 fn a_run_that_starts_again_after_redis_was_emptied_buys_nothing_again() {
     let (folder, market) = laid_out(SEPARATE, SHORT);
     let otherwise = Otherwise { restarts: &quiet(), keeps: Keeps::State, ..Otherwise::default() };
-    agree(&drive::live(folder.path(), &market, &otherwise), &drive::history(folder.path()));
+    agree(&drive::live(folder.path(), &market.instants(), &otherwise), &drive::history(folder.path()));
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_live_run_that_is_killed_at_any_bar_wants_what_one_that_was_not_wants() {
         let restarts: Vec<usize> = bars.map(|(place, _)| place).collect();
         assert!(restarts.len() >= 50, "{}", restarts.len());
         let otherwise = Otherwise { restarts: &restarts[..restarts.len() - 1], ..Otherwise::default() };
-        agree(&drive::live(folder.path(), &market, &otherwise), &drive::history(folder.path()));
+        agree(&drive::live(folder.path(), &market.instants(), &otherwise), &drive::history(folder.path()));
     }
 }
 
@@ -149,7 +150,11 @@ fn a_live_run_that_is_killed_at_any_bar_wants_what_one_that_was_not_wants() {
 fn a_recorded_run_replays_without_a_difference_and_so_does_each_of_its_sessions() {
     for (strategies, restarts) in [(SEPARATE, vec![]), (NET, vec![]), (SEPARATE, quiet()), (NET, quiet())] {
         let (folder, market) = laid_out(strategies, SHORT);
-        drive::live(folder.path(), &market, &Otherwise { restarts: &restarts, ..Otherwise::default() });
+        drive::live(
+            folder.path(),
+            &market.instants(),
+            &Otherwise { restarts: &restarts, ..Otherwise::default() },
+        );
         let mut signals = 0;
         for session in 1..=restarts.len() + 1 {
             let options =
@@ -178,7 +183,7 @@ fn signals_that_go_over_a_real_redis_do_the_same_with_data_of_now() {
         let history = drive::history(folder.path());
         (orders, steps) = (orders + history.count(What::Order), steps + history.steps);
         let otherwise = Otherwise { redis: Some(redis.url()), ..Otherwise::default() };
-        agree(&drive::live(folder.path(), &market, &otherwise), &history);
+        agree(&drive::live(folder.path(), &market.instants(), &otherwise), &history);
     }
     assert!(orders >= 20 && steps >= 5, "{orders} orders, {steps} steps");
 }

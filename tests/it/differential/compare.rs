@@ -103,6 +103,16 @@ impl Deeds {
         }
     }
 
+    /// The same with times in whole minutes: live a schedule calls a second later than over history.
+    pub fn by_minute(mut self) -> Self {
+        let minute = 60_000_000_000;
+        for ((at, what, strategy), texts) in std::mem::take(&mut self.lines) {
+            let at = Timestamp::from_nanos(at.nanos() / minute * minute);
+            self.lines.entry((at, what, strategy)).or_default().extend(texts);
+        }
+        self
+    }
+
     /// How many lines there are of one kind.
     pub fn count(&self, what: What) -> usize {
         self.lines.iter().filter(|((_, of, _), _)| *of == what).map(|(_, texts)| texts.len()).sum()

@@ -73,6 +73,9 @@ symbol = "BBB"
 timeframe = "5min"
 "#;
 
+/// A time, and what a live market tells then.
+pub type Instant = (Timestamp, Vec<MarketEvent>);
+
 /// All events of a test.
 pub struct Market {
     /// Each with the place of its section in [`SECTIONS`], in the order in which they are known.
@@ -131,7 +134,7 @@ impl Market {
     }
 
     /// The events of each instant as a live market tells them: quotes, numbers, and bars of a minute alone.
-    pub fn instants(&self) -> Vec<(Timestamp, Vec<MarketEvent>)> {
+    pub fn instants(&self) -> Vec<Instant> {
         let instants = self.events.chunk_by(|(_, one), (_, other)| one.known_at() == other.known_at());
         let is_told = |event: &MarketEvent| match event {
             MarketEvent::Bar { span, .. } => *span == MINUTE,

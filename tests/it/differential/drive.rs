@@ -31,14 +31,16 @@ use bot::symbol::Symbol;
 use bot::units::Price;
 
 use super::compare::{Deeds, What, code};
-use super::data::{Market, START_PRICE, SYMBOLS};
+use super::data::{Instant, START_PRICE};
 use super::kept::Kept;
-use super::manifests::{self, SCRIPT};
+use super::manifests;
 use super::venue::NoPast;
 
 /// Timers are whole seconds, and so are all instants of the data: what is due within a second goes off at its end.
 const STEP: i64 = 1_000_000_000;
 const STREAM: &str = "differential";
+/// What an intent says that is no strength: the order tells the rest.
+const MOVES: &str = "moves";
 /// Nobody polls.
 const NEVER: Duration = Duration::from_hours(24 * 365 * 10);
 /// So often others may work before an ending run's clock moves: where it runs away, the session ends after the next began.
@@ -98,8 +100,7 @@ fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &Orde
     let strategy = &record.strategies[usize::from(one.by)].name;
     let (symbol, side) = (one.symbol, one.side);
     if one.step == 0 {
-        let wanted =
-            one.signal.map_or_else(|| format!("{side} {}", one.quantity), |strength| strength.to_string());
+        let wanted = one.signal.map_or_else(|| MOVES.to_owned(), |strength| strength.to_string());
         deeds.note(one.made_at, strategy, What::StrategySignal, format!("{symbol} {wanted}"));
     }
     deeds.steps += u64::from(one.step > 0);
@@ -119,8 +120,8 @@ fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &Orde
     }
 }
 
-/// Runs the manifest live on the same events, and records the run in `folder/recorded`.
-pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds {
+/// Runs the manifest live on the same events as they are told live, and records the run in `folder/recorded`.
+pub fn live(folder: &Path, instants: &[Instant], otherwise: &Otherwise<'_>) -> Deeds {
     manifests::register_kinds();
     let manifest = match otherwise.strategies {
         Some(text) => {
@@ -129,7 +130,6 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
         }
         None => read(folder),
     };
-    let instants = market.instants();
     let clock = Arc::new(ManualClock::new(instants[0].0 - Duration::from_secs(10)));
     let told: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let venue = SimulatedVenue::new(&paper(&manifest), Arc::clone(&told));
@@ -145,7 +145,7 @@ pub fn live(folder: &Path, market: &Market, otherwise: &Otherwise<'_>) -> Deeds 
         kept: Kept::default(),
     };
     let mut stream = bed.stream();
-    let mut rest = &instants[..];
+    let mut rest = instants;
     for end in otherwise.restarts.iter().map(|place| place + 1).chain([instants.len()]) {
         let (now, later) = rest.split_at(end - (instants.len() - rest.len()));
         rest = later;
@@ -210,7 +210,7 @@ impl TestBed<'_> {
     /// One process from its start to its end.
     fn run(
         &mut self,
-        instants: &[(Timestamp, Vec<MarketEvent>)],
+        instants: &[Instant],
         inbox: impl Inbox,
         settler: impl Settler,
         send: &mut Send<'_>,
@@ -260,14 +260,13 @@ impl TestBed<'_> {
         };
         let recorded = self.folder.join("recorded");
         let document = Document::open(&self.folder.join("manifest.toml")).unwrap();
-        let files = vec![
-            (session::MANIFEST.to_owned(), document.resolved(&[], &recorded.join("session")).unwrap()),
-            (SCRIPT.0.to_owned(), SCRIPT.1.to_owned()),
-        ];
+        let mut files =
+            vec![(session::MANIFEST.to_owned(), document.resolved(&[], &recorded.join("session")).unwrap())];
+        files.extend(scripts(self.folder));
         let posts = posts.clone();
         let weights = manifest.portfolio.weights.clone().unwrap_or(defaults::WEIGHTS);
         Config {
-            symbols: symbols(),
+            symbols: manifest.traded(),
             workers: 1,
             signal_queue_len: defaults::QUEUE,
             rules: Rules { cash_buffer, limits, ..Rules::default() },
@@ -285,7 +284,7 @@ impl TestBed<'_> {
             activity: self.activity.clone(),
             feed: Feed::counted(self.activity.clone()),
             strategies: Some(StrategyPlan {
-                specs: StrategySpec::all(manifest, &symbols()),
+                specs: StrategySpec::all(manifest, &manifest.traded()),
                 data: manifest.data.clone(),
                 combine: self.otherwise.combine.unwrap_or(manifest.portfolio.combine()),
                 weights,
@@ -409,8 +408,8 @@ fn note_intent(deeds: &mut Deeds, fields: &Fields) {
     let mut id = fields["id"].rsplit('-');
     let at = id.nth(1).unwrap().parse().map(Timestamp::from_nanos).unwrap();
     let wanted = match fields.get("direction") {
-        Some(direction) => format!("{} {}", if *direction == "b" { "buy" } else { "sell" }, fields["qty"]),
-        None => fields["strength"].to_owned(),
+        Some(_) => MOVES.to_owned(),
+        None => fields.get("strength").map_or_else(|| MOVES.to_owned(), |strength| (*strength).to_owned()),
     };
     deeds.note(at, fields["strategy"], What::StrategySignal, format!("{} {wanted}", fields["ticker"]));
 }
@@ -446,20 +445,27 @@ fn read_file(path: &Path) -> Manifest {
     Document::open(path).unwrap().read(&[], Purpose::Backtest).unwrap()
 }
 
-fn symbols() -> Vec<Symbol> {
-    SYMBOLS.iter().map(|name| name.parse().unwrap()).collect()
+/// The scripts of a folder, as name and text.
+fn scripts(folder: &Path) -> impl Iterator<Item = (String, String)> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let scripts = files.filter(|path| path.extension().is_some_and(|ending| ending == "rhai"));
+    scripts.map(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    })
 }
 
 /// A market that moves by hand alone.
 fn paper(manifest: &Manifest) -> simulated::MarketConfig {
     let price = Price::whole(START_PRICE.try_into().unwrap());
+    let symbols = manifest.traded();
     simulated::MarketConfig {
-        symbols: symbols().into_iter().map(|symbol| (symbol, price)).collect(),
+        symbols: symbols.iter().map(|symbol| (*symbol, price)).collect(),
         prices: PriceModel::Still,
         cash: manifest.broker.cash(),
         hours: Hours::Always,
         shorting: true,
         flips_in_one: manifest.broker.kind.unwrap().flips_in_one(),
-        ..simulated::MarketConfig::new(symbols()[0], price)
+        ..simulated::MarketConfig::new(symbols[0], price)
     }
 }
