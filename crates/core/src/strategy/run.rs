@@ -374,6 +374,7 @@ impl StrategyRun {
         let others = held.into_iter().filter(|symbol| weights.iter().all(|(named, _)| named != symbol));
         let others: Vec<_> = others.map(|symbol| (symbol, TargetWeight::ZERO)).collect();
         weights.extend(others);
+        weights.sort_by_key(|(symbol, _)| *symbol); // Whatever map they come from.
         if is_quiet {
             // Whatever was wanted before is wanted no more.
             let gone = |said: &&mut LastIntent| weights.iter().all(|(named, _)| *named != said.symbol);
@@ -391,13 +392,14 @@ impl StrategyRun {
         }
     }
 
-    /// Which of them sell of what the book holds, and which do not.
+    /// Which of them sell, or only buy back what is short, and which do not: those need the money of the others.
     fn split(&self, weights: Vec<(Symbol, TargetWeight)>) -> (Weights, Weights) {
         let view = self.runner.view();
         let equity = view.equity();
         weights.into_iter().partition(|(symbol, weight)| {
             let price = view.latest(*symbol).map_or(0.0, MarketEvent::price);
-            weight.get() * equity < view.position(*symbol).to_f64() * price
+            let held = view.position(*symbol).to_f64() * price;
+            weight.get() * equity < held || held < 0.0 && weight.get() <= 0.0
         })
     }
 

@@ -1,5 +1,7 @@
 //! What a strategy is called with, knows and sends in a run.
 
+mod holdings;
+
 use std::sync::{Arc, Mutex};
 
 use super::*;
