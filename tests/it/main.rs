@@ -14,6 +14,7 @@ mod data;
 mod differential;
 mod download;
 mod engine;
+mod examples_strategies;
 mod exchange;
 mod feed;
 mod faults;
