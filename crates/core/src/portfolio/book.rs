@@ -33,6 +33,9 @@ pub struct StrategyBook {
 struct BookHolding {
     symbol: Symbol,
     position: Position,
+    /// When the position was opened or last changed sides; none while it is flat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opened_at: Option<Timestamp>,
     target: Option<Target>,
     off_target: OffTarget,
     /// Signed shares of orders that are not final; of this process alone.
@@ -129,7 +132,7 @@ impl StrategyBook {
     pub fn restore(&self, run: &mut StrategyRun) {
         for holding in &self.holdings {
             let remembered = holding.target.as_ref().map(Target::remembered);
-            run.restore(holding.symbol, holding.position, remembered);
+            run.restore(holding.symbol, holding.position, holding.opened_at, remembered);
         }
         run.set_cash(self.cash);
         run.keep_state(self.state.clone());
@@ -224,7 +227,13 @@ impl StrategyBook {
         let holding = self.holding_mut(change.symbol);
         if !change.shares.is_zero() {
             let side = if change.shares.is_negative() { Side::Sell } else { Side::Buy };
+            let was = holding.position.quantity();
             holding.position.fill(side, change.shares.abs(), change.paid.abs());
+            let is = holding.position.quantity();
+            let is_same_side = !was.is_zero() && !is.is_zero() && was.is_negative() == is.is_negative();
+            if !is_same_side {
+                holding.opened_at = (!is.is_zero()).then_some(change.at);
+            }
         }
         holding.note(change.at);
     }
@@ -250,6 +259,7 @@ impl StrategyBook {
             self.holdings.push(BookHolding {
                 symbol,
                 position: Position::default(),
+                opened_at: None,
                 target: None,
                 off_target: OffTarget::default(),
                 under_way: Quantity::ZERO,
@@ -322,6 +332,19 @@ mod tests {
         assert_eq!((book.cash(), book.held(x())), ("599.5".parse().unwrap(), shares(4)));
         assert_eq!(book.equity(|_| "110".parse().ok()), "1039.5".parse().unwrap());
         assert_eq!(book.equity(|_| None), "999.5".parse().unwrap());
+    }
+
+    #[test]
+    fn a_position_is_open_since_it_was_last_flat_or_on_the_other_side() {
+        let mut book = StrategyBook::new("cross", Money::whole(1_000));
+        let opened = [(5, 1), (5, 2), (-4, 3), (-6, 4), (-4, 5), (4, 6)].map(|(shares, second)| {
+            book.apply(&change(shares, "0", second));
+            book.holdings[0].opened_at
+        });
+        assert_eq!(
+            opened,
+            [Some(1), Some(1), Some(1), None, Some(5), None].map(|at| at.map(Timestamp::from_secs))
+        );
     }
 
     #[test]

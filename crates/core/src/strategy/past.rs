@@ -33,6 +33,8 @@ pub struct Past {
     pub(super) symbols: PerSymbol<SymbolSeries>,
     /// Few.
     pub(super) holdings: Vec<Holding>,
+    /// What the book holds at the end of the past that is shown, with the instant at which each was opened.
+    opened_later: Vec<(Timestamp, Symbol, Position)>,
     pub(super) cash: Money,
     /// Whether what it wants is not sent yet.
     pub(super) is_warming_up: bool,
@@ -111,6 +113,7 @@ impl Past {
             heard: Vec::new(),
             symbols: PerSymbol::new(&[]),
             holdings: Vec::new(),
+            opened_later: Vec::new(),
             cash: Money::ZERO,
             is_warming_up: false,
             calendar: Calendar::Nyse,
@@ -139,6 +142,9 @@ impl Past {
         let at = event.known_at();
         if at > self.fresh_at && !self.fresh.is_empty() {
             self.advance_indicators();
+        }
+        if !self.opened_later.is_empty() {
+            self.open_before(at);
         }
         self.now = self.now.max(at);
         let kind = SeriesKind::of(event);
@@ -181,9 +187,28 @@ impl Past {
         self.fresh = fresh; // Reused.
     }
 
+    /// The book holds this position of `symbol` once what is shown is later than `opened_at`; none: from now on.
+    pub fn hold_since(&mut self, symbol: Symbol, position: Position, opened_at: Option<Timestamp>) {
+        match opened_at {
+            Some(at) => self.opened_later.push((at, symbol, position)),
+            None => self.hold(symbol, position, self.cash),
+        }
+    }
+
+    #[cold]
+    fn open_before(&mut self, at: Timestamp) {
+        let cash = self.cash;
+        for (_, symbol, position) in
+            self.opened_later.extract_if(.., |(opened, ..)| *opened < at).collect::<Vec<_>>()
+        {
+            self.hold(symbol, position, cash);
+        }
+    }
+
     /// The book holds this position of `symbol`, and so much cash, from now on.
     pub fn hold(&mut self, symbol: Symbol, position: Position, cash: Money) {
         self.cash = cash;
+        self.opened_later.retain(|(_, later, _)| *later != symbol);
         let count = self.symbols.get(symbol).map_or(0, |known| known.first.count);
         let is_same_side = |was: &Position| {
             was.quantity().is_negative() == position.quantity().is_negative() && !was.quantity().is_zero()
@@ -205,6 +230,9 @@ impl Past {
     /// Whether what it wants is not sent yet.
     pub(super) fn set_warming_up(&mut self, is_warming_up: bool) {
         self.is_warming_up = is_warming_up;
+        if !is_warming_up {
+            self.open_before(Timestamp::MAX);
+        }
     }
 
     /// Events of the series that answers for `symbol` until now.

@@ -132,10 +132,16 @@ impl StrategyRun {
         self.refused
     }
 
-    /// What its book holds, and what it knows that the strategy wants already: saying it again changes nothing, and what it
-    /// says while it is warmed with events of before counts no more.
-    pub fn restore(&mut self, symbol: Symbol, held: Position, remembered: Option<Remembered>) {
-        self.runner.hold(symbol, held, Money::ZERO);
+    /// What its book holds, since when, and what it knows that the strategy wants already: saying it again changes nothing,
+    /// and what it says while it is warmed with events of before counts no more.
+    pub fn restore(
+        &mut self,
+        symbol: Symbol,
+        held: Position,
+        opened_at: Option<Timestamp>,
+        remembered: Option<Remembered>,
+    ) {
+        self.runner.hold_since(symbol, held, opened_at);
         if let Some(Remembered { strength, at, is_missed }) = remembered {
             let wanted = strength.map(Wanted::Strength);
             let sent = wanted.filter(|_| !is_missed);
@@ -335,6 +341,9 @@ impl StrategyRun {
                 Intent::Holdings(weights) => self.set_holdings(weights, is_quiet, at, strategy_signals),
                 Intent::Order { symbol, side, size, order_type, time_in_force } => {
                     if is_quiet || !self.runner.is_warm(symbol) {
+                        // An order moves away from what was wanted before it.
+                        let overtaken = |said: &&mut LastIntent| said.symbol == symbol;
+                        self.said.iter_mut().filter(overtaken).for_each(|said| said.is_due = false);
                         continue;
                     }
                     let limit = match order_type {

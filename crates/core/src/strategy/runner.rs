@@ -350,6 +350,11 @@ impl Runner {
         Ok(self.intents.drain())
     }
 
+    /// What its book holds of `symbol` at the start, and since when: before that it is shown to be flat.
+    pub fn hold_since(&mut self, symbol: Symbol, position: Position, opened_at: Option<Timestamp>) {
+        self.past.hold_since(symbol, position, opened_at);
+    }
+
     /// What its book holds of `symbol` at the start, and its cash.
     pub fn hold(&mut self, symbol: Symbol, position: Position, cash: Money) {
         self.past.hold(symbol, position, cash);

@@ -227,7 +227,7 @@ fn holdings_sell_first_and_buy_when_the_last_sell_is_over_unless_others_are_want
         let weights = wanted.next().unwrap_or_default();
         intents.set_holdings(weights.into_iter().map(|(name, weight)| (symbol(name), weight)))
     });
-    run.restore(symbol("A"), held(50, 100), None);
+    run.restore(symbol("A"), held(50, 100), None, None);
     run.set_cash(Money::whole(5_000));
     let both = |number| [bar("A", number, 100.0), bar("B", number, 10.0)];
     assert_eq!(ask(&mut run, &both(0)), ["A weight 0"]);

@@ -1,4 +1,4 @@
-//! The order in which a change of holdings is sent.
+//! What is sent of a change of holdings, and in which order; what is shown of a position of before the start.
 
 use super::super::*;
 use crate::market::Trade;
@@ -39,7 +39,7 @@ fn sent(holds: &[(&str, i64)], wants: &[(&str, f64)]) -> (Vec<String>, Vec<Strin
     let mut run = StrategyRun::new(runner, true, false);
     let cash = Money::new(Decimal::from(100_000));
     for (name, shares) in holds {
-        run.restore(symbol(name), held(*shares), None);
+        run.restore(symbol(name), held(*shares), None, None);
     }
     run.set_cash(cash);
     let trade = |name: &str| {
@@ -87,4 +87,45 @@ fn a_short_position_is_closed_with_what_is_sold() {
     let (first, then) = sent(&[("A", -500), ("B", 100)], &[("A", -0.2), ("C", 0.5)]);
     assert_eq!(first, ["A", "B"]);
     assert_eq!(then, ["C"]);
+}
+
+/// Notes on each event what it holds and for how many events, and leaves where it holds something.
+struct Leaves(std::sync::Arc<std::sync::Mutex<Vec<(i64, u64)>>>);
+
+impl Strategy for Leaves {
+    fn on_event(
+        &mut self,
+        event: &MarketEvent,
+        view: &View<'_>,
+        intents: &mut Intents,
+    ) -> Result<(), StrategyError> {
+        let (held, since) = (view.position(event.symbol()), view.bars_held(event.symbol()));
+        self.0.lock().unwrap().push((if held.is_zero() { 0 } else { 1 }, since));
+        if since >= 4 {
+            intents.close(event.symbol());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_position_of_before_the_start_is_shown_from_its_opening_on() {
+    let noted = std::sync::Arc::default();
+    let runner = Runner::new("leaves", Box::new(Leaves(std::sync::Arc::clone(&noted))), &[], Every::Event);
+    let mut run = StrategyRun::new(runner, true, false);
+    run.restore(symbol("A"), held(10), Some(Timestamp::from_secs(3)), None);
+    run.set_quiet(true);
+    let mut signals = Vec::new();
+    for second in 1..=7 {
+        if second == 7 {
+            run.end_quiet(&mut signals);
+            assert!(signals.is_empty(), "it held for three events only: {signals:?}");
+        }
+        let trade = Trade { at: Timestamp::from_secs(second), price: 100.0, size: 1.0 };
+        let event = MarketEvent::Trade { symbol: symbol("A"), trade };
+        assert!(run.show(&event));
+        run.evaluate(&mut [event], &mut signals).unwrap();
+    }
+    assert_eq!(*noted.lock().unwrap(), [(0, 0), (0, 0), (0, 0), (1, 1), (1, 2), (1, 3), (1, 4)]);
+    assert_eq!(signals.len(), 1, "{signals:?}");
 }
