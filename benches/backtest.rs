@@ -207,6 +207,7 @@ fn setup(fill: FillModel, data: &Loaded, make: &Make) -> Outcome<Setup> {
         sources: vec![("nvda".to_owned(), Box::new(data.source()))],
         benchmark: Some(0),
         period: Period::Day,
+        plot_points_max: 0,
     })
 }
 

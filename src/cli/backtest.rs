@@ -1,7 +1,7 @@
 //! `bot backtest`: a manifest over history, and a report of it.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +24,14 @@ use crate::manifest::{Document, Manifest, ManifestError, Purpose, overrides};
 #[cfg(feature = "report")]
 use crate::stats::report::{self, About};
 use crate::stats::{self, Made, Statistics, StatisticsOptions};
+use crate::strategy::PLOT_POINTS_MAX;
 
 /// Runs a manifest over history and writes a report
 ///
 /// The same desk that trades decides; a simulated broker fills as the manifest's broker section says. Writes report.html,
-/// stats.json, trades.csv, orders.csv, equity.csv and manifest.toml (the manifest as it was run). Ctrl-C ends the run
-/// early with the statistics so far. Exit code 10 says that the books did not agree with the broker's, or that a
-/// strategy was stopped for its failures.
+/// stats.json, trades.csv, orders.csv, equity.csv and manifest.toml (the manifest as it was run), and plots.csv where a
+/// strategy plots something. Ctrl-C ends the run early with the statistics so far. Exit code 10 says that the books did
+/// not agree with the broker's, or that a strategy was stopped for its failures.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot backtest examples/backtest/manifest.toml\n  \
     bot backtest manifest.toml --out results --set strategy.cross.params.fast=5 --set broker.fees=alpaca\n  \
@@ -155,6 +156,17 @@ fn write_files(
     stats::write_trades_csv(statistics, create("trades.csv")?)?;
     stats::write_orders_csv(record, create("orders.csv")?)?;
     stats::write_equity_csv(record, statistics, create("equity.csv")?)?;
+    if record.plots.is_empty() {
+        // One of a run before this one would be taken for this one's.
+        match fs::remove_file(out.join("plots.csv")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context("remove plots.csv");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    } else {
+        stats::write_plots_csv(record, create("plots.csv")?)?;
+    }
     create("manifest.toml")?.write_all(resolved.as_bytes())?;
     #[cfg(feature = "report")]
     {
@@ -193,6 +205,13 @@ fn answer(
             timing.loading.as_secs_f64(),
             args.out.join(if cfg!(feature = "report") { "report.html" } else { "stats.json" }).display()
         )?;
+        if record.plots_left_out > 0 {
+            let left_out = stats::text::number(record.plots_left_out);
+            writeln!(
+                out,
+                "Plots: a run keeps {PLOT_POINTS_MAX} points, the {left_out} after them are left out."
+            )?;
+        }
         if record.interrupted {
             writeln!(out, "Interrupted: these are the statistics so far.")?;
         }
@@ -247,6 +266,8 @@ fn json_answer(
         "load_seconds": timing.loading.as_secs_f64(),
         "hash": made.hash,
         "interrupted": record.interrupted,
+        "plots": record.plots.iter().map(|plot| plot.points.len()).sum::<usize>(),
+        "plots_left_out": record.plots_left_out,
         "margin_calls": record.margin_calls.len(),
         "ruined_at": statistics.headline.ruined_at,
         "breaches": record.end.breaches,

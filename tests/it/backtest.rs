@@ -10,6 +10,7 @@ mod look_ahead;
 mod manifests;
 mod margin;
 mod off_target;
+mod plots;
 mod portfolios;
 mod runs;
 mod same_bytes;
@@ -234,6 +235,7 @@ fn setup(sources: Vec<(String, Box<dyn Source>)>, strategies: Vec<StrategySetup>
         sources,
         benchmark: None,
         period: Period::Span(MINUTE),
+        plot_points_max: bot::strategy::PLOT_POINTS_MAX,
     }
 }
 

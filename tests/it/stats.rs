@@ -85,6 +85,7 @@ fn record() -> Record {
         sources: vec![("nvda".to_owned(), Box::new(Once(Some(Arc::new(bars())))))],
         benchmark: Some(0),
         period: Period::Day,
+        plot_points_max: 0,
     };
     backtest::run(setup, &mut |_| true).unwrap()
 }

@@ -9,6 +9,7 @@ use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::{OffTarget, StrategyBook};
+use bot_core::strategy::Runner;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 
@@ -33,6 +34,10 @@ pub struct Record {
     pub marks: Vec<Mark>,
     /// Last known price of each traded symbol at the same instants as `marks` (NaN before the first), one list for each of `symbols`.
     pub prices: Vec<Vec<f64>>,
+    /// What the strategies plotted, those of a strategy in the order of their first points.
+    pub plots: Vec<PlotRecord>,
+    /// Points of plots for which there was no room.
+    pub plots_left_out: u64,
     /// The data sources by name, in order.
     pub sources: Vec<(String, bot_data::ReadReport)>,
     /// The account at the end.
@@ -153,6 +158,35 @@ pub struct FillRecord {
     pub price: Price,
     /// Fee of this fill.
     pub fee: Money,
+}
+
+/// What one strategy plotted under one name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlotRecord {
+    /// Place in [`Record::strategies`].
+    pub strategy: u16,
+    /// As the strategy says it.
+    pub name: String,
+    /// In the order in which they were plotted; an instant may have several. Values are finite.
+    pub points: Vec<(Timestamp, f64)>,
+}
+
+impl PlotRecord {
+    /// What the strategy at `place` plotted; names without a point that was kept are left out.
+    pub(crate) fn all(place: u16, runner: &Runner) -> Vec<Self> {
+        let (names, points) = runner.plotted();
+        let mut plots: Vec<Self> = names
+            .iter()
+            .map(|name| Self { strategy: place, name: name.clone(), points: Vec::new() })
+            .collect();
+        for point in points {
+            if let Some(plot) = plots.get_mut(usize::from(point.name)) {
+                plot.points.push((point.at, point.value));
+            }
+        }
+        plots.retain(|plot| !plot.points.is_empty());
+        plots
+    }
 }
 
 /// The account at one instant; US dollars.

@@ -49,6 +49,7 @@ pub fn run(mut setup: Setup, go_on: &mut dyn FnMut(Progress) -> bool) -> Result<
     let words = setup.model.words();
     let connector = Connector::new(setup.model.clone(), setup.cash);
     let mut trading = Trading::new(desk, connector, setup.strategies, setup.combine, setup.cash);
+    trading.keep_plots(setup.plot_points_max);
     let is_shared = !setup.signals.is_empty() || !setup.holdings.is_empty();
     trading.feed(setup.signals);
     trading.open_with(&setup.openings);

@@ -48,6 +48,8 @@ pub struct Setup {
     pub benchmark: Option<usize>,
     /// How often the account is marked.
     pub period: Period,
+    /// How many points of what its strategies plot are kept.
+    pub plot_points_max: usize,
 }
 
 /// One strategy of a run.

@@ -7,6 +7,7 @@ use bot_core::desk::Rules;
 use bot_core::market::Bar;
 use bot_core::risk::Limits;
 use bot_core::sizing::{self, WeightError};
+use bot_core::strategy::PLOT_POINTS_MAX;
 use bot_core::symbol::Symbol;
 use bot_core::units::Weight;
 use bot_data::{DataError, Source, Spec};
@@ -87,6 +88,7 @@ pub fn wire(manifest: &Manifest, open: &mut OpenSource<'_>) -> Result<Setup, Wir
         sources,
         benchmark: manifest.statistics.benchmark.as_deref().and_then(named).and_then(place),
         period: manifest.statistics.period(),
+        plot_points_max: PLOT_POINTS_MAX,
     })
 }
 

@@ -33,6 +33,7 @@ pub mod activity;
 pub mod stop;
 pub mod duration;
 pub mod spelling;
+pub mod label;
 
 // Nouns
 pub mod market;

@@ -11,7 +11,7 @@ use super::scope::heard;
 use super::{comparisons, declared, formulas, knows, looks, views};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::sizing::{SizeRule, SizeRuleError};
-use bot_core::strategy::{Intent, Intents, ScriptFault, Strength, TargetWeight};
+use bot_core::strategy::{Intent, Intents, ScriptFault, StrategyError, Strength, TargetWeight};
 use bot_core::units::{Price, Quantity};
 
 // A year of a public strategy fits in: twenty symbols with 252 values each, and some dozens of loops over a thousand.
@@ -32,7 +32,7 @@ const STRING_MAX: usize = 10_000;
 const LIST_MAX: usize = 10_000;
 /// Entries of one map, all that is nested in it counted.
 const MAP_MAX: usize = 2_000;
-/// Intents of one call.
+/// Intents of one call, and points that it plots.
 const INTENTS_MAX: usize = 1_000;
 
 /// How a script says that what does not fill at once is cancelled.
@@ -40,26 +40,34 @@ const IMMEDIATE: &str = "ioc";
 
 type CallResult = Result<(), Box<EvalAltResult>>;
 
-/// Where the functions of a script put its intents.
+/// Where the functions of a script put its intents and what it plots.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sink(Arc<Mutex<Vec<Intent>>>);
+pub(super) struct Sink(Arc<Mutex<Intents>>);
 
 impl Sink {
     pub(super) fn clear(&self) {
         self.lock().clear();
     }
 
-    pub(super) fn drain_into(&self, intents: &mut Intents) {
-        self.lock().drain(..).for_each(|intent| intents.push(intent));
+    pub(super) fn drain_into(&self, intents: &mut Intents) -> Result<(), StrategyError> {
+        intents.append(&mut self.lock())
     }
 
     fn push(&self, intent: Intent) -> CallResult {
-        let mut intents = self.lock();
-        if intents.len() >= INTENTS_MAX {
-            return Err(format!("one call must want at most {INTENTS_MAX} things, was more").into());
-        }
-        intents.push(intent);
+        self.lock_for_more()?.push(intent);
         Ok(())
+    }
+
+    fn plot(&self, name: &str, value: f64) -> CallResult {
+        Ok(self.lock_for_more()?.plot(name, value).map_err(|error| error.to_string())?)
+    }
+
+    fn lock_for_more(&self) -> Result<MutexGuard<'_, Intents>, Box<EvalAltResult>> {
+        let intents = self.lock();
+        if intents.len() >= INTENTS_MAX {
+            return Err(format!("one call must want and plot at most {INTENTS_MAX} things, was more").into());
+        }
+        Ok(intents)
     }
 
     fn signal(&self, symbol: &str, strength: f64) -> CallResult {
@@ -99,7 +107,7 @@ impl Sink {
         self.push(Intent::Order { symbol: heard(symbol)?, side, size: amount, order_type, time_in_force })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Intent>> {
+    fn lock(&self) -> MutexGuard<'_, Intents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -192,6 +200,10 @@ fn register_intents(engine: &mut Engine, sink: &Sink) {
     engine.register_fn("set_holdings", move |weights: Map| to.holdings(&weights));
     let to = sink.clone();
     engine.register_fn("close", move |symbol: &str| to.weight(symbol, 0.0));
+    let to = sink.clone();
+    engine.register_fn("plot", move |name: &str, value: Dynamic| {
+        to.plot(name, number(&format!("plot \"{name}\""), &value)?)
+    });
     let to = sink.clone();
     engine.register_fn("cancel_all", move || to.push(Intent::CancelAll));
     for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {

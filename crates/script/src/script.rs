@@ -208,8 +208,7 @@ impl RunningScript {
             return Ok(());
         }
         scope::at(view, || self.call(entry, arguments())).map_err(StrategyError::failed)?;
-        self.sink.drain_into(intents);
-        Ok(())
+        self.sink.drain_into(intents)
     }
 
     /// Calls the function of the event's kind, or the one of all events.

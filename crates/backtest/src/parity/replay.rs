@@ -103,6 +103,7 @@ impl SessionReplay<'_> {
             sources: self.sources()?,
             benchmark: None,
             period: Period::Day,
+            plot_points_max: 0,
         })
     }
 

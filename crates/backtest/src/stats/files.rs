@@ -1,4 +1,4 @@
-//! The files of a run: `stats.json`, `trades.csv`, `orders.csv`, `equity.csv`. Equal runs give equal bytes.
+//! The files of a run: `stats.json`, `trades.csv`, `orders.csv`, `equity.csv`, `plots.csv`. Equal runs give equal bytes.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::number::finite;
 use super::table::{RoundTrip, Statistics};
-use crate::record::{OrderSummary, Record};
+use crate::record::{OrderSummary, PlotRecord, Record};
 use bot_core::order::Side;
 use bot_core::strategy::signal_id;
 use bot_core::units::Money;
@@ -175,6 +175,26 @@ pub fn write_equity_csv(record: &Record, statistics: &Statistics, out: impl Writ
             write!(out, ",{}", strategy.equity.get(place).copied().map_or_else(String::new, seen))?;
         }
         writeln!(out)?;
+    }
+    out.flush()
+}
+
+/// `plots.csv`: one row for each point that a strategy plotted, in order of time; at one instant by strategy and name.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_plots_csv(record: &Record, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    writeln!(out, "time,strategy,name,value")?;
+    let rows = |(place, plot): (usize, &PlotRecord)| {
+        plot.points.iter().map(move |(at, value)| (*at, place, *value)).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<_> = record.plots.iter().enumerate().flat_map(rows).collect();
+    rows.sort_by_key(|(at, ..)| *at); // Stable.
+    for (at, place, value) in rows {
+        let plot = &record.plots[place];
+        let strategy = record.strategies.get(usize::from(plot.strategy)).map_or("", |row| &row.name);
+        writeln!(out, "{at},{},{},{}", quoted(strategy), quoted(&plot.name), seen(value))?;
     }
     out.flush()
 }

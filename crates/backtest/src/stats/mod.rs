@@ -34,7 +34,9 @@ use ratios::Sample;
 use series::{CalendarPiece, ReturnSeries};
 
 pub use deflated::{deflated_sharpe, expected_best_sharpe, probabilistic_sharpe};
-pub use files::{Made, write_equity_csv, write_orders_csv, write_stats_json, write_trades_csv};
+pub use files::{
+    Made, write_equity_csv, write_orders_csv, write_plots_csv, write_stats_json, write_trades_csv,
+};
 pub use summary::summary;
 pub use table::{
     Drawdown, ExecutionQuality, Funnel, Group, Headline, Integrity, Month, OrderLatency, PeriodReturn, Ratio,

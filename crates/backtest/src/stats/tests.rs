@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::sample::{SampleRun, off_target};
 use super::{
-    Made, StatisticsOptions, compute, summary, write_equity_csv, write_orders_csv, write_stats_json,
-    write_trades_csv,
+    Made, StatisticsOptions, compute, summary, write_equity_csv, write_orders_csv, write_plots_csv,
+    write_stats_json, write_trades_csv,
 };
-use crate::record::{Extremes, Record};
+use crate::record::{Extremes, PlotRecord, Record};
 use bot_core::outcome::OutcomeKind;
 use bot_core::units::Money;
 
@@ -325,4 +325,23 @@ proptest! {
             .done();
         check_finite(&record);
     }
+}
+
+#[test]
+fn points_of_plots_stand_in_order_of_time() {
+    let mut record = whole();
+    let point = |second, value| (bot_core::clock::Timestamp::from_secs(second), value);
+    let plot = |strategy, name: &str, points| PlotRecord { strategy, name: name.to_owned(), points };
+    record.plots = vec![
+        plot(0, "z", vec![point(60, 0.1), point(120, -2.0), point(120, 1e21)]),
+        plot(1, "up", vec![point(60, 1.0), point(90, 0.0)]),
+    ];
+    insta::assert_snapshot!(text(|out| write_plots_csv(&record, out)), @"
+    time,strategy,name,value
+    1970-01-01T00:01:00Z,one,z,0.1
+    1970-01-01T00:01:00Z,two,up,1
+    1970-01-01T00:01:30Z,two,up,0
+    1970-01-01T00:02:00Z,one,z,-2
+    1970-01-01T00:02:00Z,one,z,1e21
+    ");
 }

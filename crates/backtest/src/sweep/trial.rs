@@ -91,6 +91,7 @@ fn record(
     let manifest = plan.trial(index).map_err(|faults| words(&faults))?;
     let mut open = |spec: &_| Ok(store.events(spec, part.window)?.source());
     let mut setup = wiring::wire(&manifest, &mut open).map_err(|error| error.to_string())?;
+    setup.plot_points_max = 0; // Nobody looks at the charts of a combination.
     if let Some(until) = part.quiet_until {
         let quiet =
             |strategy: StrategySetup| StrategySetup { run: strategy.run.quiet_until(until), ..strategy };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::connector::{Connector, ExecutionReport};
 use super::latest_prices::{Prices, Slot};
-use super::record::{FillRecord, OrderSummary, Record, StrategyRecord};
+use super::record::{FillRecord, OrderSummary, PlotRecord, Record, StrategyRecord};
 use super::setup::StrategySetup;
 use bot_core::account::Holding;
 use bot_core::clock::Timestamp;
@@ -21,7 +21,7 @@ use bot_core::desk::{Desk, Statement};
 use bot_core::market::MarketEvent;
 use bot_core::portfolio::{Combine, Member, Portfolio};
 use bot_core::signal::Signal;
-use bot_core::strategy::{RunnerFailure, StrategyRun, StrategySignal};
+use bot_core::strategy::{PlotRoom, RunnerFailure, StrategyRun, StrategySignal};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Quantity};
 use bot_simulated::{Fees, SizeAt};
@@ -163,6 +163,12 @@ impl Trading {
         if self.next_timer <= at {
             self.ring(at);
         }
+    }
+
+    /// Keeps so many points of what the strategies plot.
+    pub(super) fn keep_plots(&mut self, points_max: usize) {
+        let room = PlotRoom::of(points_max);
+        self.runs.iter_mut().for_each(|run| run.runner_mut().keep_plots(room.clone()));
     }
 
     /// Gives a symbol its slot.
@@ -370,6 +376,10 @@ impl Trading {
                 self.note(&open, &order);
             }
         }
+        let plots: Vec<PlotRecord> =
+            self.runs.iter().zip(0..).flat_map(|(run, place)| PlotRecord::all(place, run.runner())).collect();
+        let kept: usize = plots.iter().map(|plot| plot.points.len()).sum();
+        let plotted: u64 = self.runs.iter().map(|run| run.runner().plot_count()).sum();
         let books = self.core.desk().portfolio().members().iter().map(|member| member.book.clone()).collect();
         Record {
             symbols: self.prices.symbols(),
@@ -378,6 +388,8 @@ impl Trading {
             orders: self.orders.into_iter().flatten().collect(),
             fills: self.fills,
             margin_calls: self.margin_calls,
+            plots,
+            plots_left_out: plotted - u64::try_from(kept).unwrap_or(plotted),
             ..record
         }
     }

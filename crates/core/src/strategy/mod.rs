@@ -8,6 +8,7 @@ mod needs;
 pub mod params;
 mod past;
 mod per_symbol;
+mod plots;
 pub mod registry;
 pub mod run;
 pub mod runner;
@@ -36,6 +37,7 @@ pub use listener::Listener;
 pub use needs::{NamedIndicator, Needs};
 pub use params::{Param, ParamFault, Params, Value, WrittenParams};
 pub use past::{Holding, Past, VALUES_KEPT};
+pub use plots::{PLOT_NAMES_MAX, PLOT_POINTS_MAX, PlotError, PlotPoint, PlotRoom};
 pub use registry::{Kind, MakeError, Registry, ScriptFault, register, registry};
 pub use run::StrategyRun;
 pub use runner::{Runner, RunnerFailure};
@@ -43,6 +45,8 @@ pub use schedule::{Schedule, ScheduleError};
 pub use strategy_signal::{Remembered, StrategySignal, signal_id};
 pub use view::{Lookback, View};
 pub use window::PriceWindow;
+
+use plots::Plots;
 
 pub use crate::signal::{Strength, StrengthError, TargetWeight, TargetWeightError};
 
@@ -93,9 +97,12 @@ impl Intent {
     }
 }
 
-/// Where a strategy puts its intents; the caller reuses it, so that an event costs no allocation.
+/// Where a strategy puts its intents and what it plots; the caller reuses it, so that an event costs no allocation.
 #[derive(Debug, Default)]
-pub struct Intents(Vec<Intent>);
+pub struct Intents {
+    wanted: Vec<Intent>,
+    plots: Plots,
+}
 
 impl Intents {
     /// Adds the intent to be so long or short from now on.
@@ -104,7 +111,7 @@ impl Intents {
     /// A number that is no strength.
     pub fn signal(&mut self, symbol: Symbol, strength: f64) -> Result<(), StrategyError> {
         let strength = Strength::new(strength)?;
-        self.0.push(Intent::Signal { symbol, strength });
+        self.wanted.push(Intent::Signal { symbol, strength });
         Ok(())
     }
 
@@ -114,7 +121,7 @@ impl Intents {
     /// A number that is no weight.
     pub fn order_target_percent(&mut self, symbol: Symbol, weight: f64) -> Result<(), StrategyError> {
         let weight = TargetWeight::new(weight)?;
-        self.0.push(Intent::Weight { symbol, weight });
+        self.wanted.push(Intent::Weight { symbol, weight });
         Ok(())
     }
 
@@ -127,34 +134,63 @@ impl Intents {
         weights: impl IntoIterator<Item = (Symbol, f64)>,
     ) -> Result<(), StrategyError> {
         let weights = weights.into_iter().map(|(symbol, weight)| Ok((symbol, TargetWeight::new(weight)?)));
-        self.0.push(Intent::Holdings(weights.collect::<Result<_, TargetWeightError>>()?));
+        self.wanted.push(Intent::Holdings(weights.collect::<Result<_, TargetWeightError>>()?));
         Ok(())
     }
 
     /// Adds the intent to hold nothing of a symbol.
     pub fn close(&mut self, symbol: Symbol) {
-        self.0.push(Intent::Weight { symbol, weight: TargetWeight::ZERO });
+        self.wanted.push(Intent::Weight { symbol, weight: TargetWeight::ZERO });
     }
 
     /// Adds an order at the market.
     pub fn order(&mut self, side: Side, symbol: Symbol, rule: SizeRule) {
         let (order_type, time_in_force) = (OrderType::Market, TimeInForce::Ioc);
-        self.0.push(Intent::Order { symbol, side, size: rule, order_type, time_in_force });
+        self.wanted.push(Intent::Order { symbol, side, size: rule, order_type, time_in_force });
+    }
+
+    /// Plots a number at this instant: over history it is a point of a chart in the report and a row of `plots.csv`, live
+    /// it is dropped. While it is warming up nothing is plotted.
+    ///
+    /// # Errors
+    /// A number that is not finite, a name that is none, or more than [`PLOT_NAMES_MAX`] of them.
+    pub fn plot(&mut self, name: &str, value: f64) -> Result<(), StrategyError> {
+        Ok(self.plots.add(name, value)?)
     }
 
     /// Adds any intent.
     pub fn push(&mut self, intent: Intent) {
-        self.0.push(intent);
+        self.wanted.push(intent);
     }
 
     /// Takes all intents out, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Intent> + '_ {
-        self.0.drain(..)
+        self.wanted.drain(..)
     }
 
-    /// True when there are none.
+    /// Takes all that `other` has, in order.
+    ///
+    /// # Errors
+    /// More than [`PLOT_NAMES_MAX`] names of plots.
+    pub fn append(&mut self, other: &mut Self) -> Result<(), StrategyError> {
+        self.wanted.append(&mut other.wanted);
+        if other.plots.is_empty() { Ok(()) } else { Ok(self.plots.append(&mut other.plots)?) }
+    }
+
+    /// Drops all of them, and what was plotted.
+    pub fn clear(&mut self) {
+        self.wanted.clear();
+        self.plots.clear();
+    }
+
+    /// How many intents and points there are.
+    pub fn len(&self) -> usize {
+        self.wanted.len() + self.plots.len()
+    }
+
+    /// True when there are no intents.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.wanted.is_empty()
     }
 }
 
@@ -213,6 +249,9 @@ pub enum StrategyError {
     /// It gave a number that is no weight.
     #[error(transparent)]
     Weight(#[from] TargetWeightError),
+    /// It plotted what cannot be plotted.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// It says so itself, or its script failed; the text names file and line where there is one.
     #[error("{0}")]
     Failed(String),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::plots::{PlotLog, PlotPoint, PlotRoom};
 use super::schedule::session_of;
 use super::{BarSlice, Every, Intent, Intents, OrderEnd, Past, Schedule, Strategy, StrategyError, View};
 use crate::calendar::date_of;
@@ -42,6 +43,7 @@ pub struct Runner {
     /// When each of its schedules comes next; none before time is known.
     schedules_due: Vec<Option<Timestamp>>,
     intents: Intents,
+    plotted: PlotLog,
 }
 
 /// A strategy failed, by name.
@@ -85,6 +87,7 @@ impl Runner {
             event_due: None,
             timer_due: None,
             intents: Intents::default(),
+            plotted: PlotLog::default(),
         }
     }
 
@@ -163,6 +166,21 @@ impl Runner {
     /// Whether it was stopped for its failures.
     pub fn is_broken(&self) -> bool {
         self.is_broken
+    }
+
+    /// Keeps what it plots from now on, while there is `room`.
+    pub fn keep_plots(&mut self, room: PlotRoom) {
+        self.plotted.keep(room);
+    }
+
+    /// The names under which it plotted, and what was kept of it, each in order.
+    pub fn plotted(&self) -> (&[String], &[PlotPoint]) {
+        (self.intents.plots.names(), self.plotted.points())
+    }
+
+    /// How many points it plotted, those counted that were not kept.
+    pub fn plot_count(&self) -> u64 {
+        self.plotted.count()
     }
 
     /// How often it failed.
@@ -402,13 +420,17 @@ impl Runner {
         now: Timestamp,
         ask: impl FnOnce(&mut dyn Strategy, &View<'_>, &mut Intents) -> Result<(), StrategyError>,
     ) -> Result<(), RunnerFailure> {
-        self.intents.0.clear(); // A caller that did not take them all has lost them.
+        self.intents.clear(); // A caller that did not take them all has lost them.
         let (strategy, intents, view) = (&mut *self.strategy, &mut self.intents, self.past.view_at(now));
         // After a panic the strategy is never called again, so nobody sees what it left half done.
         let error = match catch(|| ask(strategy, &view, intents)) {
-            Ok(Ok(())) if self.intents.is_empty() => return Ok(()),
+            Ok(Ok(())) if self.intents.len() == 0 => return Ok(()),
             Ok(Ok(())) => match self.unwanted() {
-                None => return Ok(()),
+                None => {
+                    let at = view.now();
+                    self.take_plots(at);
+                    return Ok(());
+                }
                 Some(error) => error,
             },
             Ok(Err(error)) => error,
@@ -417,10 +439,21 @@ impl Runner {
                 StrategyError::failed(format_args!("it panicked: {text}"))
             }
         };
-        self.intents.0.clear();
+        self.intents.clear();
         self.failures = self.failures.saturating_add(1);
         self.is_broken |= self.failures_max > 0 && self.failures >= self.failures_max;
         Err(RunnerFailure { strategy: self.name.clone(), error, is_stopped: self.is_broken })
+    }
+
+    /// Keeps what the call plotted, unless it is warming up.
+    fn take_plots(&mut self, at: Timestamp) {
+        let heard = &self.past.heard;
+        let is_warm = heard.is_empty() || heard.iter().any(|symbol| self.is_warm(*symbol));
+        if self.past.is_warming_up || !is_warm {
+            self.intents.plots.clear();
+        } else if !self.intents.plots.is_empty() {
+            self.plotted.take(&mut self.intents.plots, at);
+        }
     }
 
     /// The first of its intents that it may not have.
@@ -431,7 +464,7 @@ impl Runner {
                 StrategyError::failed(format_args!("symbol must be one of {}, was {symbol}", own.join(", ")))
             })
         };
-        self.intents.0.iter().find_map(|intent| match intent {
+        self.intents.wanted.iter().find_map(|intent| match intent {
             Intent::Order { size: SizeRule::Shares(quantity), .. } if !quantity.is_positive() => {
                 Some(StrategyError::failed(format_args!("order must be above 0 shares, was {quantity}")))
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod contract;
 mod params;
+mod shows;
 
 fn nvda() -> Symbol {
     "NVDA".parse().unwrap()
@@ -85,7 +86,7 @@ fn what_a_script_may_not_do_is_an_error_with_file_and_line() {
     check("let s = \"\"; s.pad(1000000000, \"x\");", "x_strategy.rhai:");
     check("let a = []; a.pad(1000000000, 1);", "x_strategy.rhai:");
     check("let b = blob(1000000000);", "x_strategy.rhai:");
-    check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must want at most 1000 things");
+    check("loop { cancel_all(); }", "x_strategy.rhai:2:12: one call must want and plot at most 1000 things");
     check("sleep(1000000);", "x_strategy.rhai:2:5: a strategy must not sleep");
     check("sleep(1e9);", "x_strategy.rhai:2:5: a strategy must not sleep");
 }

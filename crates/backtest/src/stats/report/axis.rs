@@ -27,6 +27,8 @@ pub(super) enum AxisUnit {
     Percent,
     /// Plain numbers.
     Number,
+    /// Numbers of any size, with a power of ten where they are long.
+    Any,
 }
 
 impl ChartAxis {
@@ -108,21 +110,42 @@ impl ValueFormatter<f64> for ChartAxis {
 
 /// Ends that differ and are numbers.
 fn widened(low: f64, high: f64) -> (f64, f64) {
-    match (low.is_finite() && high.is_finite(), high > low) {
+    let is_known = low.is_finite() && high.is_finite();
+    let [low, high] = [low, high].map(|end| end.clamp(-LARGEST, LARGEST));
+    let size = low.abs().max(high.abs());
+    // Closer than that steps cannot be told from each other.
+    match (is_known, high - low > (size * 1e-9).max(SMALLEST)) {
         (false, _) => (0.0, 1.0),
         (true, true) => (low, high),
         (true, false) => {
-            let margin = if low == 0.0 { 1.0 } else { low.abs() * 0.01 };
+            let margin = if size < SMALLEST { 1.0 } else { size * 0.01 };
             (low - margin, low + margin)
         }
     }
 }
+
+/// What is larger stands at the edge of its chart: the way between two such ends would be no number.
+const LARGEST: f64 = 1e300;
+/// What is smaller is 0 on a chart.
+const SMALLEST: f64 = 1e-290;
 
 /// The next of 1, 2, 2.5, 5 times a power of ten.
 fn nice_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 2.5, 5.0, 10.0];
     power * steps.into_iter().find(|step| *step >= rough / power - 1e-9).unwrap_or(10.0)
+}
+
+/// A number of any size with four digits.
+pub(super) fn label(value: f64) -> String {
+    let minus = if value < 0.0 { "\u{2212}" } else { "" };
+    let rounded: f64 = format!("{:.3e}", value.abs()).parse().unwrap_or(f64::NAN);
+    let is_short = rounded == 0.0 || (1e-4..1e5).contains(&rounded);
+    if is_short {
+        format!("{minus}{rounded}")
+    } else {
+        format!("{minus}{rounded:e}").replace("e-", "e\u{2212}")
+    }
 }
 
 /// A number as a label, with as many decimals as `step` needs.
@@ -134,7 +157,8 @@ fn written(at: f64, step: f64, unit: AxisUnit) -> String {
         AxisUnit::Dollars if at.abs() >= 1e6 => (1e6, "$", "M"),
         AxisUnit::Dollars if at.abs() >= 1e4 => (1e3, "$", "k"),
         AxisUnit::Dollars => (1.0, "$", ""),
-        AxisUnit::Number => (1.0, "", ""),
+        AxisUnit::Any if at.abs() >= 1e5 || step < 1e-4 => return label(at),
+        AxisUnit::Number | AxisUnit::Any => (1.0, "", ""),
     };
     let decimals = (0..6)
         .find(|decimals| {
@@ -354,6 +378,25 @@ mod tests {
             &ChartAxis::log(900.0, 21_000.0, AxisUnit::Dollars),
             &["$1000", "$2000", "$5000", "$10k", "$20k"],
         );
+    }
+
+    #[test]
+    fn numbers_of_any_size_make_a_short_axis() {
+        check(&ChartAxis::linear(-1.0, 3.0, 4, AxisUnit::Any), &["\u{2212}1", "0", "1", "2", "3"]);
+        check(&ChartAxis::linear(0.0, 4e-7, 2, AxisUnit::Any), &["0", "2e\u{2212}7", "4e\u{2212}7"]);
+        check(&ChartAxis::linear(1e9, 3e9, 2, AxisUnit::Any), &["1e9", "2e9", "3e9"]);
+        // Ends that steps cannot tell apart are one, and what lies beyond all numbers makes no endless axis.
+        for (low, high) in [
+            (1e17, 1e17 + 16.0),
+            (-f64::MAX, f64::MAX),
+            (5e-324, 1e-323),
+            (f64::MAX, f64::MAX),
+            (-1e-320, f64::MAX),
+        ] {
+            let axis = ChartAxis::linear(low, high, 5, AxisUnit::Any);
+            assert!(axis.high > axis.low && axis.ticks.len() < 20, "{low} {high} {axis:?}");
+        }
+        assert_eq!([0.0, -1234.56, 12.0, 1e-9].map(label), ["0", "\u{2212}1235", "12", "1e\u{2212}9"]);
     }
 
     fn times(from: &str, step_hours: i64, marks: i64) -> TimeScale {

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{About, render};
-use crate::record::{FillRecord, Mark, OrderSummary, Record, StrategyRecord};
+use crate::record::{FillRecord, Mark, OrderSummary, PlotRecord, Record, StrategyRecord};
 use crate::stats::sample::{SampleRun, off_target};
 use crate::stats::{Statistics, StatisticsOptions, compute};
 use bot_core::clock::Timestamp;
@@ -312,7 +312,12 @@ fn no_name_from_outside_becomes_markup() {
 
 #[test]
 fn the_report_of_a_huge_run_is_below_one_megabyte() {
-    let record = huge(90_000, 45_000);
+    let mut record = huge(90_000, 45_000);
+    for name in 0..30 {
+        let points =
+            (0..1_500).map(|hour| (hour, f64::from(u32::try_from(hour * 7_919 % 1_009).unwrap()) / 7.0));
+        record.plots.push(plot(0, &name.to_string(), points));
+    }
     let statistics = compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
     let html = render(&record, &statistics, &About::default());
     assert_eq!(faults(&html), [""; 0]);
@@ -326,6 +331,45 @@ fn the_report_of_a_huge_run_is_below_one_megabyte() {
 fn rows_of(html: &str, class: &str) -> usize {
     let table = html.split_once(class).map_or("", |(_, table)| table);
     table.split_once("</table>").map_or("", |(table, _)| table).matches("<tr>").count() - 1
+}
+
+fn plot(strategy: u16, name: &str, points: impl Iterator<Item = (i64, f64)>) -> PlotRecord {
+    let start = Timestamp::parse_rfc3339("2024-01-01T21:00:00Z").unwrap();
+    let points = points
+        .map(|(hour, value)| (start + std::time::Duration::from_secs(hour.cast_unsigned() * 3_600), value));
+    PlotRecord { strategy, name: name.to_owned(), points: points.collect() }
+}
+
+#[test]
+fn each_plot_of_a_strategy_is_a_small_chart_below_the_equity() {
+    let mut record = good_run();
+    record.plots = vec![
+        plot(0, "z", (0..500).map(|hour| (hour, f64::from(u16::try_from(hour).unwrap() % 7) - 3.0))),
+        plot(0, "<b> & level", [(5, 1e9)].into_iter()),
+        plot(1, "tiny", [(0, 0.0), (10, 4e-9), (90_000, -1e-300)].into_iter()),
+    ];
+    let html = check(&record);
+    assert_eq!(html.matches("<figure").count(), 10);
+    assert_snapshot!(part(&text(&html), "one: z", "Monthly returns"), @"
+    one: z
+    500 points from −3 to 3, −1 at the end.
+    As the strategy plotted it
+    one: &lt;b&gt; &amp; level
+    1 point from 1e9 to 1e9, 1e9 at the end.
+    As the strategy plotted it
+    two: tiny
+    3 points from −1e−300 to 4e−9, −1e−300 at the end.
+    As the strategy plotted it
+    ");
+    record.plots_left_out = 1_234;
+    record.plots = (0..30).map(|name| plot(0, &name.to_string(), [(0, 1.0)].into_iter())).collect();
+    let html = check(&record);
+    assert_eq!(html.matches("<figure").count(), 7 + 24);
+    assert!(
+        html.contains(
+            "The other plots had no room here and are in plots.csv. Of all plots 1,234 later points"
+        )
+    );
 }
 
 /// Many marks, four symbols, nine strategies, fills all over: as much as a page can be asked to show.

@@ -223,3 +223,57 @@ fn it_sees_what_has_happened_and_is_asked_only_on_its_own_data() {
     assert_eq!(runner.on_event(&trade(nvda(), 13, 50.0)).unwrap().count(), 0);
     assert_eq!(runner.view().window(nvda()).unwrap().len(), 2, "stopped, it misses nothing");
 }
+
+fn plotted(runner: &Runner) -> Vec<(i64, String, f64)> {
+    let (names, points) = runner.plotted();
+    let point =
+        |point: &PlotPoint| (point.at.millis() / 1_000, names[usize::from(point.name)].clone(), point.value);
+    points.iter().map(point).collect()
+}
+
+#[test]
+fn what_a_call_plots_is_kept_with_its_time_unless_the_call_fails() {
+    let plots = |event: u32, intents: &mut Intents| {
+        intents.plot("event", event.into())?;
+        if event == 2 { intents.plot("bad", f64::NAN) } else { intents.plot("odd", f64::from(event % 2)) }
+    };
+    let mut runner = told(plots, Every::Event);
+    runner.keep_plots(PlotRoom::of(3));
+    assert_eq!(runner.on_event(&tick(1)).unwrap().count(), 0, "a plot is no intent");
+    let failure = runner.on_event(&tick(2)).err().unwrap().to_string();
+    assert_eq!(failure, "strategy \"cross\" failed: plot \"bad\" must be of a finite number, was NaN");
+    drop(runner.on_event(&tick(3)).unwrap());
+    let expected = [(1, "event".to_owned(), 1.0), (1, "odd".to_owned(), 1.0), (3, "event".to_owned(), 3.0)];
+    assert_eq!(plotted(&runner), expected);
+    assert_eq!(runner.plot_count(), 4, "one had no room");
+}
+
+#[test]
+fn nothing_is_plotted_while_it_warms_up_and_nothing_kept_where_nobody_looks() {
+    struct Warm;
+    impl Strategy for Warm {
+        fn needs(&self) -> Needs {
+            Needs { warm_up: 2, ..Needs::default() }
+        }
+
+        fn on_event(
+            &mut self,
+            _: &MarketEvent,
+            _: &View<'_>,
+            intents: &mut Intents,
+        ) -> Result<(), StrategyError> {
+            intents.plot("x", 1.0)
+        }
+    }
+    let mut runner = Runner::new("warm", Box::new(Warm), &[nvda()], Every::Event);
+    runner.keep_plots(PlotRoom::of(10));
+    (1..=3).for_each(|second| drop(runner.on_event(&tick(second)).unwrap()));
+    runner.set_warming_up(true);
+    drop(runner.on_event(&tick(4)).unwrap());
+    runner.set_warming_up(false);
+    drop(runner.on_event(&tick(5)).unwrap());
+    assert_eq!(plotted(&runner), [(3, "x".to_owned(), 1.0), (5, "x".to_owned(), 1.0)]);
+    let mut live = told(|_, intents| intents.plot("x", 1.0), Every::Event);
+    drop(live.on_event(&tick(1)).unwrap());
+    assert_eq!((plotted(&live).len(), live.plot_count()), (0, 1));
+}

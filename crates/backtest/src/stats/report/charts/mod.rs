@@ -4,6 +4,7 @@ mod books;
 mod curves;
 mod fills;
 mod months;
+mod plots;
 mod returns;
 
 use super::axis::{ChartAxis, TimeScale};
@@ -49,6 +50,7 @@ pub(super) fn figures(record: &Record, statistics: &Statistics) -> Vec<Figure> {
         times: TimeScale::new(record.marks.iter().map(|mark| mark.at).collect()),
     };
     let mut figures = vec![curves::equity(&scene), curves::underwater(&scene)];
+    figures.extend(plots::figures(&scene));
     figures.extend(months::heat_map(&scene));
     figures.extend(returns::figures(&scene));
     figures.extend(fills::figures(&scene));
@@ -59,12 +61,16 @@ pub(super) fn figures(record: &Record, statistics: &Statistics) -> Vec<Figure> {
 
 /// The line of `values` at the marks, as thin as the screen is wide.
 fn line(times: &TimeScale, values: impl IntoIterator<Item = f64>, size: Size) -> Vec<(f64, f64)> {
-    let columns = match size {
+    thin(values.into_iter().enumerate().map(|(place, value)| (times.x(place), value)), columns(size))
+}
+
+/// So many columns of a drawing have points of their own.
+fn columns(size: Size) -> usize {
+    match size {
         Size::Wide => 500,
         Size::Half => 300,
         Size::Phone => 200,
-    };
-    thin(values.into_iter().enumerate().map(|(place, value)| (times.x(place), value)), columns)
+    }
 }
 
 /// Draws points as a line.
