@@ -6,6 +6,7 @@ mod examples;
 mod fractions;
 mod hard_input;
 mod invariants;
+mod logs;
 mod look_ahead;
 mod manifests;
 mod margin;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, Position};
 
+use super::log::{self, ScriptLog};
 use super::numbers::number;
 use super::scope::heard;
 use super::{comparisons, declared, formulas, knows, looks, views};
@@ -113,7 +114,7 @@ impl Sink {
 }
 
 /// An engine for one script, whose intents go into `sink`.
-pub(super) fn new(file: &str, sink: &Sink, steps: &Arc<AtomicU64>) -> Engine {
+pub(super) fn new(log: &ScriptLog, sink: &Sink, steps: &Arc<AtomicU64>) -> Engine {
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine);
@@ -123,14 +124,13 @@ pub(super) fn new(file: &str, sink: &Sink, steps: &Arc<AtomicU64>) -> Engine {
     looks::register(&mut engine);
     knows::register(&mut engine);
     formulas::register(&mut engine);
+    log::register(&mut engine, log);
     register_intents(&mut engine, sink);
     let steps = Arc::clone(steps);
     engine.on_progress(move |done| {
         steps.store(done, Ordering::Relaxed);
         None
     });
-    let said_by: Arc<str> = file.into();
-    engine.on_print(move |text| tracing::info!(script = %said_by, "{text}"));
     engine
 }
 

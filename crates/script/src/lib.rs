@@ -3,7 +3,7 @@
 //! A script is functions only: `params()` names its parameters with their defaults and, if it likes, their range and what
 //! they do (`fast: int(10, 2, 200, "bars")`; `float`, `bool`, `text`), `init()` prepares its state,
 //! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order(end)` do
-//! the work. Its state is `this`, a map that lasts.
+//! the work. Its state is `this`, a map that lasts. `plot(name, number)` and `log(text)` show what it does.
 //!
 //! ```rust
 //! use bot_core::clock::Timestamp;
@@ -39,6 +39,8 @@ mod entry_points;
 mod formulas;
 #[cfg(feature = "rhai")]
 mod knows;
+#[cfg(feature = "rhai")]
+mod log;
 #[cfg(feature = "rhai")]
 mod looks;
 #[cfg(feature = "rhai")]

@@ -10,6 +10,7 @@ use rhai::{
 use super::declared::Declared;
 use super::engine::{self, Sink, fault};
 use super::entry_points::{ENTRIES, EntryPoint, EntryPoints};
+use super::log::ScriptLog;
 use super::{BYTES_MAX, looks, needs, scope, standing, views};
 use bot_core::clock::Timestamp;
 use bot_core::market::{MarketEvent, Number, Quote, Trade};
@@ -42,7 +43,7 @@ impl Script {
         if source.len() > BYTES_MAX {
             return Err(whole(format!("script must have at most {BYTES_MAX} bytes, was {}", source.len())));
         }
-        let engine = engine::new(file, &Sink::default(), &Arc::default());
+        let engine = engine::new(&ScriptLog::new(file), &Sink::default(), &Arc::default());
         let ast = engine
             .compile(source)
             .map_err(|error| fault(file, error.position(), error.err_type().to_string()))?;
@@ -84,10 +85,10 @@ impl Script {
         let symbols: Vec<Dynamic> = symbols.iter().map(|symbol| symbol.as_str().to_owned().into()).collect();
         state.insert("symbols".into(), symbols.into());
         state.insert(STATE.into(), Map::new().into());
-        let steps = Arc::default();
+        let (steps, log) = (Arc::default(), ScriptLog::new(&self.file));
         let mut running = RunningScript {
             file: self.file.clone(),
-            engine: engine::new(&self.file, &sink, &steps),
+            engine: engine::new(&log, &sink, &steps),
             ast: self.ast.clone(),
             entries: self.entries,
             keeps_state: standing::keeps_state(&self.ast),
@@ -95,6 +96,7 @@ impl Script {
             calls_until_weighed: 0,
             needs: Needs::default(),
             sink,
+            log,
             steps,
             used: Used::default(),
         };
@@ -135,6 +137,7 @@ struct RunningScript {
     calls_until_weighed: usize,
     needs: Needs,
     sink: Sink,
+    log: ScriptLog,
     /// Of the call that is under way.
     steps: Arc<AtomicU64>,
     used: Used,
@@ -155,6 +158,7 @@ impl RunningScript {
             .map_err(|error| self.entries.fault_in(entry, &self.file, *error))
             .and_then(|_| if self.keeps_state { self.check_size(entry) } else { Ok(()) });
         self.used.steps = self.used.steps.max(self.steps.load(Ordering::Relaxed));
+        self.log.end_call();
         if ended.is_err() {
             self.sink.clear();
             if let Some(before) = before {

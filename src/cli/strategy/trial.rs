@@ -22,7 +22,8 @@ use crate::{data, duration};
 
 /// Runs a strategy over ticks and prints its intents with their times
 ///
-/// Nothing is traded. The same strategy, parameters and ticks print the same lines.
+/// Nothing is traded. The same strategy, parameters and ticks print the same lines. What it logs goes to stderr; what it
+/// plots is counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot strategy test ema_cross --params fast=5 --params slow=10\n  \
     bot strategy test dip --seed 7 --count 10000\n  \
@@ -76,7 +77,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
     written(trial.out.flush())?;
     if shown? {
         let used = trial.runner.used().map_or_else(String::new, |used| format!("; {used}"));
-        eprintln!("{} events, {} intents{used}", trial.events, trial.intents);
+        let plotted = match trial.runner.plot_count() {
+            0 => String::new(),
+            points => format!(", {points} points plotted"),
+        };
+        eprintln!("{} events, {} intents{plotted}{used}", trial.events, trial.intents);
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub use run::StrategyRun;
 pub use runner::{Runner, RunnerFailure};
 pub use schedule::{Schedule, ScheduleError};
 pub use strategy_signal::{Remembered, StrategySignal, signal_id};
-pub use view::{Lookback, View};
+pub use view::{Lookback, View, log_line};
 pub use window::PriceWindow;
 
 use plots::Plots;

@@ -24,6 +24,8 @@ use crate::units::Money;
 /// What one strategy may look back at; only one writes, nobody waits.
 #[derive(Debug)]
 pub struct Past {
+    /// The name of the strategy.
+    pub(super) strategy: String,
     pub(super) needs: Needs,
     pub(super) now: Timestamp,
     /// The kind of its main series.
@@ -107,6 +109,7 @@ impl Past {
     pub fn new(needs: Needs) -> Self {
         let now = Timestamp::from_nanos(i64::MIN);
         Self {
+            strategy: String::new(),
             needs,
             now,
             main: None,

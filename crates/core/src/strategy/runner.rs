@@ -70,6 +70,7 @@ impl Runner {
         let schedules_due = vec![None; needs.schedules.len()];
         let mut past = Past::new(needs);
         past.heard = symbols.to_vec();
+        name.clone_into(&mut past.strategy);
         Self {
             name: name.to_owned(),
             symbols: symbols.to_vec(),

@@ -40,6 +40,27 @@ impl Past {
     }
 }
 
+/// So many characters of a line are logged.
+const LOG_CHARS_MAX: usize = 2_000;
+
+/// As much of `text` as a line of the log has.
+pub fn log_line(text: &str) -> &str {
+    text.char_indices().nth(LOG_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The strategy itself.
+impl View<'_> {
+    /// Its name in the manifest.
+    pub fn strategy(&self) -> &str {
+        &self.past.strategy
+    }
+
+    /// Logs a line, of at most 2,000 characters, with the strategy's name and the time of what it was told.
+    pub fn log(&self, text: &str) {
+        tracing::info!(strategy = self.strategy(), at = %self.now, "{}", log_line(text));
+    }
+}
+
 /// The market.
 impl<'a> View<'a> {
     /// The time of the event that is shown (the latest, should one have come late), of the timer or of the fill.
