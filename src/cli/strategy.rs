@@ -1,18 +1,22 @@
 //! `bot strategy`: what there is, a new one, a check, a try.
 
 mod check;
+mod events;
+mod expected;
 mod list;
 mod new;
+mod simulated;
 mod switch;
 mod ticks;
 mod trial;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::Global;
 use super::exit::{Exit, Failure};
+use crate::manifest::StrategySource;
 use crate::manifest::strategy::read_script;
 use crate::strategy::{MakeError, Registry, ScriptFault, Strategy, WrittenParams};
 use crate::symbol::Symbol;
@@ -26,8 +30,9 @@ use bot_script::{FILE_SUFFIX, Script};
     bot strategy check dip                          compiles it and shows it a few events\n  \
     bot strategy test dip --params step=0.02        runs it over a random walk and prints its intents\n  \
     bot strategy test ema_cross --ticks NVDA.csv    runs a built-in kind over a file of bars\n  \
+    bot strategy test dip --simulate --expect dip.toml    trades on the simulated broker, held against a file\n  \
     bot strategy stop cross                         stops it in the bot that runs here; start, status\n\n\
-    Exit codes: 0 all well, 2 usage, 3 the strategy is wrong, 4 there is none."
+    Exit codes: 0 all well, 2 usage, 3 the strategy is wrong, 4 there is none, 10 an expectation is not met."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,7 +44,7 @@ enum Command {
     New(new::Args),
     List(list::Args),
     Check(check::Args),
-    Test(trial::Args),
+    Test(Box<trial::Args>),
     Start(switch::Args),
     Stop(switch::Args),
     Status(switch::StatusArgs),
@@ -75,14 +80,10 @@ enum Named {
 impl Named {
     /// A file, a registered kind, or a script of the folder.
     fn find(name: &str, folder: &Folder) -> Result<Self, Failure> {
-        let registry = crate::strategy::registry();
-        if name.contains(['.', '/']) {
-            return Self::script(Path::new(name));
-        }
-        if registry.kind(name).is_ok() {
-            return Ok(Self::Kind(registry, name.to_owned()));
-        }
-        Self::script(&folder.file(name))
+        Ok(match locate(name, folder)? {
+            StrategySource::Kind(kind) => Self::Kind(crate::strategy::registry(), kind),
+            StrategySource::Script(path) => Self::Script(Box::new(read_script(&path))),
+        })
     }
 
     fn make(&self, written: &WrittenParams, symbols: &[Symbol]) -> Result<Box<dyn Strategy>, MakeError> {
@@ -95,17 +96,23 @@ impl Named {
             Self::Kind(registry, kind) => registry.make(kind, written, symbols),
         }
     }
+}
 
-    fn script(path: &Path) -> Result<Self, Failure> {
-        if !path.is_file() {
-            let message = format!(
-                "strategy must be a kind (see `bot strategy list`) or a script that exists, was \"{}\"",
-                path.display()
-            );
-            return Err(Failure::message(Exit::NotFound, message));
-        }
-        Ok(Self::Script(Box::new(read_script(path))))
+/// A kind, or a file that is there.
+fn locate(name: &str, folder: &Folder) -> Result<StrategySource, Failure> {
+    let is_path = name.contains(['.', '/']);
+    if !is_path && crate::strategy::registry().kind(name).is_ok() {
+        return Ok(StrategySource::Kind(name.to_owned()));
     }
+    let path = if is_path { PathBuf::from(name) } else { folder.file(name) };
+    if !path.is_file() {
+        let message = format!(
+            "strategy must be a kind (see `bot strategy list`) or a script that exists, was \"{}\"",
+            path.display()
+        );
+        return Err(Failure::message(Exit::NotFound, message));
+    }
+    Ok(StrategySource::Script(path))
 }
 
 impl Folder {

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 mod documentation;
 mod manifests;
+mod simulated;
 
 const CROSS: &str = include_str!("../../strategies/cross_strategy.rhai");
 

@@ -9,6 +9,7 @@ use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::{OffTarget, StrategyBook};
+use bot_core::signal::Wanted;
 use bot_core::strategy::Runner;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
@@ -100,6 +101,8 @@ pub struct StrategyRecord {
     pub last_failure: Option<String>,
     /// Whether it was stopped for its failures, so that it was not asked any more.
     pub is_stopped: bool,
+    /// What the most expensive of its calls took of what it may take, in words; none where nothing is counted.
+    pub used: Option<String>,
 }
 
 /// One signal on its way: what was wanted, what was decided, what became of it.
@@ -113,8 +116,8 @@ pub struct OrderSummary {
     pub symbol: Symbol,
     /// Which way.
     pub side: Side,
-    /// How sure the strategy was, where it said so.
-    pub signal: Option<f64>,
+    /// What the strategy wanted.
+    pub wanted: Wanted,
     /// When the signal was made; a step's, when it was due.
     pub at: Timestamp,
     /// The time of the event that the first signal came of.

@@ -1,48 +1,63 @@
 //! `bot strategy test`: runs a strategy over events and prints what it wants, the same each time.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde_json::{Map, Value as Json, json};
 
+use super::simulated::{self, SimulatedArgs};
 use super::{Folder, Named, ticks};
 use crate::cli::Global;
 use crate::cli::calendar::written;
 use crate::cli::data::timezone;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Timestamp;
+use crate::data::Spec;
+use crate::duration;
 use crate::market::MarketEvent;
 use crate::order::OrderType;
 use crate::sizing::SizeRule;
 use crate::strategy::{Every, Intent, Runner, Value, WrittenParams};
 use crate::symbol::Symbol;
-use crate::{data, duration};
 
-/// Runs a strategy over ticks and prints its intents with their times
+/// Runs a strategy over ticks and prints its intents, or its trades, with their times
 ///
-/// Nothing is traded. The same strategy, parameters and ticks print the same lines. What it logs goes to stderr; what it
-/// plots is counted.
+/// Without --simulate nothing is traded: it hears of no fill, and has no position. The same strategy, parameters and ticks
+/// print the same lines. Exit code 10 says that an expectation was not met. What it logs
+/// goes to stderr; what it plots is counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  bot strategy test ema_cross --params fast=5 --params slow=10\n  \
     bot strategy test dip --seed 7 --count 10000\n  \
     bot strategy test dip --timeframe 1min\n  \
-    bot strategy test strategies/dip_strategy.rhai --ticks NVDA.csv --json\n\n\
-    --ticks takes a file with a header, time,price[,size] or time,open,high,low,close[,volume], and judges it as a backtest does.")]
+    bot strategy test strategies/dip_strategy.rhai --ticks NVDA.csv --json\n  \
+    bot strategy test dip --simulate --symbol NVDA,AAPL --cash 50000 --fill same_close\n  \
+    bot strategy test dip --simulate --ticks NVDA=nvda.csv --ticks AAPL=aapl.csv\n  \
+    bot strategy test dip --simulate --write dip.toml     what happened, as expectations to begin from\n  \
+    bot strategy test dip --simulate --expect dip.toml    exit code 10 where one is not met\n\n\
+    --ticks takes a file with a header, time,price[,size] or time,open,high,low,close[,volume], and judges it as a backtest does.\n\n\
+    Expectations are tables [[expect]]. With at = \"2024-01-02 10:15\", New York's or RFC 3339:\n  \
+    signal = { symbol = \"NVDA\", strength = 1.0 }    or weight = 0.5, side = \"buy\", quantity = 5\n  \
+    position = { NVDA = 100 }                       after all that happened until then\n  \
+    equity = 100250.0, tolerance = 5.0              tolerance is 1 dollar where none is written\n\
+    Without at:\n  \
+    none = true, from = \"...\", to = \"...\"          no signal between, of symbol where one is written\n  \
+    orders = 3                                      at the broker in all\n\n\
+    A time is met by what happens in its millisecond.")]
 pub(super) struct Args {
     /// A script's file or name, or a kind
     #[arg(value_name = "FILE|KIND")]
-    name: String,
+    pub(super) name: String,
     /// Sets a parameter; may be given more than once
     #[arg(long, value_name = "K=V", value_parser = param, value_delimiter = ',', num_args = 1)]
     params: Vec<(String, Value)>,
-    /// A CSV file of bars or ticks, a Parquet file of bars, or a recorded directory; without it a random walk
+    /// A CSV file of bars or ticks, a Parquet file of bars, or a recorded directory; without it a random walk. With
+    /// --simulate several as SYMBOL=FILE
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "count"])]
-    ticks: Option<PathBuf>,
-    /// Whose ticks they are
-    #[arg(long, default_value = "NVDA")]
-    pub(super) symbol: Symbol,
+    pub(super) ticks: Vec<ticks::TicksFile>,
+    /// Whose ticks they are [default: NVDA]; with --simulate several, each with a random walk of its own
+    #[arg(long = "symbol", value_name = "SYMBOL", value_delimiter = ',', num_args = 1)]
+    pub(super) symbols: Vec<Symbol>,
     /// How long each bar of the file is, or the bars that finer rows make [default: 1min]; the random walk is of such
     /// bars then, and not of trades
     #[arg(long, value_name = "DUR", value_parser = timeframe)]
@@ -52,18 +67,33 @@ pub(super) struct Args {
     pub(super) timezone: Option<Tz>,
     /// Ticks of the random walk, one a second, or its bars
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    count: u32,
+    pub(super) count: u32,
     /// Another seed, another walk
     #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
     #[command(flatten)]
-    folder: Folder,
+    pub(super) simulated: SimulatedArgs,
+    #[command(flatten)]
+    pub(super) folder: Folder,
+}
+
+impl Args {
+    pub(super) fn params(&self) -> WrittenParams {
+        self.params.iter().cloned().collect()
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
-    let params: WrittenParams = args.params.iter().cloned().collect();
+    if args.simulated.is_asked_for {
+        return simulated::run(args, global);
+    }
+    let specs = ticks::specs(args)?;
+    let [spec] = specs.as_slice() else {
+        let message = format!("--symbol must be one without --simulate, were {}", specs.len());
+        return Err(Failure::message(Exit::Usage, message));
+    };
     let strategy = Named::find(&args.name, &args.folder)?
-        .make(&params, &[args.symbol])
+        .make(&args.params(), &[spec.symbol])
         .map_err(|error| Failure::new(Exit::Invalid, error))?;
     let mut trial = StrategyTrial {
         runner: Runner::new(&args.name, strategy, &[], Every::Event),
@@ -72,7 +102,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), Failure> {
         events: 0,
         intents: 0,
     };
-    let shown = trial.show_all(args);
+    let shown = trial.show_all(spec);
     // What it wanted until then is still shown, then the first failure ends the trial.
     written(trial.out.flush())?;
     if shown? {
@@ -97,17 +127,8 @@ struct StrategyTrial<'a> {
 
 impl StrategyTrial<'_> {
     /// Shows all events; false when nobody reads what it wants any more.
-    fn show_all(&mut self, args: &Args) -> Result<bool, Failure> {
-        let spec = match (&args.ticks, args.timeframe) {
-            (None, None) => return self.show(ticks::walk(args.seed, args.count, args.symbol)),
-            (None, Some(span)) => ticks::bars(args.seed, args.count, args.symbol, span),
-            (Some(path), _) if !path.exists() => {
-                let message = format!("ticks must be a file that exists, was \"{}\"", path.display());
-                return Err(Failure::message(Exit::NotFound, message));
-            }
-            (Some(path), _) => ticks::spec(path, args)?,
-        };
-        let mut source = data::open(&spec)?;
+    fn show_all(&mut self, spec: &Spec) -> Result<bool, Failure> {
+        let mut source = ticks::open(spec)?;
         while let Some(chunk) = source.next_chunk()? {
             if !self.show(chunk.events())? {
                 return Ok(false);

@@ -111,7 +111,7 @@ fn decided(record: &Record, until: Timestamp) -> Vec<String> {
         let (side, at) = (order.side, order.at.nanos());
         format!(
             "{} {side} {} {:?} {} {at} {is_refusal}",
-            order.strategy, order.quantity, order.signal, order.price_seen
+            order.strategy, order.quantity, order.wanted, order.price_seen
         )
     };
     record.orders.iter().filter(|order| order.at <= until).map(word).collect()

@@ -100,7 +100,7 @@ fn note_transaction(deeds: &mut Deeds, record: &Record, place: usize, one: &Orde
     let strategy = &record.strategies[usize::from(one.by)].name;
     let (symbol, side) = (one.symbol, one.side);
     if one.step == 0 {
-        let wanted = one.signal.map_or_else(|| MOVES.to_owned(), |strength| strength.to_string());
+        let wanted = one.wanted.strength().map_or_else(|| MOVES.to_owned(), |strength| strength.to_string());
         deeds.note(one.made_at, strategy, What::StrategySignal, format!("{symbol} {wanted}"));
     }
     deeds.steps += u64::from(one.step > 0);

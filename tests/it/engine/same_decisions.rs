@@ -78,7 +78,7 @@ fn decided_in_backtest(every: Every) -> Vec<(Timestamp, f64)> {
     assert_eq!((record.strategies[0].failures, &record.strategies[0].last_failure), (0, &None));
     assert!(record.fills.len() > 20, "{}", record.fills.len());
     assert_eq!(record.end.breaches, [""; 0]);
-    record.orders.iter().map(|decided| (decided.made_at, decided.signal.unwrap())).collect()
+    record.orders.iter().map(|decided| (decided.made_at, decided.wanted.strength().unwrap())).collect()
 }
 
 /// The same in time travel.

@@ -198,7 +198,7 @@ fn of_replay(id: String, strategy: String, order: &OrderSummary) -> ComparedOrde
         strategy,
         symbol: order.symbol,
         side: order.side,
-        strength: order.signal,
+        strength: order.wanted.strength(),
         at: order.at,
         is_order: order.is_order,
         quantity: if order.is_order { order.quantity } else { Quantity::ZERO },

@@ -123,7 +123,7 @@ fn order_row(record: &Record, order: &OrderSummary, out: &mut impl Write) -> io:
         order.at,
         quoted(strategy),
         symbol,
-        order.signal.map_or_else(String::new, seen),
+        order.wanted.strength().map_or_else(String::new, seen),
         order.filled,
         order.total,
         maybe(price),

@@ -7,6 +7,7 @@ use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::OffTarget;
+use bot_core::signal::Wanted;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 
@@ -145,7 +146,7 @@ impl SampleRun {
             by: self.strategy,
             symbol: self.symbol,
             side: Side::Buy,
-            signal: None,
+            wanted: Wanted::Order { side: Side::Buy, quantity: None, strength: None },
             at: self.now - Duration::from_millis(1),
             made_at: self.now - Duration::from_millis(1),
             number: 0,

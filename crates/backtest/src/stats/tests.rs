@@ -35,7 +35,7 @@ fn whole() -> Record {
             is_order: false,
             outcome: OutcomeKind::Refused,
             reason: "order_notional_max: order must be at most 100, was \"200\"".to_owned(),
-            signal: Some(-0.5),
+            wanted: bot_core::signal::Wanted::Strength(bot_core::signal::Strength::new(-0.5).unwrap()),
             ..run.blank()
         })
         .order(|run| crate::record::OrderSummary {

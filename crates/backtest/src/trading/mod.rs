@@ -366,6 +366,7 @@ impl Trading {
             let record = &mut self.records[place];
             record.failures = run.runner().failures();
             record.is_stopped = run.runner().is_broken();
+            record.used = run.runner().used();
             record.idle += run.repeats();
             record.signals += run.repeats();
             record.off_target = self.core.desk().portfolio().book(place).off_target(at);

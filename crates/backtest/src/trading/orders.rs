@@ -280,7 +280,7 @@ impl OrderSummary {
             by: place(made.place),
             symbol: signal.symbol,
             side,
-            signal: signal.wanted.strength(),
+            wanted: signal.wanted,
             at: order.received_at(),
             made_at: made.at,
             number: made.number,

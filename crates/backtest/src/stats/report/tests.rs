@@ -423,7 +423,7 @@ fn huge(marks: u32, fills: u32) -> Record {
             by: 0,
             symbol: symbols[symbol as usize],
             side: if fill / 4 % 2 == 0 { Side::Buy } else { Side::Sell },
-            signal: None,
+            wanted: bot_core::signal::Wanted::Order { side: Side::Buy, quantity: None, strength: None },
             at: at(mark),
             made_at: at(mark),
             number: 0,

@@ -100,7 +100,7 @@ impl Strategy for Leaves {
         intents: &mut Intents,
     ) -> Result<(), StrategyError> {
         let (held, since) = (view.position(event.symbol()), view.bars_held(event.symbol()));
-        self.0.lock().unwrap().push((if held.is_zero() { 0 } else { 1 }, since));
+        self.0.lock().unwrap().push((i64::from(!held.is_zero()), since));
         if since >= 4 {
             intents.close(event.symbol());
         }
