@@ -10,6 +10,7 @@ use bot::market::{Bar, MarketEvent, Quote, Trade};
 use bot::portfolio::Retry;
 use bot::script::Script;
 use bot::signal::{Entry, EntryId, IdSpace, Signal};
+use bot::strategy::harness::Harness;
 use bot::strategy::{Every, Intent, Intents, Past, Registry, Strategy, Value, WrittenParams, registry};
 use bot::symbol::Symbol;
 use insta::assert_snapshot;
@@ -19,6 +20,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 mod documentation;
+mod harness;
 mod manifests;
 mod simulated;
 
@@ -109,22 +111,16 @@ fn another_seed_gives_other_intents() {
     assert_ne!(of("1"), of("2"));
 }
 
-/// The strengths that `kind` intents for on trades at these prices, by the number of the trade from 1.
-fn signals(kind: &str, written: &[(&str, &str)], prices: &[f64]) -> Vec<(usize, f64)> {
-    let trade = |(second, price): (i64, &f64)| MarketEvent::Trade {
-        symbol: symbol("NVDA"),
-        trade: Trade { at: Timestamp::from_secs(second), price: *price, size: 1.0 },
-    };
-    let events: Vec<_> = (0..).zip(prices).map(trade).collect();
-    intents(registry().make(kind, &params(written), &[]).unwrap(), &events)
-        .into_iter()
-        .map(|(index, intent)| match intent {
-            Intent::Signal { strength, .. } => (index + 1, strength.get()),
-            Intent::Order { .. } | Intent::Weight { .. } | Intent::Holdings(_) | Intent::CancelAll => {
-                panic!("no signal: {intent:?}")
-            }
-        })
-        .collect()
+/// The strengths that `kind` wants on bars with these closes, by the number of the bar from 1.
+fn signals(kind: &str, written: &[(&str, &str)], closes: &[f64]) -> Vec<(usize, f64)> {
+    let nvda = symbol("NVDA");
+    let mut test = Harness::new(registry().make(kind, &params(written), &[nvda]).unwrap(), &[nvda]);
+    let mut all = Vec::new();
+    for (number, close) in (1..).zip(closes) {
+        let signals = test.bar(nvda, *close).signals().unwrap();
+        all.extend(signals.iter().map(|signal| (number, signal.wanted.strength().unwrap())));
+    }
+    all
 }
 
 #[test]

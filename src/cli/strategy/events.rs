@@ -78,7 +78,7 @@ impl<'a> TestRun<'a> {
 
     /// Shares held after all that happened in the millisecond of `at`.
     pub(super) fn position(&self, symbol: Symbol, at: Timestamp) -> Quantity {
-        let until = |fill: &&FillRecord| millisecond(fill.at) <= millisecond(at);
+        let until = |fill: &&FillRecord| fill.at.millis() <= at.millis();
         let mut held = Quantity::ZERO;
         for fill in self.record.fills.iter().filter(until) {
             if let Some(order) = self.order_of(fill).filter(|order| order.symbol == symbol) {
@@ -94,7 +94,7 @@ impl<'a> TestRun<'a> {
     /// Cash and positions at the last prices of the millisecond of `at`.
     pub(super) fn equity(&self, at: Timestamp) -> f64 {
         let marks = self.record.marks.iter().rev();
-        let last = marks.into_iter().find(|mark| millisecond(mark.at) <= millisecond(at));
+        let last = marks.into_iter().find(|mark| mark.at.millis() <= at.millis());
         last.map_or_else(|| self.record.start_cash.to_f64(), |mark| mark.equity)
     }
 
@@ -104,7 +104,7 @@ impl<'a> TestRun<'a> {
         let mut moves: Vec<(Timestamp, Symbol)> =
             fills.filter_map(|fill| Some((fill.at, self.order_of(fill)?.symbol))).collect();
         moves.sort();
-        moves.dedup_by_key(|(at, symbol)| (millisecond(*at), *symbol));
+        moves.dedup_by_key(|(at, symbol)| (at.millis(), *symbol));
         moves
     }
 
@@ -116,11 +116,6 @@ impl<'a> TestRun<'a> {
 /// Not one that follows from another, and none by which the broker liquidates a position.
 fn is_signal(order: &OrderSummary) -> bool {
     order.step == 0 && !matches!(order.wanted, Wanted::Target(_))
-}
-
-/// Whole milliseconds: what happens at one instant is up to some nanoseconds apart.
-pub(super) fn millisecond(at: Timestamp) -> i64 {
-    at.nanos().div_euclid(1_000_000)
 }
 
 /// New York's time, to the microsecond.

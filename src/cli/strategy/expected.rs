@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use super::events::{TestRun, millisecond, shown};
+use super::events::{TestRun, shown};
 use super::simulated::wanted_text;
 use crate::backtest::record::OrderSummary;
 use crate::cli::Global;
@@ -63,8 +63,7 @@ fn miss(expected: &Expected, run: &TestRun<'_>) -> Option<(String, String)> {
         Expected::Signal { at, symbol, wanted } => {
             let must = format!("there must be {symbol} {} at {}", wanted_name(*wanted), shown(*at));
             let own = || run.signals().filter(|order| order.symbol == *symbol);
-            let then: Vec<&OrderSummary> =
-                own().filter(|order| millisecond(order.at) == millisecond(*at)).collect();
+            let then: Vec<&OrderSummary> = own().filter(|order| order.at.millis() == at.millis()).collect();
             if then.iter().any(|order| wanted.is_none_or(|wanted| is_wanted(wanted, order))) {
                 return None;
             }
@@ -89,11 +88,11 @@ fn miss(expected: &Expected, run: &TestRun<'_>) -> Option<(String, String)> {
             (format!("equity must be {equity} within {tolerance} at {}", shown(*at)), format!("{was:.2}"))
         }
         Expected::NoSignal { from, to, symbol } => {
-            let span = millisecond(*from)..millisecond(*to);
+            let span = from.millis()..to.millis();
             let first = run
                 .signals()
                 .filter(|order| symbol.is_none_or(|symbol| order.symbol == symbol))
-                .find(|order| span.contains(&millisecond(order.at)))?;
+                .find(|order| span.contains(&order.at.millis()))?;
             let of = symbol.map_or_else(String::new, |symbol| format!(" {symbol}"));
             (format!("there must be no signal{of} from {} to {}", shown(*from), shown(*to)), told(first))
         }

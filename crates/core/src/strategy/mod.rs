@@ -3,6 +3,7 @@
 mod bar_slice;
 mod built_in;
 mod every;
+pub mod harness;
 pub mod listener;
 mod needs;
 pub mod params;
@@ -183,9 +184,9 @@ impl Intents {
         self.plots.clear();
     }
 
-    /// How many intents and points there are.
-    pub fn len(&self) -> usize {
-        self.wanted.len() + self.plots.len()
+    /// True when there are neither intents nor points.
+    fn says_nothing(&self) -> bool {
+        self.wanted.is_empty() && self.plots.is_empty()
     }
 
     /// True when there are no intents.
