@@ -4,6 +4,7 @@ mod bar_slice;
 mod built_in;
 mod every;
 pub mod harness;
+mod last_intent;
 pub mod listener;
 mod needs;
 pub mod params;
@@ -184,9 +185,9 @@ impl Intents {
         self.plots.clear();
     }
 
-    /// True when there are neither intents nor points.
-    fn says_nothing(&self) -> bool {
-        self.wanted.is_empty() && self.plots.is_empty()
+    /// How many intents and points of plots there are.
+    pub fn count(&self) -> usize {
+        self.wanted.len() + self.plots.len()
     }
 
     /// True when there are no intents.

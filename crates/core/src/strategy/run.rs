@@ -6,6 +6,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
+use super::last_intent::LastIntent;
 use super::waiting_buys::{WaitingBuys, Weights};
 use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal};
 use crate::clock::Timestamp;
@@ -45,23 +46,6 @@ pub struct StrategyRun {
     /// Lots of what it trades.
     instruments: Instruments,
     kept_state: Option<Arc<str>>,
-}
-
-/// The last position that a strategy wanted in one symbol.
-#[derive(Debug)]
-struct LastIntent {
-    symbol: Symbol,
-    /// A strength or a weight; none where a process before this one said it as something else.
-    wanted: Option<Wanted>,
-    /// When it said so for the first time, and as what number of that time.
-    at: Timestamp,
-    number: u32,
-    /// The last one that was sent and is not missed for good.
-    sent: Option<Wanted>,
-    /// Until then all that it said is known to its book.
-    known_until: Timestamp,
-    /// It came to want it while it was quiet.
-    is_due: bool,
 }
 
 impl StrategyRun {
@@ -442,16 +426,7 @@ impl StrategyRun {
             return;
         }
         let place = self.said.iter().position(|said| said.symbol == symbol).unwrap_or_else(|| {
-            let known_until = Timestamp::from_nanos(i64::MIN);
-            self.said.push(LastIntent {
-                symbol,
-                wanted: None,
-                at,
-                number: 0,
-                sent: None,
-                known_until,
-                is_due: false,
-            });
+            self.said.push(LastIntent::new(symbol, at));
             self.said.len() - 1
         });
         let is_known = is_quiet && at <= self.said[place].known_until;

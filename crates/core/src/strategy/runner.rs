@@ -425,7 +425,7 @@ impl Runner {
         let (strategy, intents, view) = (&mut *self.strategy, &mut self.intents, self.past.view_at(now));
         // After a panic the strategy is never called again, so nobody sees what it left half done.
         let error = match catch(|| ask(strategy, &view, intents)) {
-            Ok(Ok(())) if self.intents.says_nothing() => return Ok(()),
+            Ok(Ok(())) if self.intents.count() == 0 => return Ok(()),
             Ok(Ok(())) => match self.unwanted() {
                 None => {
                     let at = view.now();
