@@ -109,6 +109,7 @@ impl ForwarderState {
             limit: None,
             time_in_force: TimeInForce::Ioc,
             strategy: Arc::clone(&self.name),
+            tag: None,
             is_own: false,
             time_to_live,
             sent_at: now,

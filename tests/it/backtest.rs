@@ -17,6 +17,7 @@ mod runs;
 mod same_bytes;
 mod schedules;
 mod strategies;
+mod tags;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

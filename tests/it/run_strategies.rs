@@ -5,6 +5,7 @@ mod by_hand;
 mod contract;
 mod feeds;
 mod shorts;
+mod tags;
 mod targets;
 
 use std::collections::HashSet;

@@ -9,7 +9,7 @@ use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::{OffTarget, StrategyBook};
-use bot_core::signal::Wanted;
+use bot_core::signal::{Tag, Wanted};
 use bot_core::strategy::Runner;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
@@ -146,6 +146,8 @@ pub struct OrderSummary {
     pub outcome: OutcomeKind,
     /// Why, `code: text`; empty where the outcome says all.
     pub reason: String,
+    /// What the signal's producer called it.
+    pub tag: Option<Tag>,
 }
 
 /// Shares that changed hands.

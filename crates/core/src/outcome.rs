@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::market::Quote;
 use crate::order::{ClientOrderId, OrderId, Side};
-use crate::signal::{EntryId, Signal};
+use crate::signal::{EntryId, Signal, Tag};
 use crate::symbol::Symbol;
 use crate::units::{AveragePrice, Price, Quantity};
 
@@ -147,6 +147,11 @@ impl Outcome {
         }
     }
 
+    /// What the producer called its signal.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.decision.as_ref()?.signal.tag.as_ref()
+    }
+
     /// The fields of its stream entry, in the order of the interface; `instance` is the writer's name.
     pub fn fields(&self, instance: &str) -> Vec<(&'static str, String)> {
         let mut fields = vec![("signal", self.signal.to_string())];
@@ -155,6 +160,7 @@ impl Outcome {
         add("ticker", self.symbol.map(|symbol| symbol.to_string()));
         add("direction", self.side.map(|side| side.as_str()[..1].to_owned()));
         add("strategy", Some(self.strategy.clone()).filter(|text| !text.is_empty()));
+        add("tag", self.tag().map(|tag| tag.as_str().to_owned()));
         add("outcome", Some(self.kind.as_str().to_owned()));
         add("reason", Some(self.reason.clone()).filter(|text| !text.is_empty()));
         add("order_id", self.order_id.as_ref().map(ToString::to_string));

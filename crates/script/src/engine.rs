@@ -9,10 +9,10 @@ use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, Position};
 use super::log::{self, ScriptLog};
 use super::numbers::number;
 use super::scope::heard;
-use super::{comparisons, declared, formulas, knows, looks, views};
+use super::{comparisons, declared, formulas, knows, looks, options, views};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::sizing::{SizeRule, SizeRuleError};
-use bot_core::strategy::{Intent, Intents, ScriptFault, StrategyError, Strength, TargetWeight};
+use bot_core::strategy::{Intent, Intents, ScriptFault, StrategyError, Strength, Tag, TargetWeight};
 use bot_core::units::{Price, Quantity};
 
 // A year of a public strategy fits in: twenty symbols with 252 values each, and some dozens of loops over a thousand.
@@ -71,41 +71,41 @@ impl Sink {
         Ok(intents)
     }
 
-    fn signal(&self, symbol: &str, strength: f64) -> CallResult {
-        let strength = Strength::new(strength).map_err(|error| error.to_string())?;
-        self.push(Intent::Signal { symbol: heard(symbol)?, strength })
+    fn signal(&self, symbol: &str, strength: &Dynamic, tag: Option<Tag>) -> CallResult {
+        let strength = Strength::new(number("signal", strength)?).map_err(|error| error.to_string())?;
+        self.push(Intent::Signal { symbol: heard(symbol)?, strength, tag })
     }
 
-    fn weight(&self, symbol: &str, weight: f64) -> CallResult {
-        let weight = TargetWeight::new(weight).map_err(|error| error.to_string())?;
-        self.push(Intent::Weight { symbol: heard(symbol)?, weight })
+    fn weight(&self, symbol: &str, weight: &Dynamic, tag: Option<Tag>) -> CallResult {
+        let weight = TargetWeight::new(number("weight", weight)?).map_err(|error| error.to_string())?;
+        self.push(Intent::Weight { symbol: heard(symbol)?, weight, tag })
     }
 
-    fn holdings(&self, weights: &Map) -> CallResult {
+    fn holdings(&self, weights: &Map, tag: Option<Tag>) -> CallResult {
         let weights = weights.iter().map(|(symbol, weight)| {
             let weight = TargetWeight::new(number("weight", weight)?).map_err(|error| error.to_string())?;
             Ok::<_, Box<EvalAltResult>>((heard(symbol)?, weight))
         });
-        self.push(Intent::Holdings(weights.collect::<Result<_, _>>()?))
+        let weights = weights.collect::<Result<_, _>>()?;
+        self.push(Intent::Holdings { weights, tag })
     }
 
-    fn order(
-        &self,
-        side: Side,
-        symbol: &str,
-        quantity: &Dynamic,
-        limit: Option<&Dynamic>,
-        time_in_force: TimeInForce,
-    ) -> CallResult {
-        let amount = size_of(quantity)?;
-        let order_type = match limit {
+    fn order(&self, side: Side, symbol: &str, order: &Order<'_>, tag: Option<Tag>) -> CallResult {
+        let order_type = match order.limit {
             None => OrderType::Market,
             Some(limit) => {
                 let limit = Price::from_f64(number("limit", limit)?);
                 OrderType::Limit(limit.map_err(|error| error.to_string())?)
             }
         };
-        self.push(Intent::Order { symbol: heard(symbol)?, side, size: amount, order_type, time_in_force })
+        self.push(Intent::Order {
+            symbol: heard(symbol)?,
+            side,
+            size: size_of(order.size)?,
+            order_type,
+            time_in_force: order.time_in_force,
+            tag,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Intents> {
@@ -187,42 +187,90 @@ fn no_sleep() -> CallResult {
     Err("a strategy must not sleep; its time is that of the events".into())
 }
 
+/// An order as a script writes it.
+struct Order<'a> {
+    size: &'a Dynamic,
+    limit: Option<&'a Dynamic>,
+    time_in_force: TimeInForce,
+}
+
+impl<'a> Order<'a> {
+    const fn at_market(size: &'a Dynamic) -> Self {
+        Self { size, limit: None, time_in_force: TimeInForce::Ioc }
+    }
+
+    /// At the limit or better; what does not fill at once is cancelled.
+    fn at_limit(size: &'a Dynamic, limit: &'a Dynamic, until: &str) -> Result<Self, Box<EvalAltResult>> {
+        if until != IMMEDIATE {
+            return Err(format!("time in force must be \"{IMMEDIATE}\", was \"{until}\"").into());
+        }
+        Ok(Self { size, limit: Some(limit), time_in_force: TimeInForce::Ioc })
+    }
+}
+
+/// Each may have a map of options as its last argument.
 fn register_intents(engine: &mut Engine, sink: &Sink) {
     let to = sink.clone();
-    engine.register_fn("signal", move |symbol: &str, strength: Dynamic| {
-        to.signal(symbol, number("signal", &strength)?)
+    engine.register_fn("signal", move |symbol: &str, strength: Dynamic| to.signal(symbol, &strength, None));
+    let to = sink.clone();
+    engine.register_fn("signal", move |symbol: &str, strength: Dynamic, options: Map| {
+        to.signal(symbol, &strength, options::tag(&options)?)
     });
     let to = sink.clone();
     engine.register_fn("order_target_percent", move |symbol: &str, weight: Dynamic| {
-        to.weight(symbol, number("weight", &weight)?)
+        to.weight(symbol, &weight, None)
     });
     let to = sink.clone();
-    engine.register_fn("set_holdings", move |weights: Map| to.holdings(&weights));
+    engine.register_fn("order_target_percent", move |symbol: &str, weight: Dynamic, options: Map| {
+        to.weight(symbol, &weight, options::tag(&options)?)
+    });
     let to = sink.clone();
-    engine.register_fn("close", move |symbol: &str| to.weight(symbol, 0.0));
+    engine.register_fn("set_holdings", move |weights: Map| to.holdings(&weights, None));
+    let to = sink.clone();
+    engine.register_fn("set_holdings", move |weights: Map, options: Map| {
+        to.holdings(&weights, options::tag(&options)?)
+    });
+    let to = sink.clone();
+    engine.register_fn("close", move |symbol: &str| to.weight(symbol, &Dynamic::FLOAT_ZERO, None));
+    let to = sink.clone();
+    engine.register_fn("close", move |symbol: &str, options: Map| {
+        to.weight(symbol, &Dynamic::FLOAT_ZERO, options::tag(&options)?)
+    });
+    let to = sink.clone();
+    engine.register_fn("cancel_all", move || to.push(Intent::CancelAll));
     let to = sink.clone();
     engine.register_fn("plot", move |name: &str, value: Dynamic| {
         to.plot(name, number(&format!("plot \"{name}\""), &value)?)
     });
+    register_orders(engine, sink, "buy", Side::Buy);
+    register_orders(engine, sink, "sell", Side::Sell);
+}
+
+fn register_orders(engine: &mut Engine, sink: &Sink, name: &str, side: Side) {
     let to = sink.clone();
-    engine.register_fn("cancel_all", move || to.push(Intent::CancelAll));
-    for (name, side) in [("buy", Side::Buy), ("sell", Side::Sell)] {
-        let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: Dynamic| {
-            to.order(side, symbol, &quantity, None, TimeInForce::Ioc)
-        });
-        let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic| {
-            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Day)
-        });
-        let to = sink.clone();
-        engine.register_fn(name, move |symbol: &str, quantity: Dynamic, limit: Dynamic, until: &str| {
-            if until != IMMEDIATE {
-                return Err(format!("time in force must be \"{IMMEDIATE}\", was \"{until}\"").into());
-            }
-            to.order(side, symbol, &quantity, Some(&limit), TimeInForce::Ioc)
-        });
-    }
+    engine.register_fn(name, move |symbol: &str, size: Dynamic| {
+        to.order(side, symbol, &Order::at_market(&size), None)
+    });
+    let to = sink.clone();
+    engine.register_fn(name, move |symbol: &str, size: Dynamic, options: Map| {
+        to.order(side, symbol, &Order::at_market(&size), options::tag(&options)?)
+    });
+    let to = sink.clone();
+    engine.register_fn(name, move |symbol: &str, size: Dynamic, limit: Dynamic| {
+        let (limit, time_in_force) = (Some(&limit), TimeInForce::Day);
+        to.order(side, symbol, &Order { size: &size, limit, time_in_force }, None)
+    });
+    let to = sink.clone();
+    engine.register_fn(name, move |symbol: &str, size: Dynamic, limit: Dynamic, until: &str| {
+        to.order(side, symbol, &Order::at_limit(&size, &limit, until)?, None)
+    });
+    let to = sink.clone();
+    engine.register_fn(
+        name,
+        move |symbol: &str, size: Dynamic, limit: Dynamic, until: &str, options: Map| {
+            to.order(side, symbol, &Order::at_limit(&size, &limit, until)?, options::tag(&options)?)
+        },
+    );
 }
 
 /// A number of shares, or `"10%"` of the book's equity, `"$1000"`, `"5sh"`.

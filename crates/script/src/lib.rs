@@ -23,7 +23,7 @@
 //!
 //! let trade = Trade { at: Timestamp::from_secs(1), price: 179.5, size: 100.0 };
 //! let wanted: Vec<Intent> = runner.on_event(&MarketEvent::Trade { symbol: nvda, trade })?.collect();
-//! assert_eq!(wanted, [Intent::Signal { symbol: nvda, strength: Strength::new(1.0)? }]);
+//! assert_eq!(wanted, [Intent::Signal { symbol: nvda, strength: Strength::new(1.0)?, tag: None }]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -47,6 +47,8 @@ mod looks;
 mod needs;
 #[cfg(feature = "rhai")]
 mod numbers;
+#[cfg(feature = "rhai")]
+mod options;
 #[cfg(feature = "rhai")]
 mod scope;
 #[cfg(feature = "rhai")]

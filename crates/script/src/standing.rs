@@ -11,13 +11,13 @@ const STANDING: [(&str, usize, &str); 3] = [
         "buy",
         3,
         "a limit order must be buy(symbol, quantity, limit, \"ioc\") until standing orders exist, \
-         was buy(symbol, quantity, limit)",
+         was buy(symbol, quantity, limit); options stand in the call as #{ tag: \"entry\" }",
     ),
     (
         "sell",
         3,
         "a limit order must be sell(symbol, quantity, limit, \"ioc\") until standing orders exist, \
-         was sell(symbol, quantity, limit)",
+         was sell(symbol, quantity, limit); options stand in the call as #{ tag: \"entry\" }",
     ),
     ("cancel_all", 0, "nothing must be cancelled until standing orders exist, was cancel_all()"),
 ];
@@ -33,6 +33,7 @@ pub(super) fn calls(ast: &AST, file: &str) -> Vec<ScriptFault> {
         if let Some((name, count, at)) = path.last().and_then(call)
             && let Some((.., said)) = STANDING.iter().find(|(kind, n, _)| *kind == name && *n == count)
             && !is_own(name, count)
+            && !path.last().is_some_and(ends_with_options)
         {
             found.push(fault(file, at, (*said).to_owned()));
         }
@@ -88,6 +89,22 @@ fn first_property(expression: &Expr) -> Option<&str> {
         Expr::Property(names, _) => Some(names.2.as_str()),
         Expr::Dot(inner, ..) | Expr::Index(inner, ..) => first_property(&inner.lhs),
         _ => None,
+    }
+}
+
+/// Whether the last argument of a call is a map as it is written, `#{ tag: "entry" }`.
+fn ends_with_options(node: &ASTNode<'_>) -> bool {
+    let last = if let ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _)) = node {
+        call.args.last()
+    } else if let ASTNode::Expr(Expr::MethodCall(call, _)) = node {
+        call.args.last()
+    } else {
+        None
+    };
+    match last {
+        Some(Expr::Map(..)) => true,
+        Some(Expr::DynamicConstant(value, _)) => value.is_map(),
+        Some(_) | None => false,
     }
 }
 

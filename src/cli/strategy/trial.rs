@@ -156,28 +156,30 @@ impl StrategyTrial<'_> {
 
 fn as_text(at: Timestamp, intent: &Intent) -> String {
     let time = at.to_new_york().to_rfc3339();
-    match intent {
-        Intent::Signal { symbol, strength } => format!("{time} {symbol} signal {:+}", strength.get()),
+    let tag = intent.tag().map_or_else(String::new, |tag| format!(" tag \"{}\"", tag.as_str()));
+    let said = match intent {
+        Intent::Signal { symbol, strength, .. } => format!("{symbol} signal {:+}", strength.get()),
         Intent::Order { symbol, side, size, order_type, .. } => {
             let size = size.to_string();
             let size = size.strip_suffix("sh").unwrap_or(&size);
             match order_type {
-                OrderType::Market => format!("{time} {symbol} {side} {size} market"),
-                OrderType::Limit(limit) => format!("{time} {symbol} {side} {size} limit {limit}"),
+                OrderType::Market => format!("{symbol} {side} {size} market"),
+                OrderType::Limit(limit) => format!("{symbol} {side} {size} limit {limit}"),
             }
         }
-        Intent::Weight { symbol, weight } => format!("{time} {symbol} weight {:+}", weight.get()),
-        Intent::Holdings(weights) => {
+        Intent::Weight { symbol, weight, .. } => format!("{symbol} weight {:+}", weight.get()),
+        Intent::Holdings { weights, .. } => {
             let each = weights.iter().map(|(symbol, weight)| format!("{symbol} {:+}", weight.get()));
-            format!("{time} holdings {}", each.collect::<Vec<_>>().join(", "))
+            format!("holdings {}", each.collect::<Vec<_>>().join(", "))
         }
-        Intent::CancelAll => format!("{time} cancel all"),
-    }
+        Intent::CancelAll => "cancel all".to_owned(),
+    };
+    format!("{time} {said}{tag}")
 }
 
 fn as_json(at: Timestamp, intent: &Intent) -> Json {
-    match intent {
-        Intent::Signal { symbol, strength } => {
+    let mut said = match intent {
+        Intent::Signal { symbol, strength, .. } => {
             json!({ "time": at, "intent": "signal", "symbol": symbol, "strength": strength.get() })
         }
         Intent::Order { symbol, side, size, order_type, .. } => {
@@ -191,16 +193,20 @@ fn as_json(at: Timestamp, intent: &Intent) -> Json {
             };
             json!({ "time": at, "intent": "order", "symbol": symbol, "side": side.as_str(), key: size, "limit": limit })
         }
-        Intent::Weight { symbol, weight } => {
+        Intent::Weight { symbol, weight, .. } => {
             json!({ "time": at, "intent": "weight", "symbol": symbol, "weight": weight.get() })
         }
-        Intent::Holdings(weights) => {
+        Intent::Holdings { weights, .. } => {
             let weights: Map<String, Json> =
                 weights.iter().map(|(symbol, weight)| (symbol.to_string(), weight.get().into())).collect();
             json!({ "time": at, "intent": "holdings", "weights": weights })
         }
         Intent::CancelAll => json!({ "time": at, "intent": "cancel_all" }),
+    };
+    if let Some(tag) = intent.tag() {
+        said["tag"] = tag.as_str().into();
     }
+    said
 }
 
 fn timeframe(text: &str) -> Result<Duration, String> {

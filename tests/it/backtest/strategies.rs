@@ -20,6 +20,7 @@ fn order(side: Side, shares: i64) -> Intent {
         size: bot::sizing::SizeRule::Shares(bot::units::Quantity::new(shares.into())),
         order_type: OrderType::Market,
         time_in_force: TimeInForce::Ioc,
+        tag: None,
     }
 }
 

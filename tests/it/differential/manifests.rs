@@ -206,5 +206,6 @@ impl Strategy for Chaser {
 
 fn order(symbol: Symbol, side: Side, quantity: Quantity) -> Intent {
     let rule = SizeRule::Shares(quantity);
-    Intent::Order { symbol, side, size: rule, order_type: OrderType::Market, time_in_force: TimeInForce::Ioc }
+    let (order_type, time_in_force) = (OrderType::Market, TimeInForce::Ioc);
+    Intent::Order { symbol, side, size: rule, order_type, time_in_force, tag: None }
 }

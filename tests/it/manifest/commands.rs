@@ -120,15 +120,15 @@ fn what_needs_standing_orders_is_refused_by_every_command_with_its_place() {
     assert_snapshot!(said(text, &[script], 3), @r#"
 run       not ready
   run.toml:6:8: strategy.a.kind: kind must be one whose orders end at once until standing orders exist, was "naive_test"
-  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit)
+  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit); options stand in the call as #{ tag: "entry" }
   run.toml:9:10: strategy.b.script: b_strategy.rhai:3:5: nothing must be cancelled until standing orders exist, was cancel_all()
 backtest  not ready
   run.toml:6:8: strategy.a.kind: kind must be one whose orders end at once until standing orders exist, was "naive_test"
-  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit)
+  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit); options stand in the call as #{ tag: "entry" }
   run.toml:9:10: strategy.b.script: b_strategy.rhai:3:5: nothing must be cancelled until standing orders exist, was cancel_all()
 sweep     not ready
   run.toml:6:8: strategy.a.kind: kind must be one whose orders end at once until standing orders exist, was "naive_test"
-  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit)
+  run.toml:9:10: strategy.b.script: b_strategy.rhai:2:5: a limit order must be buy(symbol, quantity, limit, "ioc") until standing orders exist, was buy(symbol, quantity, limit); options stand in the call as #{ tag: "entry" }
   run.toml:9:10: strategy.b.script: b_strategy.rhai:3:5: nothing must be cancelled until standing orders exist, was cancel_all()
 "#);
     let folder = folder(text, &[script]);

@@ -9,6 +9,7 @@ use super::number::finite;
 use super::table::{RoundTrip, Statistics};
 use crate::record::{OrderSummary, PlotRecord, Record};
 use bot_core::order::Side;
+use bot_core::signal::Tag;
 use bot_core::strategy::signal_id;
 use bot_core::units::Money;
 use bot_data::tabular::cells::quoted;
@@ -57,7 +58,8 @@ pub fn write_trades_csv(statistics: &Statistics, out: impl Write) -> io::Result<
     let mut out = BufWriter::new(out);
     writeln!(
         out,
-        "strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state"
+        "strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state,\
+         entry_tag,exit_tag"
     )?;
     for trade in &statistics.trades {
         trade_row(statistics, trade, &mut out)?;
@@ -69,7 +71,7 @@ fn trade_row(statistics: &Statistics, trade: &RoundTrip, out: &mut impl Write) -
     let strategy = statistics.strategies.get(usize::from(trade.strategy)).map_or("", |row| row.name.as_str());
     writeln!(
         out,
-        "{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
         quoted(strategy),
         trade.symbol,
         match trade.side {
@@ -86,12 +88,14 @@ fn trade_row(statistics: &Statistics, trade: &RoundTrip, out: &mut impl Write) -
         seen(trade.gain),
         trade.held().as_secs_f64(),
         if trade.open { "open" } else { "closed" },
+        tagged(trade.entry_tag.as_ref()),
+        tagged(trade.exit_tag.as_ref()),
     )
 }
 
 /// `orders.csv`: one row for each signal that asked for an order. `amount` is in shares filled, `total` the money for them,
 /// `price` their mean; `buy` and `sell` say what came and what went; `signal_id` is the id that the first signal has live, too,
-/// and `step` says which step after it this one is, 0 for itself.
+/// `step` says which step after it this one is, 0 for itself, and `tag` what the strategy calls it.
 ///
 /// # Errors
 /// What `out` says.
@@ -100,7 +104,7 @@ pub fn write_orders_csv(record: &Record, out: impl Write) -> io::Result<()> {
     writeln!(
         out,
         "time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,\
-         asked,limit,price_seen,signal_id,step"
+         asked,limit,price_seen,signal_id,step,tag"
     )?;
     for order in &record.orders {
         order_row(record, order, &mut out)?;
@@ -119,7 +123,7 @@ fn order_row(record: &Record, order: &OrderSummary, out: &mut impl Write) -> io:
     let price = order.total.get().checked_div(order.filled.get()).map(Money::new);
     writeln!(
         out,
-        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
         order.at,
         quoted(strategy),
         symbol,
@@ -139,6 +143,7 @@ fn order_row(record: &Record, order: &OrderSummary, out: &mut impl Write) -> io:
         seen(order.price_seen),
         quoted(&signal_id(name(order.by), order.made_at, order.number)),
         order.step,
+        tagged(order.tag.as_ref()),
     )
 }
 
@@ -205,6 +210,11 @@ fn seen(value: f64) -> String {
     finite(value).map_or_else(String::new, |value| {
         if near(value) { value.to_string() } else { format!("{value:e}") } // Not hundreds of zeros.
     })
+}
+
+/// A tag has nothing that a cell would have to quote.
+fn tagged(tag: Option<&Tag>) -> &str {
+    tag.map_or("", Tag::as_str)
 }
 
 fn maybe(value: Option<impl Display>) -> String {

@@ -161,6 +161,7 @@ impl SampleRun {
             fees: Money::ZERO,
             outcome: OutcomeKind::Filled,
             reason: String::new(),
+            tag: None,
         }
     }
 

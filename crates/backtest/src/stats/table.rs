@@ -8,6 +8,7 @@ use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
 use bot_core::portfolio::OffTargetFigures;
+use bot_core::signal::Tag;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 
@@ -417,7 +418,7 @@ pub struct PeriodReturn {
 }
 
 /// A round trip: shares that came and went, first in, first out, within one strategy and symbol.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RoundTrip {
     /// Place in [`Statistics::strategies`].
     pub strategy: u16,
@@ -443,6 +444,10 @@ pub struct RoundTrip {
     pub gain: f64,
     /// True when the shares were still held at the end.
     pub open: bool,
+    /// What the strategy called the signal that brought the shares.
+    pub entry_tag: Option<Tag>,
+    /// What it called the one that took them; none while they are held.
+    pub exit_tag: Option<Tag>,
 }
 
 impl RoundTrip {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::record::{Extremes, PlotRecord, Record};
 use bot_core::outcome::OutcomeKind;
+use bot_core::signal::Tag;
 use bot_core::units::Money;
 
 /// A year of a run with two strategies, two symbols, a benchmark and every kind of end.
@@ -47,6 +48,8 @@ fn whole() -> Record {
         .last_price("B", 1011.0)
         .with(|record| {
             record.orders[0].price_seen = 50.0;
+            record.orders[0].tag = Tag::new("break out").ok();
+            record.orders[1].tag = Tag::new("stop").ok();
             record.strategies[0].equity = curve(0.000_4, 120.0);
             record.strategies[1].equity = curve(-0.000_1, 60.0);
             for strategy in &mut record.strategies {
@@ -189,21 +192,21 @@ fn the_files_have_a_row_for_everything() {
     let record = whole();
     let statistics = compute(&record, &StatisticsOptions { bootstrap: 0, ..StatisticsOptions::default() });
     insta::assert_snapshot!(text(|out| write_trades_csv(&statistics, out)), @r#"
-    strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state
-    one,A,long,60,2024-01-02T15:00:01Z,50.1,2024-01-02T15:00:02Z,51,52.9,1.1,0.017598137059214904,1,closed
-    one,A,long,40,2024-01-02T15:00:01Z,50.1,2024-01-02T15:00:03Z,49,-44.733333333,0.733333333,-0.022322022621257483,2,closed
-    two,B,long,2.5,2024-01-02T15:00:04Z,1000,2024-01-02T15:00:05Z,1010.5,25.75,0.5,0.0103,1,closed
-    one,A,short,20,2024-01-02T15:00:03Z,49,2024-09-08T21:00:00Z,49.5,-10.166666667,0.166666667,-0.010374149660204082,21621597,open
+    strategy,symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,profit,fees,return,seconds,state,entry_tag,exit_tag
+    one,A,long,60,2024-01-02T15:00:01Z,50.1,2024-01-02T15:00:02Z,51,52.9,1.1,0.017598137059214904,1,closed,break out,stop
+    one,A,long,40,2024-01-02T15:00:01Z,50.1,2024-01-02T15:00:03Z,49,-44.733333333,0.733333333,-0.022322022621257483,2,closed,break out,
+    two,B,long,2.5,2024-01-02T15:00:04Z,1000,2024-01-02T15:00:05Z,1010.5,25.75,0.5,0.0103,1,closed,,
+    one,A,short,20,2024-01-02T15:00:03Z,49,2024-09-08T21:00:00Z,49.5,-10.166666667,0.166666667,-0.010374149660204082,21621597,open,,
     "#);
     insta::assert_snapshot!(text(|out| write_orders_csv(&record, out)), @r#"
-    time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,asked,limit,price_seen,signal_id,step
-    2024-01-02T15:00:00.999Z,one,A,,100,5010,50.1,A,USD,market,filled,,1,2024-01-02T15:00:01Z,100,,50,one-1704207600999000000-0,0
-    2024-01-02T15:00:01.999Z,one,A,,60,3060,51,USD,A,market,filled,,0.5,2024-01-02T15:00:02Z,60,,51,one-1704207601999000000-0,0
-    2024-01-02T15:00:02.999Z,one,A,,60,2940,49,USD,A,market,filled,,0.5,2024-01-02T15:00:03Z,60,,49,one-1704207602999000000-0,0
-    2024-01-02T15:00:03.999Z,two,B,,2.5,2500,1000,B,USD,market,filled,,0.25,2024-01-02T15:00:04Z,2.5,,1000,two-1704207603999000000-0,0
-    2024-01-02T15:00:04.999Z,two,B,,2.5,2526.25,1010.5,USD,B,market,filled,,0.25,2024-01-02T15:00:05Z,2.5,,1010.5,two-1704207604999000000-0,0
-    2024-01-02T15:00:05.999Z,two,B,-0.5,0,0,,B,USD,market,refused,"order_notional_max: order must be at most 100, was ""200""",0,2024-01-02T15:00:06Z,1,,1,two-1704207605999000000-0,0
-    2024-01-02T15:00:06.999Z,two,B,,0,0,,B,USD,limit,unfilled,,0,2024-01-02T15:00:07Z,1,900,1,two-1704207606999000000-0,0
+    time,strategy,symbol,signal,amount,total,price,buy,sell,operation,status,reason,fees,final_time,asked,limit,price_seen,signal_id,step,tag
+    2024-01-02T15:00:00.999Z,one,A,,100,5010,50.1,A,USD,market,filled,,1,2024-01-02T15:00:01Z,100,,50,one-1704207600999000000-0,0,break out
+    2024-01-02T15:00:01.999Z,one,A,,60,3060,51,USD,A,market,filled,,0.5,2024-01-02T15:00:02Z,60,,51,one-1704207601999000000-0,0,stop
+    2024-01-02T15:00:02.999Z,one,A,,60,2940,49,USD,A,market,filled,,0.5,2024-01-02T15:00:03Z,60,,49,one-1704207602999000000-0,0,
+    2024-01-02T15:00:03.999Z,two,B,,2.5,2500,1000,B,USD,market,filled,,0.25,2024-01-02T15:00:04Z,2.5,,1000,two-1704207603999000000-0,0,
+    2024-01-02T15:00:04.999Z,two,B,,2.5,2526.25,1010.5,USD,B,market,filled,,0.25,2024-01-02T15:00:05Z,2.5,,1010.5,two-1704207604999000000-0,0,
+    2024-01-02T15:00:05.999Z,two,B,-0.5,0,0,,B,USD,market,refused,"order_notional_max: order must be at most 100, was ""200""",0,2024-01-02T15:00:06Z,1,,1,two-1704207605999000000-0,0,
+    2024-01-02T15:00:06.999Z,two,B,,0,0,,B,USD,limit,unfilled,,0,2024-01-02T15:00:07Z,1,900,1,two-1704207606999000000-0,0,
     "#);
     let equity = text(|out| write_equity_csv(&record, &statistics, out));
     insta::assert_snapshot!(equity.lines().take(5).collect::<Vec<_>>().join("\n"), @r#"

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::record::{FillRecord, OrderSummary, Record};
 use bot_core::clock::Timestamp;
 use bot_core::order::Side;
+use bot_core::signal::Tag;
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
 
@@ -68,9 +69,14 @@ struct Lot {
     quantity: Quantity,
     price: Price,
     fee: Money,
+    tag: Option<Tag>,
 }
 
 impl Lot {
+    fn entry(&self) -> LotEnd {
+        LotEnd { at: self.at, price: self.price, tag: self.tag.clone() }
+    }
+
     /// Takes `quantity` shares, at most all, with their part of the fee.
     fn take(&mut self, quantity: Quantity) -> Money {
         let fee = if quantity >= self.quantity || self.fee.is_zero() {
@@ -88,20 +94,21 @@ impl Lot {
 impl Book {
     /// Closes what the fill closes, oldest first, and opens with the rest.
     fn take(&mut self, order: &OrderSummary, fill: &FillRecord, trades: &mut Vec<RoundTrip>) {
-        let mut incoming = Lot { at: fill.at, quantity: fill.quantity, price: fill.price, fee: fill.fee };
+        let FillRecord { at, quantity, price, fee, .. } = *fill;
+        let mut incoming = Lot { at, quantity, price, fee, tag: order.tag.clone() };
         if self.lots.is_empty() {
             self.side = order.side;
         }
         while self.side != order.side && incoming.quantity.is_positive() {
             let Some(oldest) = self.lots.front_mut() else { break };
             let quantity = oldest.quantity.min(incoming.quantity);
-            let (at, price) = (oldest.at, oldest.price);
+            let entry = oldest.entry();
             let fees = oldest.take(quantity) + incoming.take(quantity);
             if oldest.quantity.is_zero() {
                 self.lots.pop_front();
             }
-            let exit = LotExit { at: fill.at, price: fill.price, open: false };
-            trades.push(self.trade((at, price), quantity, fees, exit));
+            let exit = LotEnd { at: fill.at, price: fill.price, tag: order.tag.clone() };
+            trades.push(self.trade(entry, exit, quantity, fees, false));
         }
         if incoming.quantity.is_positive() {
             self.side = order.side;
@@ -114,24 +121,14 @@ impl Book {
         std::mem::take(&mut self.lots)
             .into_iter()
             .map(|lot| {
-                let exit = LotExit {
-                    at: end.unwrap_or(lot.at).max(lot.at),
-                    price: last.unwrap_or(lot.price),
-                    open: true,
-                };
-                self.trade((lot.at, lot.price), lot.quantity, lot.fee, exit)
+                let (at, price) = (end.unwrap_or(lot.at).max(lot.at), last.unwrap_or(lot.price));
+                self.trade(lot.entry(), LotEnd { at, price, tag: None }, lot.quantity, lot.fee, true)
             })
             .collect()
     }
 
-    fn trade(
-        &self,
-        (entry_at, entry_price): (Timestamp, Price),
-        quantity: Quantity,
-        fees: Money,
-        exit: LotExit,
-    ) -> RoundTrip {
-        let paid = entry_price * quantity;
+    fn trade(&self, entry: LotEnd, exit: LotEnd, quantity: Quantity, fees: Money, open: bool) -> RoundTrip {
+        let paid = entry.price * quantity;
         let gain = exit.price * quantity - paid;
         let profit = match self.side {
             Side::Buy => gain - fees,
@@ -142,23 +139,25 @@ impl Book {
             symbol: self.symbol,
             side: self.side,
             quantity,
-            entry_at,
+            entry_at: entry.at,
             exit_at: exit.at,
-            entry_price,
+            entry_price: entry.price,
             exit_price: exit.price,
             profit,
             fees,
             gain: profit.to_f64() / paid.to_f64(),
-            open: exit.open,
+            open,
+            entry_tag: entry.tag,
+            exit_tag: exit.tag,
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct LotExit {
+/// How shares came or went.
+struct LotEnd {
     at: Timestamp,
     price: Price,
-    open: bool,
+    tag: Option<Tag>,
 }
 
 #[cfg(test)]
@@ -227,6 +226,22 @@ mod tests {
             .map(|trade| (trade.strategy, trade.symbol.to_string(), trade.open))
             .collect();
         assert_eq!(found, [(0, "A".to_owned(), true), (1, "A".to_owned(), true), (1, "B".to_owned(), true)]);
+    }
+
+    #[test]
+    fn a_trade_has_the_tags_of_both_its_ends() {
+        let tag = |name: &str| bot_core::signal::Tag::new(name).ok();
+        let mut record = ["buy 10 5 0", "buy 10 6 0", "sell 15 8 0"]
+            .into_iter()
+            .fold(SampleRun::default(), SampleRun::fill)
+            .last_price("A", 12.0)
+            .done();
+        for (order, name) in record.orders.iter_mut().zip(["first", "", "stop"]) {
+            order.tag = tag(name);
+        }
+        let found: Vec<_> =
+            trades(&record).into_iter().map(|trade| (trade.entry_tag, trade.exit_tag)).collect();
+        assert_eq!(found, [(tag("first"), tag("stop")), (None, tag("stop")), (None, None)]);
     }
 
     #[test]

@@ -49,8 +49,9 @@ impl Trading {
         for (place, symbol) in held {
             let Some(id) = self.entry_id() else { break };
             let wanted = Wanted::Target(Quantity::ZERO);
-            let (limit, time_in_force, number) = (None, TimeInForce::Ioc, 0);
-            let strategy_signal = StrategySignal { symbol, wanted, limit, time_in_force, at: now, number };
+            let (limit, time_in_force, tag, number) = (None, TimeInForce::Ioc, None, 0);
+            let strategy_signal =
+                StrategySignal { symbol, wanted, limit, time_in_force, tag, at: now, number };
             let signal = strategy_signal.signal(self.runs[place].name(), id, None, now);
             self.send(signal, SignalOrigin { place, at: now, number }, now);
         }

@@ -302,6 +302,7 @@ impl OrderSummary {
             fees: order.fees(),
             outcome: order.kind,
             reason: order.reason.clone(),
+            tag: signal.tag.clone(),
         }
     }
 }

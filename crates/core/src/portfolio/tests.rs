@@ -44,6 +44,7 @@ fn signal(id: &str, strategy: &str, wanted: Wanted) -> Signal {
         limit: None,
         time_in_force: TimeInForce::Ioc,
         strategy: strategy.into(),
+        tag: None,
         is_own: true,
         time_to_live: None,
         sent_at: NOW,

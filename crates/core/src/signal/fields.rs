@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Entry, Signal, Step, Strength, TargetWeight, Wanted};
+use super::{Entry, Signal, Step, Strength, Tag, TargetWeight, Wanted};
 use crate::clock::Timestamp;
+use crate::label::LABEL_RULE;
 use crate::order::{Side, TimeInForce};
 use crate::symbol::Symbol;
 use crate::units::Quantity;
@@ -33,7 +34,7 @@ pub enum SignalError {
 }
 
 const VALUE_LEN_MAX: usize = 128;
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "ticker",
     "direction",
     "target",
@@ -42,6 +43,7 @@ const FIELDS: [&str; 17] = [
     "qty",
     "limit",
     "strategy",
+    "tag",
     "strength",
     "ttl_ms",
     "tif",
@@ -86,6 +88,7 @@ impl Signal {
                 })?
                 .unwrap_or(TimeInForce::Ioc),
             strategy: fields.optional("strategy").unwrap_or_default().into(),
+            tag: fields.read("tag", LABEL_RULE, |text| Tag::new(text).ok())?,
             is_own: fields.optional(OWN).is_some(),
             time_to_live: fields.read("ttl_ms", "a whole number of milliseconds", |text| {
                 text.parse().ok().map(Duration::from_millis)
@@ -119,6 +122,7 @@ impl Signal {
         );
         add("id", self.producer_id.as_ref().map(ToString::to_string));
         add("strategy", Some(self.strategy.to_string()).filter(|name| !name.is_empty()));
+        add("tag", self.tag.as_ref().map(|tag| tag.as_str().to_owned()));
         add(OWN, self.is_own.then(|| "own".to_owned()));
         add("ttl_ms", self.time_to_live.map(|span| span.as_millis().to_string()));
         if let Some(step) = &self.step {

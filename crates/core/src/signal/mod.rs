@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::clock::Timestamp;
+use crate::label::{LABEL_RULE, is_label};
 use crate::order::{ClientOrderId, Side, TimeInForce};
 use crate::symbol::Symbol;
 use crate::units::{Price, Quantity};
@@ -148,6 +149,29 @@ impl TargetWeight {
     }
 }
 
+/// What a signal is called by who wants it, so that it is found again in files and tables. It changes nothing of what is
+/// traded: neither the signal's identity nor its order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tag(Arc<str>);
+
+/// A text that is no tag.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("tag must be {LABEL_RULE}, was \"{0}\"")]
+pub struct TagError(String);
+
+impl Tag {
+    /// # Errors
+    /// What breaks the rule of labels.
+    pub fn new(text: &str) -> Result<Self, TagError> {
+        if is_label(text) { Ok(Self(text.into())) } else { Err(TagError(text.chars().take(40).collect())) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Wanted {
@@ -239,6 +263,8 @@ pub struct Signal {
     pub time_in_force: TimeInForce,
     /// Which strategy it speaks for, empty for none.
     pub strategy: Arc<str>,
+    /// What the producer calls it.
+    pub tag: Option<Tag>,
     /// True when the strategy itself sent it: then it is of that strategy's book, and nobody else's.
     pub is_own: bool,
     /// How long it may be acted on, where the producer says so.
@@ -262,6 +288,7 @@ impl Signal {
             limit: None,
             time_in_force: TimeInForce::Ioc,
             strategy: Arc::default(),
+            tag: None,
             is_own: false,
             time_to_live: None,
             sent_at,

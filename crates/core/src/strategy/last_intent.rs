@@ -1,5 +1,6 @@
-//! What a strategy wanted last in one symbol, and what of it was sent.
+//! The last position that a strategy wanted in one symbol, and how far it was sent.
 
+use super::Tag;
 use crate::clock::Timestamp;
 use crate::signal::Wanted;
 use crate::symbol::Symbol;
@@ -10,6 +11,8 @@ pub(super) struct LastIntent {
     pub(super) symbol: Symbol,
     /// A strength or a weight; none where a process before this one said it as something else.
     pub(super) wanted: Option<Wanted>,
+    /// What it called that.
+    pub(super) tag: Option<Tag>,
     /// When it said so for the first time, and as what number of that time.
     pub(super) at: Timestamp,
     pub(super) number: u32,
@@ -22,9 +25,9 @@ pub(super) struct LastIntent {
 }
 
 impl LastIntent {
-    /// Nothing was wanted in `symbol` before `at`.
+    /// Of a symbol in which nothing was wanted yet.
     pub(super) fn new(symbol: Symbol, at: Timestamp) -> Self {
         let known_until = Timestamp::from_nanos(i64::MIN);
-        Self { symbol, wanted: None, at, number: 0, sent: None, known_until, is_due: false }
+        Self { symbol, wanted: None, tag: None, at, number: 0, sent: None, known_until, is_due: false }
     }
 }

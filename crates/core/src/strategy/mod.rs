@@ -50,7 +50,7 @@ pub use window::PriceWindow;
 
 use plots::Plots;
 
-pub use crate::signal::{Strength, StrengthError, TargetWeight, TargetWeightError};
+pub use crate::signal::{Strength, StrengthError, Tag, TagError, TargetWeight, TargetWeightError};
 
 /// What a strategy wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,8 @@ pub enum Intent {
         symbol: Symbol,
         /// How sure.
         strength: Strength,
+        /// What it is called.
+        tag: Option<Tag>,
     },
     /// An order of its own making; risk and books apply all the same.
     Order {
@@ -74,6 +76,8 @@ pub enum Intent {
         order_type: OrderType,
         /// How long it rests.
         time_in_force: TimeInForce,
+        /// What it is called.
+        tag: Option<Tag>,
     },
     /// To hold so much of its book's equity in one symbol from now on.
     Weight {
@@ -81,19 +85,50 @@ pub enum Intent {
         symbol: Symbol,
         /// The part of the equity, negative for short.
         weight: TargetWeight,
+        /// What it is called.
+        tag: Option<Tag>,
     },
     /// To hold this and nothing else from now on: what is sold is sold first, and what is bought is sent when that is done.
-    Holdings(Vec<(Symbol, TargetWeight)>),
+    Holdings {
+        /// The parts of the equity, negative for short.
+        weights: Vec<(Symbol, TargetWeight)>,
+        /// What each of its orders is called.
+        tag: Option<Tag>,
+    },
     /// To have all of its open orders cancelled.
     CancelAll,
 }
 
 impl Intent {
+    /// The same under this tag; to cancel has none.
+    #[must_use]
+    pub fn tagged(mut self, new: Option<Tag>) -> Self {
+        match &mut self {
+            Self::Signal { tag, .. }
+            | Self::Order { tag, .. }
+            | Self::Weight { tag, .. }
+            | Self::Holdings { tag, .. } => *tag = new,
+            Self::CancelAll => {}
+        }
+        self
+    }
+
+    /// What it is called.
+    pub fn tag(&self) -> Option<&Tag> {
+        match self {
+            Self::Signal { tag, .. }
+            | Self::Order { tag, .. }
+            | Self::Weight { tag, .. }
+            | Self::Holdings { tag, .. } => tag.as_ref(),
+            Self::CancelAll => None,
+        }
+    }
+
     /// Whether it says where to be in `symbol`.
     fn places(&self, symbol: Symbol) -> bool {
         match self {
             Self::Signal { symbol: own, .. } | Self::Weight { symbol: own, .. } => *own == symbol,
-            Self::Holdings(_) => true,
+            Self::Holdings { .. } => true,
             Self::Order { .. } | Self::CancelAll => false,
         }
     }
@@ -113,7 +148,7 @@ impl Intents {
     /// A number that is no strength.
     pub fn signal(&mut self, symbol: Symbol, strength: f64) -> Result<(), StrategyError> {
         let strength = Strength::new(strength)?;
-        self.wanted.push(Intent::Signal { symbol, strength });
+        self.wanted.push(Intent::Signal { symbol, strength, tag: None });
         Ok(())
     }
 
@@ -123,7 +158,7 @@ impl Intents {
     /// A number that is no weight.
     pub fn order_target_percent(&mut self, symbol: Symbol, weight: f64) -> Result<(), StrategyError> {
         let weight = TargetWeight::new(weight)?;
-        self.wanted.push(Intent::Weight { symbol, weight });
+        self.wanted.push(Intent::Weight { symbol, weight, tag: None });
         Ok(())
     }
 
@@ -136,19 +171,35 @@ impl Intents {
         weights: impl IntoIterator<Item = (Symbol, f64)>,
     ) -> Result<(), StrategyError> {
         let weights = weights.into_iter().map(|(symbol, weight)| Ok((symbol, TargetWeight::new(weight)?)));
-        self.wanted.push(Intent::Holdings(weights.collect::<Result<_, TargetWeightError>>()?));
+        let weights = weights.collect::<Result<_, TargetWeightError>>()?;
+        self.wanted.push(Intent::Holdings { weights, tag: None });
         Ok(())
     }
 
     /// Adds the intent to hold nothing of a symbol.
     pub fn close(&mut self, symbol: Symbol) {
-        self.wanted.push(Intent::Weight { symbol, weight: TargetWeight::ZERO });
+        self.wanted.push(Intent::Weight { symbol, weight: TargetWeight::ZERO, tag: None });
     }
 
     /// Adds an order at the market.
     pub fn order(&mut self, side: Side, symbol: Symbol, rule: SizeRule) {
         let (order_type, time_in_force) = (OrderType::Market, TimeInForce::Ioc);
-        self.wanted.push(Intent::Order { symbol, side, size: rule, order_type, time_in_force });
+        self.wanted.push(Intent::Order { symbol, side, size: rule, order_type, time_in_force, tag: None });
+    }
+
+    /// Gives the intent that was added last a tag: `intents.signal(symbol, 1.0)?; intents.tag("breakout")?;`. It stands with
+    /// its orders in files, tables and streams and changes nothing of what is traded.
+    ///
+    /// # Errors
+    /// A text that is no tag, or no intent before it.
+    pub fn tag(&mut self, tag: &str) -> Result<(), StrategyError> {
+        let tag = Tag::new(tag)?;
+        let Some(last) = self.wanted.pop() else {
+            let rule = "tag must follow the intent that it is of";
+            return Err(StrategyError::failed(format_args!("{rule}, was \"{}\" before any", tag.as_str())));
+        };
+        self.wanted.push(last.tagged(Some(tag)));
+        Ok(())
     }
 
     /// Plots a number at this instant: over history it is a point of a chart in the report and a row of `plots.csv`, live
@@ -190,9 +241,9 @@ impl Intents {
         self.wanted.len() + self.plots.len()
     }
 
-    /// True when there are no intents.
+    /// True when there is nothing, neither an intent nor a point.
     pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+        self.wanted.is_empty() && self.plots.is_empty()
     }
 }
 
@@ -251,6 +302,9 @@ pub enum StrategyError {
     /// It gave a number that is no weight.
     #[error(transparent)]
     Weight(#[from] TargetWeightError),
+    /// It gave a text that is no tag.
+    #[error(transparent)]
+    Tag(#[from] TagError),
     /// It plotted what cannot be plotted.
     #[error(transparent)]
     Plot(#[from] PlotError),

@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
 use super::last_intent::LastIntent;
-use super::waiting_buys::{WaitingBuys, Weights};
-use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal};
+use super::waiting_buys::{WaitingBuys, WeightTarget};
+use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal, Tag};
 use crate::clock::Timestamp;
 use crate::instrument::Instruments;
 use crate::market::MarketEvent;
@@ -129,15 +129,7 @@ impl StrategyRun {
         if let Some(Remembered { strength, at, is_missed }) = remembered {
             let wanted = strength.map(Wanted::Strength);
             let sent = wanted.filter(|_| !is_missed);
-            self.said.push(LastIntent {
-                symbol,
-                wanted,
-                at,
-                number: 0,
-                sent,
-                known_until: at,
-                is_due: false,
-            });
+            self.said.push(LastIntent { wanted, sent, known_until: at, ..LastIntent::new(symbol, at) });
         }
     }
 
@@ -252,9 +244,7 @@ impl StrategyRun {
             && !end.goes_on
             && let Some(buys) = self.buys.sold(end.symbol)
         {
-            for (symbol, weight) in buys {
-                self.say(symbol, Wanted::Weight(weight), false, end.at, strategy_signals);
-            }
+            self.say_weights(buys, false, end.at, strategy_signals);
         }
         told
     }
@@ -285,11 +275,14 @@ impl StrategyRun {
                 continue; // It is sent for that.
             }
             match said.wanted {
-                Some(Wanted::Weight(weight)) => weights.push((said.symbol, weight)),
+                Some(Wanted::Weight(weight)) => {
+                    weights.push(WeightTarget { symbol: said.symbol, weight, tag: said.tag.clone() });
+                }
                 Some(wanted) => {
                     said.sent = Some(wanted);
                     // By the time of its event, so that it is the same signal as one that was sent before a crash.
-                    strategy_signals.push(StrategySignal::of(said.symbol, wanted, (said.at, said.number)));
+                    let (tag, id) = (said.tag.clone(), (said.at, said.number));
+                    strategy_signals.push(StrategySignal::of(said.symbol, wanted, tag, id));
                 }
                 None => {}
             }
@@ -297,11 +290,11 @@ impl StrategyRun {
         let (sells, buys) = self.split(weights);
         self.buys = WaitingBuys::new(&sells, &buys);
         let now = if sells.is_empty() { buys } else { sells };
-        for (symbol, weight) in now {
+        for WeightTarget { symbol, weight, tag } in now {
             if let Some(said) = self.said.iter_mut().find(|said| said.symbol == symbol) {
                 let wanted = Wanted::Weight(weight);
                 said.sent = Some(wanted);
-                strategy_signals.push(StrategySignal::of(symbol, wanted, (said.at, said.number)));
+                strategy_signals.push(StrategySignal::of(symbol, wanted, tag, (said.at, said.number)));
             }
         }
     }
@@ -316,14 +309,18 @@ impl StrategyRun {
         let mut intents = std::mem::take(&mut self.intents);
         for intent in intents.drain(..) {
             match intent {
-                Intent::Signal { symbol, strength } => {
-                    self.say(symbol, Wanted::Strength(strength), is_quiet, at, strategy_signals);
+                Intent::Signal { symbol, strength, tag } => {
+                    self.say((symbol, Wanted::Strength(strength), tag), is_quiet, at, strategy_signals);
                 }
-                Intent::Weight { symbol, weight } => {
-                    self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
+                Intent::Weight { symbol, weight, tag } => {
+                    self.say((symbol, Wanted::Weight(weight), tag), is_quiet, at, strategy_signals);
                 }
-                Intent::Holdings(weights) => self.set_holdings(weights, is_quiet, at, strategy_signals),
-                Intent::Order { symbol, side, size, order_type, time_in_force } => {
+                Intent::Holdings { weights, tag } => {
+                    let target = |(symbol, weight)| WeightTarget { symbol, weight, tag: tag.clone() };
+                    let weights = weights.into_iter().map(target).collect();
+                    self.set_holdings(weights, tag.as_ref(), is_quiet, at, strategy_signals);
+                }
+                Intent::Order { symbol, side, size, order_type, time_in_force, tag } => {
                     if is_quiet || !self.runner.is_warm(symbol) {
                         // An order moves away from what was wanted before it.
                         let overtaken = |said: &&mut LastIntent| said.symbol == symbol;
@@ -337,7 +334,7 @@ impl StrategyRun {
                     let wanted =
                         Wanted::Order { side, quantity: Some(self.shares(symbol, size, at)), strength: None };
                     let id = self.next_number(at);
-                    let signal = StrategySignal::of(symbol, wanted, id);
+                    let signal = StrategySignal::of(symbol, wanted, tag, id);
                     strategy_signals.push(StrategySignal { limit, time_in_force, ..signal });
                 }
                 Intent::CancelAll if is_quiet => {}
@@ -358,38 +355,48 @@ impl StrategyRun {
     /// The weights, and 0 for whatever else its book holds: what is sold at once, what is bought when that is done.
     fn set_holdings(
         &mut self,
-        mut weights: Vec<(Symbol, TargetWeight)>,
+        mut weights: Vec<WeightTarget>,
+        tag: Option<&Tag>,
         is_quiet: bool,
         at: Timestamp,
         strategy_signals: &mut Vec<StrategySignal>,
     ) {
         let held: Vec<Symbol> = self.runner.view_now(at).holdings().map(|held| held.symbol).collect();
-        let others = held.into_iter().filter(|symbol| weights.iter().all(|(named, _)| named != symbol));
-        let others: Vec<_> = others.map(|symbol| (symbol, TargetWeight::ZERO)).collect();
+        let others = held.into_iter().filter(|symbol| weights.iter().all(|named| named.symbol != *symbol));
+        let close = |symbol| WeightTarget { symbol, weight: TargetWeight::ZERO, tag: tag.cloned() };
+        let others: Vec<_> = others.map(close).collect();
         weights.extend(others);
-        weights.sort_by_key(|(symbol, _)| *symbol); // Whatever map they come from.
+        weights.sort_by_key(|target| target.symbol); // Whatever map they come from.
         if is_quiet {
             // Whatever was wanted before is wanted no more.
-            let gone = |said: &&mut LastIntent| weights.iter().all(|(named, _)| *named != said.symbol);
+            let gone = |said: &&mut LastIntent| weights.iter().all(|named| named.symbol != said.symbol);
             self.said.iter_mut().filter(gone).for_each(|said| said.is_due = false);
         }
         let (sells, buys) = self.split(weights);
         self.buys = if is_quiet { WaitingBuys::default() } else { WaitingBuys::new(&sells, &buys) };
-        for (symbol, weight) in sells {
-            self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
-        }
+        self.say_weights(sells, is_quiet, at, strategy_signals);
         if !self.buys.is_waiting() {
-            for (symbol, weight) in buys {
-                self.say(symbol, Wanted::Weight(weight), is_quiet, at, strategy_signals);
-            }
+            self.say_weights(buys, is_quiet, at, strategy_signals);
+        }
+    }
+
+    fn say_weights(
+        &mut self,
+        weights: Vec<WeightTarget>,
+        is_quiet: bool,
+        at: Timestamp,
+        strategy_signals: &mut Vec<StrategySignal>,
+    ) {
+        for WeightTarget { symbol, weight, tag } in weights {
+            self.say((symbol, Wanted::Weight(weight), tag), is_quiet, at, strategy_signals);
         }
     }
 
     /// Which of them sell, or only buy back what is short, and which do not: those need the money of the others.
-    fn split(&self, weights: Vec<(Symbol, TargetWeight)>) -> (Weights, Weights) {
+    fn split(&self, weights: Vec<WeightTarget>) -> (Vec<WeightTarget>, Vec<WeightTarget>) {
         let view = self.runner.view();
         let equity = view.equity();
-        weights.into_iter().partition(|(symbol, weight)| {
+        weights.into_iter().partition(|WeightTarget { symbol, weight, .. }| {
             let price = view.latest(*symbol).map_or(0.0, MarketEvent::price);
             let held = view.position(*symbol).to_f64() * price;
             weight.get() * equity < held || held < 0.0 && weight.get() <= 0.0
@@ -414,8 +421,7 @@ impl StrategyRun {
 
     fn say(
         &mut self,
-        symbol: Symbol,
-        wanted: Wanted,
+        (symbol, wanted, tag): (Symbol, Wanted, Option<Tag>),
         is_quiet: bool,
         at: Timestamp,
         strategy_signals: &mut Vec<StrategySignal>,
@@ -442,6 +448,7 @@ impl StrategyRun {
         if said.wanted != Some(wanted) {
             said.wanted = Some(wanted);
             (said.at, said.number) = id;
+            said.tag.clone_from(&tag);
         }
         if is_quiet {
             said.is_due = said.sent != Some(wanted);
@@ -453,7 +460,7 @@ impl StrategyRun {
             return;
         }
         said.sent = Some(wanted);
-        strategy_signals.push(StrategySignal::of(symbol, wanted, id));
+        strategy_signals.push(StrategySignal::of(symbol, wanted, tag, id));
     }
 
     /// The next number of this time.

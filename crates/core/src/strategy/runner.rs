@@ -475,7 +475,7 @@ impl Runner {
             Intent::Signal { symbol, .. } | Intent::Order { symbol, .. } | Intent::Weight { symbol, .. } => {
                 check(symbol)
             }
-            Intent::Holdings(weights) => weights.iter().find_map(|(symbol, _)| check(symbol)),
+            Intent::Holdings { weights, .. } => weights.iter().find_map(|(symbol, _)| check(symbol)),
             Intent::CancelAll => None,
         })
     }

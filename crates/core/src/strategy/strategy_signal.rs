@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Strength;
+use super::{Strength, Tag};
 use crate::clock::Timestamp;
 use crate::order::TimeInForce;
 use crate::signal::{EntryId, Signal, Wanted};
@@ -20,6 +20,8 @@ pub struct StrategySignal {
     pub limit: Option<Price>,
     /// How long an order may rest.
     pub time_in_force: TimeInForce,
+    /// What the strategy calls it.
+    pub tag: Option<Tag>,
     /// The time of the event that it came of.
     pub at: Timestamp,
     /// Its number among those of that time, from 0.
@@ -44,8 +46,13 @@ pub fn signal_id(strategy: &str, at: Timestamp, number: u32) -> String {
 
 impl StrategySignal {
     /// An order that is sent at once, of the time and number `id`.
-    pub(super) fn of(symbol: Symbol, wanted: Wanted, (at, number): (Timestamp, u32)) -> Self {
-        Self { symbol, wanted, limit: None, time_in_force: TimeInForce::Ioc, at, number }
+    pub(super) fn of(
+        symbol: Symbol,
+        wanted: Wanted,
+        tag: Option<Tag>,
+        (at, number): (Timestamp, u32),
+    ) -> Self {
+        Self { symbol, wanted, limit: None, time_in_force: TimeInForce::Ioc, tag, at, number }
     }
 
     /// The producer's id of the signal: the same events give the same ids.
@@ -74,6 +81,7 @@ impl StrategySignal {
             limit: self.limit,
             time_in_force: self.time_in_force,
             strategy: Arc::clone(strategy),
+            tag: self.tag.clone(),
             is_own: true,
             time_to_live: None,
             sent_at: now,

@@ -1,25 +1,30 @@
 //! What is bought once what is sold before it is sold, so that its money is there. Pure.
 
-use crate::signal::TargetWeight;
+use crate::signal::{Tag, TargetWeight};
 use crate::symbol::Symbol;
 
-/// Parts of a book's equity by symbol.
-pub(super) type Weights = Vec<(Symbol, TargetWeight)>;
+/// The part of a book's equity that is to be held in one symbol.
+#[derive(Debug, Clone)]
+pub(super) struct WeightTarget {
+    pub(super) symbol: Symbol,
+    pub(super) weight: TargetWeight,
+    pub(super) tag: Option<Tag>,
+}
 
 /// Buys of one change of holdings, and the sells that they wait for.
 #[derive(Debug, Default)]
 pub(super) struct WaitingBuys {
     sells: Vec<Symbol>,
-    buys: Weights,
+    buys: Vec<WeightTarget>,
 }
 
 impl WaitingBuys {
     /// Nothing waits where nothing is sold.
-    pub(super) fn new(sells: &Weights, buys: &Weights) -> Self {
+    pub(super) fn new(sells: &[WeightTarget], buys: &[WeightTarget]) -> Self {
         if sells.is_empty() {
             return Self::default();
         }
-        Self { sells: sells.iter().map(|(symbol, _)| *symbol).collect(), buys: buys.clone() }
+        Self { sells: sells.iter().map(|sell| sell.symbol).collect(), buys: buys.to_vec() }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -27,7 +32,7 @@ impl WaitingBuys {
     }
 
     /// An order in `symbol` is over; what waited for it as the last one.
-    pub(super) fn sold(&mut self, symbol: Symbol) -> Option<Weights> {
+    pub(super) fn sold(&mut self, symbol: Symbol) -> Option<Vec<WeightTarget>> {
         let waited = self.is_waiting();
         self.sells.retain(|other| *other != symbol);
         (waited && self.sells.is_empty()).then(|| std::mem::take(&mut self.buys))

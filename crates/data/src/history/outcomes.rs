@@ -196,7 +196,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use bot_core::signal::{Step, Wanted};
+    use bot_core::signal::{Step, Tag, Wanted};
 
     #[test]
     fn an_outcome_reads_back_as_it_was_written() {
@@ -214,6 +214,7 @@ mod tests {
             producer_id: Some("mine, \"7\"".into()),
             limit: Some("99.5".parse().unwrap()),
             strategy: "seesaw".into(),
+            tag: Tag::new("break out").ok(),
             is_own: true,
             time_to_live: Some(Duration::from_millis(250)),
             step: Some(Box::new(step)),

@@ -223,9 +223,10 @@ fn on_event(event) {
     };
     let limit = |name: &str, at: &str| {
         let rule = format!("a limit order must be {name}(symbol, quantity, limit, \"ioc\")");
-        format!(
-            "x_strategy.rhai:{at}: {rule} until standing orders exist, was {name}(symbol, quantity, limit)"
-        )
+        let was = format!(
+            "was {name}(symbol, quantity, limit); options stand in the call as #{{ tag: \"entry\" }}"
+        );
+        format!("x_strategy.rhai:{at}: {rule} until standing orders exist, {was}")
     };
     let cancel =
         "x_strategy.rhai:6:28: nothing must be cancelled until standing orders exist, was cancel_all()";

@@ -12,6 +12,7 @@ use crate::record::Record;
 use crate::stats::{Group, Ratio, RoundTrip, Statistics, StrategyRow};
 use bot_core::order::Side;
 use bot_core::portfolio::OffTargetFigures;
+use bot_core::signal::Tag;
 
 /// So many trades are listed.
 const TRADES_MAX: usize = 500;
@@ -298,8 +299,17 @@ fn trades(statistics: &Statistics) -> String {
         return "<p class=\"note\">There were no trades.</p>\n".to_owned();
     }
     let are_several = statistics.strategies.len() > 1;
-    let rows: Vec<Vec<HtmlCell>> =
-        all.iter().take(TRADES_MAX).map(|trade| trade_row(trade, statistics, are_several)).collect();
+    let are_tagged = all.iter().any(|trade| trade.entry_tag.is_some() || trade.exit_tag.is_some());
+    let rows: Vec<Vec<HtmlCell>> = all
+        .iter()
+        .take(TRADES_MAX)
+        .map(|trade| {
+            let mut row = trade_row(trade, statistics, are_several);
+            let tags = [&trade.entry_tag, &trade.exit_tag].into_iter().filter(|_| are_tagged);
+            row.extend(tags.map(|tag| HtmlCell::words(tag.as_ref().map_or("", Tag::as_str))));
+            row
+        })
+        .collect();
     let mut heads = vec!["Entry", "Exit"];
     heads.extend(are_several.then_some("Strategy"));
     heads.extend([
@@ -313,6 +323,7 @@ fn trades(statistics: &Statistics) -> String {
         ">Fees",
         ">Held",
     ]);
+    heads.extend(["Entry tag", "Exit tag"].into_iter().filter(|_| are_tagged));
     let body = table(&heads, &rows).replacen("class=\"scroll\"", "class=\"scroll tall\"", 1);
     let more = cut(rows.len(), all.len(), "round trips", "trades.csv");
     format!(

@@ -9,6 +9,7 @@ use crate::stats::{Statistics, StatisticsOptions, compute};
 use bot_core::clock::Timestamp;
 use bot_core::order::Side;
 use bot_core::outcome::OutcomeKind;
+use bot_core::signal::Tag;
 use bot_core::units::Money;
 
 const EVIL: &str = "<script>alert(1)</script> & \"more\" '";
@@ -209,6 +210,16 @@ fn a_good_run_says_what_is_seen() {
     2024-01-02 10:00:04 open two A short 5 53.50 55.00 −$7.50 −2.80% $0.00 58 d 5 h
     The first 40 rows are printed.
     "#);
+}
+
+#[test]
+fn tags_have_columns_where_a_trade_has_one() {
+    let mut record = good_run();
+    assert!(!check(&record).contains("Entry tag"));
+    record.orders[0].tag = Tag::new("<b>up</b>").ok();
+    let text = text(&check(&record));
+    assert!(text.contains("Fees Held Entry tag Exit tag\n"), "{text}");
+    assert!(text.contains("+$49.80 +9.96% $0.20 1 s &lt;b&gt;up&lt;/b&gt;\n"), "{text}");
 }
 
 #[test]
@@ -438,6 +449,7 @@ fn huge(marks: u32, fills: u32) -> Record {
             fees: Money::ZERO,
             outcome: OutcomeKind::Filled,
             reason: String::new(),
+            tag: None,
         });
     }
     record.symbols = symbols;

@@ -82,6 +82,27 @@ fn the_order_id_depends_on_content_epoch_and_the_producers_id_alone() {
     assert!(id.as_str().starts_with(CLIENT_ORDER_ID_PREFIX));
 }
 
+#[test]
+fn a_tag_travels_with_its_signal_and_changes_nothing_of_its_order() {
+    let read = |tag: &str| {
+        Signal::parse(&entry(&[("ticker", b"NVDA"), ("direction", b"b"), ("Tag", tag.as_bytes())]), &nvda())
+    };
+    let tagged = read("break out ").unwrap();
+    assert_eq!(tagged.tag.as_ref().map(Tag::as_str), Some("break out"));
+    let fields = tagged.fields();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    assert_eq!(Signal::parse(&entry(&fields), &nvda()).unwrap(), tagged);
+    let space = IdSpace { environment: "paper".into(), stream: "nvda".into(), epoch: "e1".into() };
+    let plain = Signal { tag: None, ..tagged.clone() };
+    assert_eq!(tagged.client_order_id(&space), plain.client_order_id(&space));
+    let step = tagged.next_step(true, "no_fill", Timestamp::from_secs(1));
+    assert_eq!(tagged.followed_by(step).tag, tagged.tag);
+    assert_eq!(
+        read("a,b").unwrap_err().to_string(),
+        "field tag must be 1 to 32 printable characters, no comma, no quote and no space at its ends, was \"a,b\""
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_signal_or_an_error_never_a_panic(

@@ -46,7 +46,7 @@ impl NaiveTest {
         // Until the close: a part of a share cannot rest longer.
         let (side, time_in_force) = (Side::Buy, TimeInForce::Day);
         let rule = SizeRule::Shares(self.quantity);
-        Intent::Order { symbol, side, size: rule, order_type, time_in_force }
+        Intent::Order { symbol, side, size: rule, order_type, time_in_force, tag: None }
     }
 }
 

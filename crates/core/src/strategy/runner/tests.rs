@@ -138,6 +138,7 @@ fn intents_on_what_is_not_its_own_are_refused() {
                 size: SizeRule::Shares(Quantity::ZERO),
                 order_type: OrderType::Market,
                 time_in_force: TimeInForce::Ioc,
+                tag: None,
             });
             Ok(())
         },
@@ -276,4 +277,18 @@ fn nothing_is_plotted_while_it_warms_up_and_nothing_kept_where_nobody_looks() {
     let mut live = told(|_, intents| intents.plot("x", 1.0), Every::Event);
     drop(live.on_event(&tick(1)).unwrap());
     assert_eq!((plotted(&live).len(), live.plot_count()), (0, 1));
+}
+
+#[test]
+fn a_tag_is_of_the_intent_before_it() {
+    let mut intents = Intents::default();
+    let none = intents.tag("early").unwrap_err().to_string();
+    assert_eq!(none, "tag must follow the intent that it is of, was \"early\" before any");
+    intents.signal(nvda(), 1.0).unwrap();
+    intents.tag("entry").unwrap();
+    intents.close(nvda());
+    assert!(intents.tag("a\nb").is_err());
+    let tags: Vec<_> =
+        intents.drain().map(|intent| intent.tag().map(|tag| tag.as_str().to_owned())).collect();
+    assert_eq!(tags, [Some("entry".to_owned()), None]);
 }
