@@ -65,7 +65,7 @@ impl Sink {
 
     fn lock_for_more(&self) -> Result<MutexGuard<'_, Intents>, Box<EvalAltResult>> {
         let intents = self.lock();
-        if intents.count() >= INTENTS_MAX {
+        if intents.len() >= INTENTS_MAX {
             return Err(format!("one call must want and plot at most {INTENTS_MAX} things, was more").into());
         }
         Ok(intents)

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::schedule::session_of;
+use crate::calendar::date_of;
+use crate::clock::Timestamp;
 use crate::duration;
+use crate::instrument::Calendar;
 
 /// How often a strategy is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +73,38 @@ impl fmt::Display for Every {
             Self::Count { count, skip } => write!(f, "{count} events, first at {skip}"),
         }
     }
+}
+
+/// Whether `due` has come (none: at once); moves it on to the first instant of its grid after `now`.
+pub(super) fn step(due: &mut Option<Timestamp>, span: Duration, now: Timestamp) -> bool {
+    let start = due.unwrap_or(now);
+    if now < start {
+        return false;
+    }
+    let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+    let into = now.nanos().saturating_sub(start.nanos()) % span;
+    *due = Some(Timestamp::from_nanos(now.nanos().saturating_add(span - into)));
+    true
+}
+
+/// The first instant of the grid `due`, `due + span`, ... at which the market is open.
+pub(super) fn in_session(due: Timestamp, span: Duration, calendar: Calendar) -> Timestamp {
+    let mut date = date_of(due);
+    // The longest run of closed days is six (September 2001).
+    for _ in 0..15 {
+        if let Some(session) = session_of(date, calendar) {
+            let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let behind = session.open.nanos().saturating_sub(due.nanos()).max(0);
+            let turns = behind / span + i64::from(behind % span > 0);
+            let open = Timestamp::from_nanos(due.nanos().saturating_add(turns.saturating_mul(span)));
+            if open < session.close {
+                return open;
+            }
+        }
+        let Some(next) = date.succ_opt() else { break };
+        date = next;
+    }
+    due
 }
 
 #[cfg(test)]

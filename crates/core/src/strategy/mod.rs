@@ -237,7 +237,7 @@ impl Intents {
     }
 
     /// How many intents and points of plots there are.
-    pub fn count(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.wanted.len() + self.plots.len()
     }
 

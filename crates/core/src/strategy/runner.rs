@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::every::{in_session, step};
 use super::plots::{PlotLog, PlotPoint, PlotRoom};
-use super::schedule::session_of;
 use super::{BarSlice, Every, Intent, Intents, OrderEnd, Past, Schedule, Strategy, StrategyError, View};
-use crate::calendar::date_of;
 use crate::clock::Timestamp;
 use crate::instrument::Calendar;
 use crate::market::MarketEvent;
@@ -425,7 +424,7 @@ impl Runner {
         let (strategy, intents, view) = (&mut *self.strategy, &mut self.intents, self.past.view_at(now));
         // After a panic the strategy is never called again, so nobody sees what it left half done.
         let error = match catch(|| ask(strategy, &view, intents)) {
-            Ok(Ok(())) if self.intents.count() == 0 => return Ok(()),
+            Ok(Ok(())) if self.intents.is_empty() => return Ok(()),
             Ok(Ok(())) => match self.unwanted() {
                 None => {
                     let at = view.now();
@@ -485,38 +484,6 @@ impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").field("name", &self.name).field("every", &self.every).finish_non_exhaustive()
     }
-}
-
-/// Whether `due` has come (none: at once); moves it on to the first instant of its grid after `now`.
-fn step(due: &mut Option<Timestamp>, span: Duration, now: Timestamp) -> bool {
-    let start = due.unwrap_or(now);
-    if now < start {
-        return false;
-    }
-    let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
-    let into = now.nanos().saturating_sub(start.nanos()) % span;
-    *due = Some(Timestamp::from_nanos(now.nanos().saturating_add(span - into)));
-    true
-}
-
-/// The first instant of the grid `due`, `due + span`, ... at which the market is open.
-fn in_session(due: Timestamp, span: Duration, calendar: Calendar) -> Timestamp {
-    let mut date = date_of(due);
-    // The longest run of closed days is six (September 2001).
-    for _ in 0..15 {
-        if let Some(session) = session_of(date, calendar) {
-            let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).max(1);
-            let behind = session.open.nanos().saturating_sub(due.nanos()).max(0);
-            let turns = behind / span + i64::from(behind % span > 0);
-            let open = Timestamp::from_nanos(due.nanos().saturating_add(turns.saturating_mul(span)));
-            if open < session.close {
-                return open;
-            }
-        }
-        let Some(next) = date.succ_opt() else { break };
-        date = next;
-    }
-    due
 }
 
 /// Runs code that somebody else wrote; an error is the text of its panic. What it left half done must not be used again.
