@@ -28,6 +28,7 @@ use crate::inbox::{Inbox, Settler};
 use crate::live::{self, Config, FeedSource, Stop, StrategyPlan, Summary};
 use crate::manifest::pool::{QUEUE_RANGE, WORKERS_RANGE};
 use crate::manifest::redis::check_key;
+use crate::manifest::strategy::read_script;
 use crate::manifest::{BrokerKind, Document, Manifest, ManifestError, Purpose, StrategySource, defaults};
 use crate::risk::Limits;
 use crate::signal::EntryId;
@@ -349,7 +350,7 @@ fn config(args: &Args, manifest: &Manifest, state: &StateDir, stream: &str) -> C
     }
 }
 
-/// What is run, so that it can be replayed: the manifest without its secrets, and the text of each script.
+/// What is run, so that it can be replayed: the manifest without its secrets, and the text of each script and of what it imports.
 fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(String, String)>, Failure> {
     let Some(path) = &args.manifest else { return Ok(Vec::new()) };
     let text = Document::open(path)?.resolved(&[], &place.join("session")).map_err(ManifestError::from)?;
@@ -358,6 +359,21 @@ fn record_files(args: &Args, manifest: &Manifest, place: &Path) -> Result<Vec<(S
         if let StrategySource::Script(path) = &section.source {
             let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
             files.push((format!("{}{FILE_SUFFIX}", section.name), text));
+            let script = read_script(path).map_err(|fault| Failure::message(Exit::Invalid, fault))?;
+            for module in script.modules() {
+                let file = format!("{}.rhai", module.name);
+                match files.iter().find(|(other, _)| *other == file) {
+                    Some((_, text)) if *text == module.text => {}
+                    Some(_) => {
+                        let message = format!(
+                            "a recorded module must be one of its name, were two, was {}",
+                            module.file
+                        );
+                        return Err(Failure::message(Exit::Invalid, message));
+                    }
+                    None => files.push((file, module.text.clone())),
+                }
+            }
         }
     }
     Ok(files)

@@ -105,6 +105,10 @@ fn locate(name: &str, folder: &Folder) -> Result<StrategySource, Failure> {
         return Ok(StrategySource::Kind(name.to_owned()));
     }
     let path = if is_path { PathBuf::from(name) } else { folder.file(name) };
+    if !path.to_string_lossy().ends_with(FILE_SUFFIX) {
+        let message = format!("strategy must be a kind or a file that ends in {FILE_SUFFIX}, was \"{name}\"");
+        return Err(Failure::message(Exit::Usage, message));
+    }
     if !path.is_file() {
         let message = format!(
             "strategy must be a kind (see `bot strategy list`) or a script that exists, was \"{}\"",

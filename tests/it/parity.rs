@@ -22,14 +22,15 @@ fn on_event(event) {
 ";
 
 /// Turns from long to short and back: two orders each, the second when the first is final.
-const TURNER: &str = r"
+const TURNER: &str = r#"
+import "sides" as sides;
 fn init() { this.seen = 0; }
 fn on_event(event) {
     this.seen += 1;
     if this.seen % 10 == 4 { signal(event.symbol, 1.0); }
-    if this.seen % 10 == 9 { signal(event.symbol, -1.0); }
+    if this.seen % 10 == 9 { signal(event.symbol, sides::short()); }
 }
-";
+"#;
 
 type Change<'a> = &'a dyn Fn(&str) -> String;
 
@@ -46,6 +47,7 @@ fn record(bed: &TestBed) -> PathBuf {
         // With a capital of their own they leave the rest of the account to signals from elsewhere.
         writeln!(manifest, "capital = \"20000\"\nsize = {{ rule = \"10sh\", mode = \"target\" }}").unwrap();
     }
+    std::fs::write(bed.state("sides.rhai"), "fn short() { -1.0 }").unwrap();
     let path = bed.state("run.toml");
     std::fs::write(&path, manifest).unwrap();
     let place = bed.state("tape");
@@ -132,7 +134,8 @@ fn a_recorded_session_comes_out_as_it_was_and_whatever_differs_is_explained() {
     assert_eq!(found["repeats"], 1);
     assert_eq!(csv.lines().count() as u64, found["different"].as_u64().unwrap() + 1);
 
-    // A script that was changed since is not what is replayed.
+    // A script or a module that was changed since is not what is replayed.
+    std::fs::write(bed.state("sides.rhai"), "fn short() { 0.5 }").unwrap();
     std::fs::write(bed.state("seesaw_strategy.rhai"), "fn on_event(event) { }").unwrap();
     assert_eq!(parity(&bed, &place, &[]).1, found, "the same every time");
 

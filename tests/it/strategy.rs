@@ -22,6 +22,7 @@ use tempfile::TempDir;
 mod documentation;
 mod harness;
 mod manifests;
+mod modules;
 mod simulated;
 
 const CROSS: &str = include_str!("../../strategies/cross_strategy.rhai");

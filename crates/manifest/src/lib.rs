@@ -38,6 +38,7 @@ pub mod pool;
 pub mod portfolio;
 pub mod redis;
 pub mod risk;
+mod script_file;
 pub mod spec;
 pub mod statistics;
 pub mod strategy;

@@ -1,7 +1,6 @@
 //! `[[strategy]]`: strategies that watch the market themselves.
 
 use std::fmt;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +14,12 @@ use bot_core::duration;
 use bot_core::portfolio::Retry;
 use bot_core::sizing::SizeRule;
 use bot_core::strategy::registry::is_name;
-use bot_core::strategy::{self, Every, MakeError, ScriptFault, Strategy, WrittenParams};
+use bot_core::strategy::{self, Every, MakeError, Strategy, WrittenParams};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Weight};
-use bot_script::{BYTES_MAX, FILE_SUFFIX, Script};
+use bot_script::FILE_SUFFIX;
+
+pub use super::script_file::read_script;
 
 /// Where a strategy's code is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,21 +195,6 @@ impl StrategySection {
 
 fn session(rings_always: bool) -> &'static str {
     SESSIONS.iter().find(|(_, always)| *always == rings_always).map_or("", |(name, _)| name)
-}
-
-/// Reads the script at `path` and compiles it; the path is what its faults carry.
-///
-/// # Errors
-/// A file that cannot be read is a fault as well.
-pub fn read_script(path: &Path) -> Result<Script, ScriptFault> {
-    let file = path.display().to_string();
-    let refuse = |message: String| ScriptFault { file: file.clone(), line: None, column: None, message };
-    let length = fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
-    if length > BYTES_MAX as u64 {
-        return Err(refuse(format!("script must have at most {BYTES_MAX} bytes, was {length}")));
-    }
-    let source = fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-    Script::compile(&file, &source)
 }
 
 /// All strategies, which may look at the sections named `data`.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::packages::{Package, StandardPackage};
-use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, INT, Map, ParseError, ParseErrorType, Position};
 
 use super::log::{self, ScriptLog};
 use super::numbers::number;
@@ -24,7 +24,9 @@ pub(super) const STEPS_MAX: u64 = 1_000_000;
 /// Values in `this`, all that is nested in it counted, 16 bytes of text as one.
 pub(super) const STATE_MAX: usize = 100_000;
 /// Functions within functions.
-const CALL_DEPTH_MAX: usize = 32;
+pub(super) const CALL_DEPTH_MAX: usize = 32;
+/// Variables of functions that have called each other.
+pub(super) const VARIABLES_MAX: usize = 256;
 /// Expressions within expressions, outside and inside of functions.
 const NESTING_MAX: usize = 64;
 /// Bytes of one string.
@@ -171,7 +173,7 @@ fn limit(engine: &mut Engine) {
         .set_max_operations(STEPS_MAX)
         .set_max_call_levels(CALL_DEPTH_MAX)
         .set_max_expr_depths(NESTING_MAX, NESTING_MAX)
-        .set_max_variables(256)
+        .set_max_variables(VARIABLES_MAX)
         .set_max_functions(256)
         .set_max_string_size(STRING_MAX)
         .set_max_array_size(LIST_MAX)
@@ -302,6 +304,20 @@ pub(super) fn too_large(kind: &str) -> String {
         ("a map", MAP_MAX, "entries, those of maps in it counted")
     };
     format!("{what} must have at most {most} {unit}, was more")
+}
+
+/// Why `source` does not compile; a word of the language where a name must be is named.
+pub(super) fn not_compiled(file: &str, source: &str, error: &ParseError) -> ScriptFault {
+    let (at, message) = (error.position(), error.err_type().to_string());
+    let line = at.line().and_then(|line| source.lines().nth(line - 1)).unwrap_or_default();
+    let rest = line.chars().skip(at.position().map_or(usize::MAX, |column| column - 1));
+    let word: String = rest.take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let is_name = matches!(
+        error.err_type(),
+        ParseErrorType::FnMissingName | ParseErrorType::VariableExpected | ParseErrorType::FnMissingParams(_)
+    );
+    let was = if is_name && !word.is_empty() { format!(", was \"{word}\"") } else { String::new() };
+    fault(file, at, format!("{message}{was}"))
 }
 
 /// What is wrong at a place of a script.

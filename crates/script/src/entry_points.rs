@@ -116,7 +116,9 @@ impl EntryPoints {
     /// What went wrong in `entry`; where the library knows no line, it is that of the function.
     pub(super) fn fault_in(&self, entry: EntryPoint, file: &str, error: EvalAltResult) -> ScriptFault {
         let mut fault = fault_of(file, error);
-        fault.line = fault.line.or(self.0[entry as usize]);
+        if fault.file == file {
+            fault.line = fault.line.or(self.0[entry as usize]);
+        }
         fault
     }
 }
@@ -124,7 +126,11 @@ impl EntryPoints {
 /// The innermost error is the one that says what happened and where.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the library's text serves for all the other errors")]
 fn fault_of(file: &str, mut error: EvalAltResult) -> ScriptFault {
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
+    let mut file = file.to_owned();
+    while let EvalAltResult::ErrorInFunctionCall(_, module, inner, _) = error {
+        if !module.is_empty() {
+            file = module;
+        }
         error = *inner;
     }
     let position = error.take_position();
@@ -133,13 +139,22 @@ fn fault_of(file: &str, mut error: EvalAltResult) -> ScriptFault {
         EvalAltResult::ErrorTooManyOperations(_) => {
             format!("one call must take at most {} steps, took more: a loop without end?", engine::STEPS_MAX)
         }
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!(
+                "functions must call each other at most {} deep, was more: one that calls itself?",
+                engine::CALL_DEPTH_MAX
+            )
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            format!("a function must have at most {} variables at a time, had more", engine::VARIABLES_MAX)
+        }
         EvalAltResult::ErrorDataTooLarge(kind, _) => engine::too_large(&kind),
         other => other.to_string(),
     };
-    fault(file, position, message)
+    fault(&file, position, message)
 }
 
-fn line_of_function(source: &str, name: &str) -> Option<usize> {
+pub(super) fn line_of_function(source: &str, name: &str) -> Option<usize> {
     line_of(source, |line| {
         line.trim_start()
             .trim_start_matches("private ")

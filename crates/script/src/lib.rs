@@ -3,7 +3,8 @@
 //! A script is functions only: `params()` names its parameters with their defaults and, if it likes, their range and what
 //! they do (`fast: int(10, 2, 200, "bars")`; `float`, `bool`, `text`), `init()` prepares its state,
 //! `horizon()` says how far back it looks, `on_event(event)`, `on_timer(now)`, `on_fill(fill)` and `on_order(end)` do
-//! the work. Its state is `this`, a map that lasts. `plot(name, number)` and `log(text)` show what it does.
+//! the work. Its state is `this`, a map that lasts. `plot(name, number)` and `log(text)` show what it does. `import "name" as x;`
+//! makes the functions of `name.rhai` its own as `x::f()`; they have no `this`.
 //!
 //! ```rust
 //! use bot_core::clock::Timestamp;
@@ -44,6 +45,10 @@ mod log;
 #[cfg(feature = "rhai")]
 mod looks;
 #[cfg(feature = "rhai")]
+mod modules;
+#[cfg(feature = "rhai")]
+mod names;
+#[cfg(feature = "rhai")]
 mod needs;
 #[cfg(feature = "rhai")]
 mod numbers;
@@ -62,9 +67,14 @@ mod views;
 mod without_rhai;
 
 #[cfg(feature = "rhai")]
+pub use modules::ModuleText;
+#[cfg(feature = "rhai")]
 pub use script::Script;
 #[cfg(not(feature = "rhai"))]
-pub use without_rhai::Script;
+pub use without_rhai::{ModuleText, Script};
+
+/// Reads the module of a name: its file, as faults name it, and its text; an error says what is allowed.
+pub type ReadModule<'a> = dyn Fn(&str) -> Result<(String, String), String> + 'a;
 
 /// How the file of a script ends, so that it is found.
 pub const FILE_SUFFIX: &str = "_strategy.rhai";

@@ -8,10 +8,11 @@ use rhai::{
 };
 
 use super::declared::Declared;
-use super::engine::{self, Sink, fault};
+use super::engine::{self, Sink};
 use super::entry_points::{ENTRIES, EntryPoint, EntryPoints};
 use super::log::ScriptLog;
-use super::{BYTES_MAX, looks, needs, scope, standing, views};
+use super::modules::{ModuleText, Modules};
+use super::{BYTES_MAX, ReadModule, looks, names, needs, scope, standing, views};
 use bot_core::clock::Timestamp;
 use bot_core::market::{MarketEvent, Number, Quote, Trade};
 use bot_core::strategy::params::{Param, Params, Value, WrittenParams};
@@ -30,35 +31,55 @@ pub struct Script {
     ast: AST,
     entries: EntryPoints,
     params: Vec<Param>,
+    modules: Modules,
 }
 
 impl Script {
-    /// Compiles `source`; `file` is the name that faults carry.
+    /// Compiles `source`, which may import nothing; `file` is the name that faults carry.
     ///
     /// # Errors
     /// Text that is no script, a missing or misnamed function, parameters that are none.
     pub fn compile(file: &str, source: &str) -> Result<Self, ScriptFault> {
+        let refuse = |name: &str| {
+            Err(format!(
+                "a script that imports must be a file of a folder, was a text that imports \"{name}\""
+            ))
+        };
+        Self::compile_with(file, source, &refuse)
+    }
+
+    /// Compiles `source`, whose modules are what `read` finds.
+    ///
+    /// # Errors
+    /// As [`Script::compile`], and the faults of its modules, each with the module's file.
+    pub fn compile_with(file: &str, source: &str, read: &ReadModule<'_>) -> Result<Self, ScriptFault> {
         let whole =
             |message: String| ScriptFault { file: file.to_owned(), line: None, column: None, message };
         if source.len() > BYTES_MAX {
             return Err(whole(format!("script must have at most {BYTES_MAX} bytes, was {}", source.len())));
         }
-        let engine = engine::new(&ScriptLog::new(file), &Sink::default(), &Arc::default());
-        let ast = engine
-            .compile(source)
-            .map_err(|error| fault(file, error.position(), error.err_type().to_string()))?;
+        let mut engine = engine::new(&ScriptLog::new(file), &Sink::default(), &Arc::default());
+        let ast = engine.compile(source).map_err(|error| engine::not_compiled(file, source, &error))?;
         let entries = EntryPoints::of(&ast, file, source)?;
+        names::check(&ast, file, source)?;
+        let modules = Modules::load(&mut engine, &ast, file, read)?;
+        modules.register(&mut engine);
         let params = if entries.has(EntryPoint::Params) {
             read_params(&engine, &ast, file, &entries)?
         } else {
             Vec::new()
         };
-        Ok(Self { file: file.into(), ast, entries, params })
+        Ok(Self { file: file.into(), ast, entries, params, modules })
     }
 
     /// Its file, as it was named.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// What it imports, and what that imports, as it was read.
+    pub fn modules(&self) -> &[ModuleText] {
+        &self.modules.texts
     }
 
     /// What its `params()` says, in the order of the names.
@@ -69,7 +90,8 @@ impl Script {
     /// The calls that leave an order standing or need one that stands, in the order of the text; each is a fault where
     /// orders must end at once.
     pub fn standing_orders(&self) -> Vec<ScriptFault> {
-        standing::calls(&self.ast, &self.file)
+        let modules = self.modules.trees.iter().flat_map(|(ast, file)| standing::calls(ast, file));
+        standing::calls(&self.ast, &self.file).into_iter().chain(modules).collect()
     }
 
     /// Makes one strategy of it.
@@ -86,9 +108,11 @@ impl Script {
         state.insert("symbols".into(), symbols.into());
         state.insert(STATE.into(), Map::new().into());
         let (steps, log) = (Arc::default(), ScriptLog::new(&self.file));
+        let mut engine = engine::new(&log, &sink, &steps);
+        self.modules.register(&mut engine);
         let mut running = RunningScript {
             file: self.file.clone(),
-            engine: engine::new(&log, &sink, &steps),
+            engine,
             ast: self.ast.clone(),
             entries: self.entries,
             keeps_state: standing::keeps_state(&self.ast),
@@ -114,7 +138,8 @@ impl Script {
     /// What its functions without arguments ask for.
     fn needs(&self, running: &mut RunningScript) -> Result<Needs, ScriptFault> {
         let mut needs = Needs::default();
-        if looks::of_history().any(|look| standing::is_called_with(&self.ast, look)) {
+        let mut trees = self.modules.trees.iter().map(|(ast, _)| ast).chain([&self.ast]);
+        if trees.any(|ast| looks::of_history().any(|look| standing::is_called_with(ast, look))) {
             needs.history = looks::HISTORY_MAX;
         }
         needs.horizon = running.ask(EntryPoint::Horizon, needs::horizon)?;

@@ -22,17 +22,12 @@ const STANDING: [(&str, usize, &str); 3] = [
     ("cancel_all", 0, "nothing must be cancelled until standing orders exist, was cancel_all()"),
 ];
 
-/// Each call in the order of the text. A function of the script's own that has the same name and as many arguments is
-/// another one.
+/// Each call in the order of the text; a script has no functions of these names of its own.
 pub(super) fn calls(ast: &AST, file: &str) -> Vec<ScriptFault> {
-    let is_own = |name: &str, count| {
-        ast.iter_functions().any(|function| function.name == name && function.params.len() == count)
-    };
     let mut found = Vec::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some((name, count, at)) = path.last().and_then(call)
             && let Some((.., said)) = STANDING.iter().find(|(kind, n, _)| *kind == name && *n == count)
-            && !is_own(name, count)
             && !path.last().is_some_and(ends_with_options)
         {
             found.push(fault(file, at, (*said).to_owned()));

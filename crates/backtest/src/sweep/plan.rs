@@ -8,7 +8,9 @@ use crate::stats::{self, RatioUnit, StatisticsOptions};
 use bot_core::spelling::did_you_mean;
 use bot_core::units::Money;
 use bot_data::Spec;
+use bot_manifest::strategy::read_script;
 use bot_manifest::{Document, Faults, Manifest, Purpose, StrategySource, SweepSection};
+use bot_script::Script;
 
 /// A sweep, checked.
 #[derive(Debug)]
@@ -193,7 +195,7 @@ impl SweepPlan {
         data
     }
 
-    /// SHA-256 of the manifest with its overrides and of the scripts that it names: what is to be equal in all shards.
+    /// SHA-256 of the manifest with its overrides and of the scripts that it names, modules included: what is to be equal in all shards.
     ///
     /// # Errors
     /// Those of the manifest.
@@ -203,6 +205,10 @@ impl SweepPlan {
         for strategy in &self.manifest.strategies {
             if let StrategySource::Script(path) = &strategy.source {
                 hash.update(std::fs::read(path).unwrap_or_default()); // One that is gone fails each trial, with its reason.
+                for module in read_script(path).iter().flat_map(Script::modules) {
+                    hash.update(&module.name);
+                    hash.update(&module.text);
+                }
             }
         }
         Ok(HEXLOWER.encode(&hash.finalize()))

@@ -167,7 +167,11 @@ fn an_event_comes_to_the_function_of_its_kind_and_else_to_that_of_all() {
     let wanted = |strength: f64| {
         format!(
             "{:?}",
-            Intent::Signal { symbol: nvda(), strength: bot_core::strategy::Strength::new(strength).unwrap() }
+            Intent::Signal {
+                symbol: nvda(),
+                strength: bot_core::strategy::Strength::new(strength).unwrap(),
+                tag: None
+            }
         )
     };
     assert_eq!(strengths, [0.1, 0.2, 0.3].map(wanted));
