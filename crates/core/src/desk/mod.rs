@@ -143,6 +143,8 @@ impl Desk {
         for (symbol, _) in &desk.plain.weights {
             desk.account.mark_price(*symbol, latest_prices.snapshot(*symbol).as_ref());
         }
+        // What the broker gives is held against what positions are worth to it, not against what they cost.
+        desk.reset_to(account);
         desk.start_equity = desk.account.equity();
         desk
     }

@@ -168,6 +168,15 @@ fn less_buying_power_than_cash_bounds_a_buy() {
 }
 
 #[test]
+fn a_loss_of_a_short_position_of_before_the_start_counts_once() {
+    let mut short = account("3000", "-10");
+    short.holdings[0].average_price = "90".parse().ok();
+    // At the start the market is at 99.95: 3000 less the position and its backing of one's own.
+    short.buying_power = "1001".parse().unwrap();
+    assert_eq!(desk(Rules::default(), &short).account.excess(), "1001".parse().unwrap());
+}
+
+#[test]
 fn shares_held_for_orders_of_others_are_not_sold() {
     let mut held = account("0", "10.5");
     held.holdings[0].available = shares(3);
