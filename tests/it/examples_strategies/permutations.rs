@@ -1,5 +1,7 @@
 //! The order and the names of data sections decide nothing: one hash.
 
+use std::fmt::Write;
+
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -50,14 +52,10 @@ impl Parts {
             |names: &[String]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         let mut text = self.head.clone();
         for (name, keys) in sections {
-            text.push_str(&format!("\n[data.{name}]\n{keys}\n"));
+            write!(text, "\n[data.{name}]\n{keys}\n").unwrap();
         }
-        text.push_str(&format!(
-            "\n[[strategy]]{}data = [{}]\nalso = [{}]\n",
-            self.strategy,
-            quoted(main),
-            quoted(also)
-        ));
+        let (main, also) = (quoted(main), quoted(also));
+        write!(text, "\n[[strategy]]{}data = [{main}]\nalso = [{also}]\n", self.strategy).unwrap();
         let out = tempfile::tempdir().unwrap();
         std::fs::write(out.path().join("run.toml"), &text).unwrap();
         std::fs::copy(folder().join(&self.script), out.path().join(&self.script)).unwrap();
@@ -130,7 +128,9 @@ fn any_order_and_any_names_of_twenty_sections_give_one_hash() {
     for round in 0..20 {
         let mut sections = parts.sections.clone();
         if round % 2 == 1 {
-            sections.iter_mut().for_each(|(name, _)| *name = format!("s{}", random.next_u32()));
+            for (name, _) in &mut sections {
+                *name = format!("s{}", random.next_u32());
+            }
         }
         let mut main = names(&sections);
         sections.shuffle(&mut random);
