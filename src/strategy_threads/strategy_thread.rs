@@ -184,13 +184,14 @@ impl StrategyThread {
         }
         let name = Arc::clone(self.listener.run().name());
         for strategy_signal in self.strategy_signals.drain(..) {
-            let id = strategy_signal.id(&name).into();
+            let (id, symbol) = (strategy_signal.id(&name).into(), strategy_signal.symbol);
             let signal = strategy_signal.signal(&name, EntryId::new(""), Some(id), self.clock.now());
             match post(&mut self.sender, &signal.fields(), &*self.clock) {
                 Ok(_) => lock(&self.status).signals += 1,
                 Err(error) => {
                     tracing::warn!(strategy = &*name, error, "a strategy's signal could not be sent");
                     lock(&self.status).unsent += 1;
+                    self.listener.run_mut().note_unsent(symbol);
                 }
             }
         }

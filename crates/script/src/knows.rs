@@ -37,6 +37,10 @@ fn register_book(engine: &mut Engine) {
             let symbol = heard(symbol)?;
             seen("position", |view| view.position(symbol).to_f64())
         })
+        .register_fn("open_orders", |symbol: &str| {
+            let symbol = heard(symbol)?;
+            seen("open_orders", |view| i64::from(view.open_orders(symbol)))
+        })
         .register_fn("profit", |symbol: &str| {
             let symbol = heard(symbol)?;
             seen("profit", |view| view.profit(symbol))

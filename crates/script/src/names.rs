@@ -20,6 +20,7 @@ const NAMES: [(&str, usize); 28] = [
     ("sell", 4),
     ("cancel_all", 0),
     ("position", 1),
+    ("open_orders", 1),
     ("average_price", 1),
     ("profit", 1),
     ("bars_held", 1),

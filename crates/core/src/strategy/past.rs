@@ -38,6 +38,8 @@ pub struct Past {
     /// What the book holds at the end of the past that is shown, with the instant at which each was opened.
     opened_later: Vec<(Timestamp, Symbol, Position)>,
     pub(super) cash: Money,
+    /// How many orders it asked for in each symbol that are not over; few.
+    pub(super) open_orders: Vec<(Symbol, u32)>,
     /// Whether what it wants is not sent yet.
     pub(super) is_warming_up: bool,
     /// When what it trades is traded.
@@ -118,6 +120,7 @@ impl Past {
             holdings: Vec::new(),
             opened_later: Vec::new(),
             cash: Money::ZERO,
+            open_orders: Vec::new(),
             is_warming_up: false,
             calendar: Calendar::Nyse,
             fresh: Vec::new(),
@@ -235,6 +238,34 @@ impl Past {
         self.is_warming_up = is_warming_up;
         if !is_warming_up {
             self.open_before(Timestamp::MAX);
+        }
+    }
+
+    /// Whether so many events were seen of `symbol` as the strategy needs before anything that it wants in it is sent.
+    #[inline]
+    pub(super) fn is_warm(&self, symbol: Symbol) -> bool {
+        let warm_up = self.needs.warm_up;
+        warm_up == 0 || self.count(symbol) > u64::try_from(warm_up).unwrap_or(u64::MAX)
+    }
+
+    /// Whether nothing that it wants is sent yet: it is shown the past, or none of what it hears of is warm.
+    pub(super) fn is_warming_up(&self) -> bool {
+        let is_cold = || !self.heard.is_empty() && !self.heard.iter().any(|symbol| self.is_warm(*symbol));
+        self.is_warming_up || is_cold()
+    }
+
+    /// An order in `symbol` was asked for.
+    pub(super) fn note_sent(&mut self, symbol: Symbol) {
+        match self.open_orders.iter_mut().find(|(known, _)| *known == symbol) {
+            Some((_, count)) => *count += 1,
+            None => self.open_orders.push((symbol, 1)),
+        }
+    }
+
+    /// One of them is over, or never left.
+    pub(super) fn note_over(&mut self, symbol: Symbol) {
+        if let Some((_, count)) = self.open_orders.iter_mut().find(|(known, _)| *known == symbol) {
+            *count = count.saturating_sub(1);
         }
     }
 

@@ -143,6 +143,11 @@ impl StrategyRun {
         self.runner.set_cash(cash);
     }
 
+    /// A signal in `symbol` could not be sent.
+    pub fn note_unsent(&mut self, symbol: Symbol) {
+        self.runner.note_order(symbol, false);
+    }
+
     /// Puts an event into its view without asking it; false when it is not meant for it, or shows nothing usable.
     #[inline]
     pub fn show(&mut self, event: &MarketEvent) -> bool {
@@ -238,12 +243,13 @@ impl StrategyRun {
         {
             said.sent = None; // What was missed for good is asked for again when it is wanted again.
         }
+        let is_over = end.outcome.is_some() && !end.goes_on;
+        if is_over {
+            self.runner.note_order(end.symbol, false);
+        }
         let told = self.runner.on_order(end).map(|intents| self.intents.extend(intents));
         self.follow(end.at, strategy_signals);
-        if end.outcome.is_some()
-            && !end.goes_on
-            && let Some(buys) = self.buys.sold(end.symbol)
-        {
+        if is_over && let Some(buys) = self.buys.sold(end.symbol) {
             self.say_weights(buys, false, end.at, strategy_signals);
         }
         told
@@ -282,6 +288,7 @@ impl StrategyRun {
                     said.sent = Some(wanted);
                     // By the time of its event, so that it is the same signal as one that was sent before a crash.
                     let (tag, id) = (said.tag.clone(), (said.at, said.number));
+                    self.runner.note_order(said.symbol, true);
                     strategy_signals.push(StrategySignal::of(said.symbol, wanted, tag, id));
                 }
                 None => {}
@@ -294,6 +301,7 @@ impl StrategyRun {
             if let Some(said) = self.said.iter_mut().find(|said| said.symbol == symbol) {
                 let wanted = Wanted::Weight(weight);
                 said.sent = Some(wanted);
+                self.runner.note_order(symbol, true);
                 strategy_signals.push(StrategySignal::of(symbol, wanted, tag, (said.at, said.number)));
             }
         }
@@ -335,6 +343,7 @@ impl StrategyRun {
                         Wanted::Order { side, quantity: Some(self.shares(symbol, size, at)), strength: None };
                     let id = self.next_number(at);
                     let signal = StrategySignal::of(symbol, wanted, tag, id);
+                    self.runner.note_order(symbol, true);
                     strategy_signals.push(StrategySignal { limit, time_in_force, ..signal });
                 }
                 Intent::CancelAll if is_quiet => {}
@@ -460,6 +469,7 @@ impl StrategyRun {
             return;
         }
         said.sent = Some(wanted);
+        self.runner.note_order(symbol, true);
         strategy_signals.push(StrategySignal::of(symbol, wanted, tag, id));
     }
 

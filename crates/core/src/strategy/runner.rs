@@ -13,7 +13,6 @@ use crate::clock::Timestamp;
 use crate::instrument::Calendar;
 use crate::market::MarketEvent;
 use crate::position::Position;
-use crate::sizing::SizeRule;
 use crate::symbol::Symbol;
 use crate::units::Money;
 
@@ -386,8 +385,12 @@ impl Runner {
     /// Whether so many events were seen of `symbol` as it needs before anything that it wants in it is sent.
     #[inline]
     pub(super) fn is_warm(&self, symbol: Symbol) -> bool {
-        let warm_up = self.past.needs.warm_up;
-        warm_up == 0 || self.past.count(symbol) > u64::try_from(warm_up).unwrap_or(u64::MAX)
+        self.past.is_warm(symbol)
+    }
+
+    /// An order that it asked for left, or is over.
+    pub(super) fn note_order(&mut self, symbol: Symbol, is_open: bool) {
+        if is_open { self.past.note_sent(symbol) } else { self.past.note_over(symbol) }
     }
 
     pub(super) fn set_warming_up(&mut self, is_warming_up: bool) {
@@ -425,7 +428,7 @@ impl Runner {
         // After a panic the strategy is never called again, so nobody sees what it left half done.
         let error = match catch(|| ask(strategy, &view, intents)) {
             Ok(Ok(())) if self.intents.is_empty() => return Ok(()),
-            Ok(Ok(())) => match self.unwanted() {
+            Ok(Ok(())) => match self.intents.unwanted(&self.symbols) {
                 None => {
                     let at = view.now();
                     self.take_plots(at);
@@ -447,36 +450,14 @@ impl Runner {
 
     /// Keeps what the call plotted, unless it is warming up.
     fn take_plots(&mut self, at: Timestamp) {
-        let heard = &self.past.heard;
-        let is_warm = heard.is_empty() || heard.iter().any(|symbol| self.is_warm(*symbol));
-        if self.past.is_warming_up || !is_warm {
+        if self.intents.plots.is_empty() {
+            return;
+        }
+        if self.past.is_warming_up() {
             self.intents.plots.clear();
-        } else if !self.intents.plots.is_empty() {
+        } else {
             self.plotted.take(&mut self.intents.plots, at);
         }
-    }
-
-    /// The first of its intents that it may not have.
-    fn unwanted(&self) -> Option<StrategyError> {
-        let check = |symbol: &Symbol| {
-            (!self.listens_to(*symbol)).then(|| {
-                let own: Vec<&str> = self.symbols.iter().map(Symbol::as_str).collect();
-                StrategyError::failed(format_args!("symbol must be one of {}, was {symbol}", own.join(", ")))
-            })
-        };
-        self.intents.wanted.iter().find_map(|intent| match intent {
-            Intent::Order { size: SizeRule::Shares(quantity), .. } if !quantity.is_positive() => {
-                Some(StrategyError::failed(format_args!("order must be above 0 shares, was {quantity}")))
-            }
-            Intent::Order { size: SizeRule::All, .. } => {
-                Some(StrategyError::failed("order must be of shares, dollars or a percentage, was \"all\""))
-            }
-            Intent::Signal { symbol, .. } | Intent::Order { symbol, .. } | Intent::Weight { symbol, .. } => {
-                check(symbol)
-            }
-            Intent::Holdings { weights, .. } => weights.iter().find_map(|(symbol, _)| check(symbol)),
-            Intent::CancelAll => None,
-        })
     }
 }
 

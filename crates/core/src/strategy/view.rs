@@ -215,9 +215,14 @@ impl View<'_> {
         (self.equity() - gross).max(0.0)
     }
 
-    /// Whether nothing that it wants is sent yet: it is shown the past.
+    /// How many orders it asked for in `symbol` that are not over.
+    pub fn open_orders(&self, symbol: Symbol) -> u32 {
+        self.past.open_orders.iter().find(|(known, _)| *known == symbol).map_or(0, |(_, count)| *count)
+    }
+
+    /// Whether nothing that it wants is sent yet: it is shown the past, or none of what it hears of is warm.
     pub fn is_warming_up(&self) -> bool {
-        self.past.is_warming_up
+        self.past.is_warming_up()
     }
 
     /// At the latest price; at its cost where none is known.

@@ -376,11 +376,9 @@ fn each_plot_of_a_strategy_is_a_small_chart_below_the_equity() {
     record.plots = (0..30).map(|name| plot(0, &name.to_string(), [(0, 1.0)].into_iter())).collect();
     let html = check(&record);
     assert_eq!(html.matches("<figure").count(), 7 + 24);
-    assert!(
-        html.contains(
-            "The other plots had no room here and are in plots.csv. Of all plots 1,234 later points"
-        )
-    );
+    assert!(html.contains(
+        "The other plots had no room here and are in plots.csv. Of all plots, 1,234 later points had no room"
+    ));
 }
 
 /// Many marks, four symbols, nine strategies, fills all over: as much as a page can be asked to show.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::market::{Bar, Number, Quote, Trade};
 use crate::order::{OrderType, Side, TimeInForce};
+use crate::sizing::SizeRule;
 use crate::strategy::Needs;
 use crate::units::Quantity;
 

@@ -23,8 +23,7 @@ pub(super) fn figures(scene: &Scene<'_>) -> Vec<Figure> {
         }
         if scene.record.plots_left_out > 0 {
             let points = plural(scene.record.plots_left_out, "later point");
-            last.says +=
-                format!(" Of all plots {points} were left out: the run had no room for more.").as_str();
+            last.says += format!(" Of all plots, {points} had no room in the run.").as_str();
         }
     }
     figures
