@@ -7,7 +7,7 @@ use super::looks;
 use bot_core::strategy::ScriptFault;
 
 /// Each with how many arguments.
-const NAMES: [(&str, usize); 28] = [
+const NAMES: [(&str, usize); 29] = [
     ("signal", 2),
     ("order_target_percent", 2),
     ("set_holdings", 1),
