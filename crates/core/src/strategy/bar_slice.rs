@@ -48,3 +48,19 @@ impl<'a> BarSlice<'a> {
         self.0
     }
 }
+
+/// Whether a strategy is asked about both at once: bars of one instant and timeframe.
+pub(super) fn is_together(first: &MarketEvent, second: &MarketEvent) -> bool {
+    match (first, second) {
+        (MarketEvent::Bar { span, .. }, MarketEvent::Bar { span: other, .. }) => {
+            span == other && first.known_at() == second.known_at()
+        }
+        (
+            MarketEvent::Bar { .. }
+            | MarketEvent::Quote { .. }
+            | MarketEvent::Trade { .. }
+            | MarketEvent::Number { .. },
+            _,
+        ) => false,
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
+use super::bar_slice;
 use super::last_intent::LastIntent;
 use super::waiting_buys::{WaitingBuys, WeightTarget};
 use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal, Tag};
@@ -169,7 +170,7 @@ impl StrategyRun {
             return self.ask(std::slice::from_ref(event), strategy_signals);
         }
         let mut failed = Ok(());
-        for together in events.chunk_by_mut(is_together) {
+        for together in events.chunk_by_mut(bar_slice::is_together) {
             together.sort_by_key(MarketEvent::symbol); // Stable, whatever the order in which they came.
             failed = failed.and(self.ask(together, strategy_signals));
         }
@@ -478,22 +479,6 @@ impl StrategyRun {
         let number = if self.last.0 == at { self.last.1 + 1 } else { 0 };
         self.last = (at, number);
         self.last
-    }
-}
-
-/// Whether a strategy is asked about both at once: bars of one instant and timeframe.
-fn is_together(first: &MarketEvent, second: &MarketEvent) -> bool {
-    match (first, second) {
-        (MarketEvent::Bar { span, .. }, MarketEvent::Bar { span: other, .. }) => {
-            span == other && first.known_at() == second.known_at()
-        }
-        (
-            MarketEvent::Bar { .. }
-            | MarketEvent::Quote { .. }
-            | MarketEvent::Trade { .. }
-            | MarketEvent::Number { .. },
-            _,
-        ) => false,
     }
 }
 
