@@ -61,6 +61,9 @@ impl Limits {
     }
 }
 
+/// The code of [`Refusal::SessionClosed`].
+pub const SESSION_CLOSED: &str = "session_closed";
+
 /// Why there is no order. Every refusal becomes an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the text says it")]
@@ -122,7 +125,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::StaleSignal { .. } => "stale_signal",
-            Refusal::SessionClosed { .. } => "session_closed",
+            Refusal::SessionClosed { .. } => SESSION_CLOSED,
             Refusal::NoQuote(_) => "no_quote",
             Refusal::StaleQuote { .. } => "stale_quote",
             Refusal::BadQuote { .. } => "bad_quote",

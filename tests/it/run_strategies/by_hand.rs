@@ -72,11 +72,16 @@ impl ByHand {
     }
 
     pub fn with(prices: PriceModel) -> Self {
+        Self::open(prices, Hours::Always)
+    }
+
+    /// The same at an exchange of these hours.
+    pub fn open(prices: PriceModel, hours: Hours) -> Self {
         let clock = Arc::new(ManualClock::new(at(START)));
         let told: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let mut paper = simulated::MarketConfig::new(nvda(), Price::whole(100));
         paper.symbols.push(("SPY".parse().unwrap(), Price::whole(500)));
-        (paper.prices, paper.hours, paper.shorting) = (prices, Hours::Always, true);
+        (paper.prices, paper.hours, paper.shorting) = (prices, hours, true);
         let activity = Activity::default();
         Self {
             stream: MemoryStream::counted(10_000, Arc::clone(&told), activity.clone()),

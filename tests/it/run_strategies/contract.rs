@@ -2,6 +2,7 @@
 
 use super::by_hand::{ByHand, START, at, nvda, shares};
 use super::*;
+use bot::broker::simulated::{Hours, PriceModel};
 use bot::market::Bar;
 use bot::series::MINUTE;
 
@@ -128,4 +129,35 @@ fn what_a_strategy_needs_to_be_warm_is_filled_from_the_brokers_past() {
         });
         assert_eq!(sent, expected, "{needed}");
     }
+}
+
+#[test]
+fn a_position_that_is_wanted_over_night_is_taken_at_the_open() {
+    let bed = ByHand::open(PriceModel::Still, Hours::Regular);
+    bed.quote(100.0, 1_000.0);
+    bed.write(
+        "daily_strategy.rhai",
+        "fn on_bar(bars) { if !is_warming_up() { order_target_percent(\"NVDA\", 0.5); buy(\"NVDA\", 1); } }\n\
+         fn on_order(end) { if end.goes_on != (end.reason.starts_with(\"session_closed\") && end.position == 0.0) { this.odd = 1; } }\n",
+    );
+    let manifest = format!(
+        "[data.nvda]\nkind = \"redis\"\ntimeframe = \"1day\"\n{}",
+        section("daily", "symbols = [\"NVDA\"]\ncapital = \"10000\"")
+    );
+    let next_open = at("2026-11-24T14:30:00Z");
+    bed.run(&manifest, |hand| {
+        // The day's bar ends at midnight in New York.
+        let last = at("2026-11-24T04:59:00Z");
+        hand.bar(nvda(), Bar { at: last, open: 100.0, high: 100.0, low: 100.0, close: 100.0, volume: 1.0 });
+        hand.advance(Duration::from_secs(5));
+        hand.quiet();
+        hand.advance(next_open.since(hand.now()) + Duration::from_secs(1));
+        bed.quote(100.0, 1_000.0);
+        hand.advance(Duration::from_secs(5));
+        hand.quiet();
+    });
+    assert_eq!(
+        bed.story(),
+        ["daily refused: session_closed", "daily refused: session_closed", "daily.1 buy 50 of 50 filled"]
+    );
 }

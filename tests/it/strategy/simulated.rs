@@ -51,7 +51,7 @@ fn a_simulated_strategy_hears_of_fills_and_knows_its_position() {
 2026-01-05T09:38:00-05:00 NVDA filled sell 1 at 100.15
 cash 99999.82
 equity 99999.82
-used at most 43 of 1000000 steps in one call, 5 of 100000 values in `this`
+used at most 43 of 1000000 steps in one call, 6 of 100000 values in `this`
 ");
     let same = said(&folder, &["--fill", "same_close", "--short", "--cash", "500"]);
     assert!(same.contains("09:38:00-05:00 NVDA signal -1\n"), "{same}");

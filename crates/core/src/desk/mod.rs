@@ -20,7 +20,7 @@ use crate::order::{ClientOrderId, OrderReport, OrderRequest, Side, TimeInForce};
 use crate::outcome::OutcomeKind;
 use crate::portfolio::{BookChange, Draft, Ended, Ending, Portfolio, Sizing};
 use crate::position::Position;
-use crate::risk::{self, AccountState, Approved, BidAsk, Limits, Plan, Refusal};
+use crate::risk::{self, AccountState, Approved, BidAsk, Limits, Plan, Refusal, SESSION_CLOSED};
 use crate::signal::{EntryId, Signal};
 use crate::sizing::{SellRule, SizeRule};
 use crate::symbol::Symbol;
@@ -92,6 +92,8 @@ pub struct Desk {
     is_told_of_moves: bool,
     /// Which prices all that is held was last valued at.
     seen_version: Option<u64>,
+    /// When the session opens that was closed when it was asked last.
+    next_open: Option<Timestamp>,
 }
 
 /// What the strategies' books took of one order.
@@ -137,6 +139,7 @@ impl Desk {
             fills: 0,
             is_told_of_moves: false,
             seen_version: None,
+            next_open: None,
         };
         desk.reset_to(account);
         desk.mark_all(latest_prices);
@@ -214,7 +217,8 @@ impl Desk {
         self.mark_market(signal.symbol, seen, market);
         let instrument = self.rules.instruments.of(signal.symbol);
         let session = instrument.session(market.session);
-        let quote = risk::check_market(signal, seen, session, &self.rules.limits, now)?;
+        let quote = risk::check_market(signal, seen, session, &self.rules.limits, now)
+            .inspect_err(|refusal| self.note_closed(refusal))?;
         let committed = self.committed(signal.symbol);
         let place = self.portfolio.place(&signal.strategy);
         let mut draft = self.draft(signal, place, &instrument, quote, &committed, now)?;
@@ -316,7 +320,8 @@ impl Desk {
         let (filled, paid) = report.map_or_else(Default::default, |report| self.unbooked(report, now));
         let signed = |quantity: Quantity| if side == Some(Side::Sell) { -quantity } else { quantity };
         let (mut filled, mut paid) = (signed(filled), if side == Some(Side::Sell) { -paid } else { paid });
-        if flight.is_none() && (kind == OutcomeKind::Expired || report.is_some()) {
+        let opens_at = if kind == OutcomeKind::Refused { self.opens_at(reason) } else { None };
+        if flight.is_none() && (kind == OutcomeKind::Expired || report.is_some() || opens_at.is_some()) {
             // It never came to a decision here, but it is what the strategy wants.
             let account = &self.account;
             self.portfolio.note(place, signal, &|symbol| account.mark(symbol));
@@ -350,8 +355,21 @@ impl Desk {
             paid,
             fee,
             at: now,
+            opens_at,
         };
         self.portfolio.end(&ending)
+    }
+
+    fn note_closed(&mut self, refusal: &Refusal) {
+        if let Refusal::SessionClosed { next_open } = refusal {
+            self.next_open = Some(*next_open).filter(|next| *next < Timestamp::MAX);
+        }
+    }
+
+    /// When the session opens whose being closed was the reason of a refusal; none for any other reason.
+    fn opens_at(&self, reason: &str) -> Option<Timestamp> {
+        let is_closed = reason.split(':').next().is_some_and(|code| code == SESSION_CLOSED);
+        self.next_open.filter(|_| is_closed)
     }
 
     /// Books an order of the strategy at `place` that the broker knows and its book does not; none when it does.

@@ -34,6 +34,8 @@ pub struct Ending<'a> {
     pub fee: Money,
     /// When.
     pub at: Timestamp,
+    /// When the session opens, where it was refused because that is closed.
+    pub opens_at: Option<Timestamp>,
 }
 
 /// What follows from an end.
@@ -189,6 +191,10 @@ impl Portfolio {
         };
         let (retries, before) = signal.step.as_ref().map_or((0, ""), |step| (step.retries, &*step.reason));
         let repeats = !code.is_empty() && code == before;
+        // What is wanted while the session is closed is wanted at its open, as over history, whatever is asked for again.
+        if let Some(opens_at) = ending.opens_at.filter(|_| !repeats) {
+            return Some(signal.next_step(false, code, opens_at.max(*at)));
+        }
         (retries < member.retry.times && !repeats)
             .then(|| signal.next_step(true, code, *at + member.retry.after))
     }

@@ -94,6 +94,7 @@ fn play(
         paid: price() * filled,
         fee: Money::ZERO,
         at: NOW,
+        opens_at: None,
     };
     let ended = portfolio.end(&ending);
     (draft, ended)
@@ -170,6 +171,7 @@ fn a_refusal_that_repeats_ends_it() {
             paid,
             fee,
             at: NOW,
+            opens_at: None,
         };
         portfolio.end(&ending).next
     };
