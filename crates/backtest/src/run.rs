@@ -167,7 +167,7 @@ impl BacktestRun {
     #[inline]
     fn step(&mut self, source: usize, event: &MarketEvent, at: Timestamp, next_at: Option<Timestamp>) {
         self.events += 1;
-        if !self.due.is_empty() && at > self.marks.last_at() {
+        if at > self.marks.last_at() && self.has_due() {
             self.ask_all();
         }
         self.marks.begin(at, &mut self.trading);
@@ -196,7 +196,11 @@ impl BacktestRun {
         match self.listeners.main[source].as_slice() {
             [place] if is_last_of_instant && self.listeners.feeds.is_empty() => {
                 self.trading.count(*place);
-                if self.trading.show(*place, event) {
+                let is_asked = self.trading.show(*place, event);
+                if self.trading.has_due() {
+                    self.trading.work(at);
+                }
+                if is_asked {
                     self.trading.evaluate(*place, &mut [*event], at);
                 }
                 return;
@@ -211,9 +215,15 @@ impl BacktestRun {
             }
         }
         self.feed(source, event);
-        if is_last_of_instant && !self.due.is_empty() {
+        if is_last_of_instant && self.has_due() {
             self.ask_all();
         }
+    }
+
+    /// Whether something waits for all events of the instant.
+    #[inline]
+    fn has_due(&self) -> bool {
+        !self.due.is_empty() || self.trading.has_due()
     }
 
     /// Shows an event to the strategies that make their series of all events of its source.
@@ -229,9 +239,11 @@ impl BacktestRun {
         }
     }
 
-    /// All events of an instant are in the views: strategies are asked in their order, each about its events in theirs.
+    /// All events of an instant are in the views: what follows from its fills is done, then strategies are asked in their
+    /// order, each about its events in theirs.
     #[cold]
     fn ask_all(&mut self) {
+        self.trading.work(self.marks.last_at());
         let mut due = std::mem::take(&mut self.due);
         due.sort_by_key(|(place, _)| *place); // Stable.
         for of_one in due.chunk_by(|(place, _), (other, _)| place == other) {

@@ -95,3 +95,31 @@ fn sizes_that_the_desk_decides_fill_the_target_weights() {
     assert_eq!(record.end.cash.to_string(), "10500");
     balances(&record);
 }
+
+/// From A, the source at `main`, into Z; Z doubles in the bar at whose open A is sold.
+#[track_caller]
+fn changes_over(sources: Vec<(String, Box<dyn Source>)>, main: usize) {
+    let mut wants: VecDeque<&str> = ["A", "Z"].into();
+    let strategy = Acts::on_event(move |_, _, intents| match wants.pop_front() {
+        Some(name) => intents.set_holdings([(symbol(name), 1.0)]),
+        None => Ok(()),
+    });
+    let record = run(setup(sources, vec![also(seat("over", strategy, main), &[1 - main])]));
+    assert_eq!(
+        told(&record),
+        [
+            "buy 100 A at 60 filled 100 for 10000",
+            "sell 100 A at 120 filled 100 for 10000",
+            "buy 50 Z at 180 filled 50 for 10000"
+        ]
+    );
+    balances(&record);
+}
+
+#[test]
+fn what_is_bought_with_a_sale_is_sized_at_the_prices_of_one_instant_whatever_the_order_of_symbols() {
+    let sold = || bars("A", &[(100.0, 100.0); 4]);
+    let bought = || bars("Z", &[(100.0, 100.0), (100.0, 100.0), (100.0, 200.0), (200.0, 200.0)]);
+    changes_over(vec![sold(), bought()], 0);
+    changes_over(vec![bought(), sold()], 1);
+}

@@ -15,6 +15,7 @@ impl Trading {
     /// it, so no limit of the run is asked; a liquidation that is under way already is not repeated.
     #[cold]
     pub(crate) fn liquidate(&mut self, equity: Money, required: Money, now: Timestamp) {
+        self.work(now); // What follows from fills of this instant is cancelled with the rest.
         let (equity, required) = (equity.cents(), required.cents());
         self.liquidating =
             Some(format!("margin_call: equity must be {required} dollars, was {equity}").into());

@@ -314,10 +314,15 @@ impl Trading {
         connector.arrive(slot, event, size_of, executions);
     }
 
-    /// Takes what became of an order at the market.
+    /// Takes what became of an order at the market. What follows from it is due once all prices of the instant are known.
     pub(super) fn settle(&mut self, execution: &ExecutionReport, now: Timestamp) {
         self.end_order(execution, now);
-        self.work(now);
+    }
+
+    /// Whether something is to be done at this instant.
+    #[inline]
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
     }
 
     /// Money and positions at the last prices.
@@ -415,7 +420,7 @@ impl Trading {
     }
 
     /// Does what is to be done, and what follows from it at this instant.
-    fn work(&mut self, now: Timestamp) {
+    pub(super) fn work(&mut self, now: Timestamp) {
         let mut done = 0;
         while let Some(due) = self.due.pop_front() {
             done += 1;
