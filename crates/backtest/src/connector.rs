@@ -5,15 +5,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rust_decimal::{Decimal, RoundingStrategy};
-
 use super::latest_prices::Slot;
+use super::levels::{fills, levels};
 use bot_core::account::{Account, Holding};
 use bot_core::calendar::{date_of, session_on};
 use bot_core::clock::Timestamp;
 use bot_core::instrument::{Calendar, Instrument};
 use bot_core::margin::{closing, most_carried};
-use bot_core::market::{Bar, MarketEvent, Quote};
+use bot_core::market::{Bar, MarketEvent};
 use bot_core::order::{OrderType, Side, TimeInForce};
 use bot_core::symbol::Symbol;
 use bot_core::units::{Money, Price, Quantity};
@@ -47,6 +46,10 @@ struct ListedSymbol {
     shown: Option<MarketEvent>,
     /// Last price; NaN before the first.
     last: f64,
+    /// When it was known; where orders fill at the next open alone.
+    last_at: Timestamp,
+    /// The price before it.
+    before: f64,
     /// The price of the last fill.
     filled_at: Option<Price>,
     mark: PositionMark,
@@ -122,9 +125,10 @@ impl Connector {
     pub fn list(&mut self, instrument: Instrument) {
         self.account.list(instrument.symbol);
         let (matcher, queue) = (Matcher::default(), VecDeque::new());
-        let (shown, last, filled_at, mark) = (None, f64::NAN, None, PositionMark::None);
+        let (last, last_at, before) = (f64::NAN, Timestamp::from_nanos(i64::MIN), f64::NAN);
+        let (shown, filled_at, mark) = (None, None, PositionMark::None);
         self.instruments.push(instrument);
-        self.listings.push(ListedSymbol { matcher, queue, shown, last, filled_at, mark });
+        self.listings.push(ListedSymbol { matcher, queue, shown, last, last_at, before, filled_at, mark });
     }
 
     /// Puts shares into the account that are there before the first order; negative for a short position.
@@ -173,9 +177,12 @@ impl Connector {
     #[inline]
     pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64) {
         let listing = &mut self.listings[slot.0];
+        listing.before = listing.last;
         listing.last = price;
         let is_news = listing.mark == PositionMark::Known;
-        if self.model.fill != FillModel::NextOpen && fills(self.model.fill, event) {
+        if self.model.fill == FillModel::NextOpen {
+            listing.last_at = event.known_at();
+        } else if fills(self.model.fill, event) {
             listing.shown = Some(*event);
         }
         if is_news {
@@ -212,13 +219,13 @@ impl Connector {
 
     /// Equity at the last prices, and what the positions require of it where that is more.
     pub fn margin_call(&mut self) -> (Money, Option<Money>) {
-        self.mark();
+        self.mark(Timestamp::MAX);
         (self.account.balance().equity(), self.account.call())
     }
 
     /// The account as the broker shows it.
     pub fn account(&mut self) -> Account {
-        self.mark();
+        self.mark(Timestamp::MAX);
         let holding = |(symbol, shares): (Symbol, Quantity)| Holding {
             symbol,
             quantity: shares,
@@ -338,7 +345,7 @@ impl Connector {
         let missing = if arriving.is_forced {
             Money::ZERO
         } else {
-            self.mark_others(slot);
+            self.mark_others(slot, at);
             self.account.missing(slot.0, &fill)
         };
         if missing.is_positive() {
@@ -387,25 +394,32 @@ impl Connector {
         }
     }
 
-    /// Tells the account the last prices of what it holds, where others moved than the symbol of an order, which is judged by
-    /// the price of its fill.
-    fn mark_others(&mut self, but: Slot) {
+    /// Tells the account the prices of what it holds, where others moved than the symbol of an order, which is judged by the
+    /// price of its fill.
+    fn mark_others(&mut self, but: Slot, at: Timestamp) {
         if self.moved.iter().any(|slot| *slot != but) {
-            self.mark();
+            self.mark(at);
         }
     }
 
-    /// Tells the account the last prices of what it holds.
-    fn mark(&mut self) {
-        for slot in self.moved.drain(..) {
-            let listing = &mut self.listings[slot.0];
-            listing.mark =
-                if self.account.shares(slot.0).is_zero() { PositionMark::None } else { PositionMark::Known };
+    /// Tells the account the last prices of what it holds, but for one that was not known `at` that time: an open fills when
+    /// its bar is known, and by then a bar of another symbol may have told its close.
+    fn mark(&mut self, at: Timestamp) {
+        let Self { moved, listings, account, .. } = self;
+        moved.retain(|slot| {
+            let listing = &mut listings[slot.0];
+            let is_later = listing.last_at > at;
+            let last = if is_later { listing.before } else { listing.last };
             // An order may fill before its symbol showed a price otherwise.
-            if let Some(price) = Price::from_f64(listing.last).ok().or(listing.filled_at) {
-                self.account.mark(slot.0, price);
+            if let Some(price) = Price::from_f64(last).ok().or(listing.filled_at) {
+                account.mark(slot.0, price);
             }
-        }
+            if !is_later {
+                let is_flat = account.shares(slot.0).is_zero();
+                listing.mark = if is_flat { PositionMark::None } else { PositionMark::Known };
+            }
+            is_later
+        });
     }
 }
 
@@ -422,72 +436,6 @@ fn reaches(order: &Working, price: Price) -> bool {
         (OrderType::Limit(limit), Side::Buy) => price <= limit,
         (OrderType::Limit(limit), Side::Sell) => price >= limit,
     }
-}
-
-fn fills(fill: FillModel, event: &MarketEvent) -> bool {
-    match event {
-        MarketEvent::Quote { .. } => true,
-        MarketEvent::Trade { .. } | MarketEvent::Bar { .. } => fill != FillModel::Quote,
-        MarketEvent::Number { .. } => false,
-    }
-}
-
-/// The bid and ask that an event stands for; `None` for events that fill nothing.
-fn levels(
-    model: &ExecutionModel,
-    instrument: &Instrument,
-    event: &MarketEvent,
-) -> Option<(Option<Level>, Option<Level>)> {
-    let (bid, ask, sizes) = match (model.fill, event) {
-        (_, MarketEvent::Number { .. })
-        | (FillModel::Quote, MarketEvent::Trade { .. } | MarketEvent::Bar { .. }) => return None,
-        (_, MarketEvent::Quote { quote, .. }) => (quote.bid, quote.ask, quote_sizes(instrument, quote)),
-        (_, MarketEvent::Trade { trade, .. }) => {
-            (trade.price, trade.price, volume(model, instrument, trade.size))
-        }
-        (FillModel::NextOpen, MarketEvent::Bar { bar, .. }) => {
-            (bar.open, bar.open, volume(model, instrument, bar.volume))
-        }
-        (FillModel::SameClose, MarketEvent::Bar { bar, .. }) => {
-            (bar.close, bar.close, volume(model, instrument, bar.volume))
-        }
-    };
-    let seller = Price::from_f64(bid).ok();
-    let is_one_price = bid.to_bits() == ask.to_bits();
-    let buyer = if is_one_price { seller } else { Price::from_f64(ask).ok() };
-    let level = |side, price: Option<Price>, size| Some(Level { price: slipped(model, side, price?)?, size });
-    Some((level(Side::Sell, seller, sizes.0), level(Side::Buy, buyer, sizes.1)))
-}
-
-fn quote_sizes(instrument: &Instrument, quote: &Quote) -> (Quantity, Quantity) {
-    let shares = |size: f64| instrument.floor_lot(Quantity::from_f64(size).unwrap_or_default());
-    (shares(quote.bid_size), shares(quote.ask_size))
-}
-
-/// How much of a bar's volume, or of a print's size, an order may fill.
-fn volume(model: &ExecutionModel, instrument: &Instrument, volume: f64) -> (Quantity, Quantity) {
-    let size = match model.volume_share {
-        None => Quantity::MAX,
-        Some(share) => {
-            let volume = Quantity::from_f64(volume).unwrap_or_default();
-            instrument.floor_lot(volume * share)
-        }
-    };
-    (size, size)
-}
-
-fn slipped(model: &ExecutionModel, side: Side, price: Price) -> Option<Price> {
-    if model.slippage.is_zero() {
-        return Some(price);
-    }
-    let slippage = model.slippage.fraction();
-    let (factor, strategy) = match side {
-        Side::Buy => (Decimal::ONE + slippage, RoundingStrategy::ToPositiveInfinity),
-        Side::Sell => (Decimal::ONE - slippage, RoundingStrategy::ToNegativeInfinity),
-    };
-    // As fine as prices seen.
-    let decimals = if price.get() < Decimal::ONE { 9 } else { 6 };
-    Price::new((price.get() * factor).round_dp_with_strategy(decimals, strategy)).ok()
 }
 
 /// What an order asks for, in the matcher's words.

@@ -27,6 +27,7 @@
 //! ```
 
 pub mod latest_prices;
+mod levels;
 pub mod connector;
 mod marks;
 pub mod parity;

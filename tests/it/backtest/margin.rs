@@ -158,3 +158,24 @@ size = { rule = "10sh" }
     assert!(rows[0].contains("ruined at 2024-01-13") && rows[0].contains("-600"), "{table}");
     assert!(!rows[1].contains("ruined"), "{table}");
 }
+
+/// Short of A, and at the next open of B too; A rises by half in the bar at whose open B is sold.
+#[track_caller]
+fn sells_both_whole(sources: Vec<(String, Box<dyn Source>)>, main: usize) {
+    let mut sells: VecDeque<&str> = ["A", "B"].into();
+    let strategy = Acts::on_event(move |_, _, intents| match sells.pop_front() {
+        Some(name) => intents.order_target_percent(symbol(name), -0.5),
+        None => Ok(()),
+    });
+    let record = run(setup(sources, vec![also(seat("short", strategy, main), &[1 - main])]));
+    assert_eq!(told(&record), ["sell 50 A at 60 filled 50 for 5000", "sell 50 B at 120 filled 50 for 5000"]);
+    balances(&record);
+}
+
+#[test]
+fn an_open_is_judged_by_the_prices_of_its_time_whatever_the_order_of_symbols() {
+    let rises = || bars("A", &[(100.0, 100.0), (100.0, 100.0), (100.0, 150.0)]);
+    let stays = || bars("B", &[(100.0, 100.0); 3]);
+    sells_both_whole(vec![rises(), stays()], 0);
+    sells_both_whole(vec![stays(), rises()], 1);
+}
