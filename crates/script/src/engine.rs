@@ -213,15 +213,13 @@ impl<'a> Order<'a> {
 /// Each may have a map of options as its last argument.
 fn register_intents(engine: &mut Engine, sink: &Sink) {
     let to = sink.clone();
-    engine.register_fn("signal", move |symbol: &str, strength: Dynamic| to.signal(symbol, &strength, None));
+    register_of_number(engine, "signal", move |symbol, strength| to.signal(symbol, strength, None));
     let to = sink.clone();
     engine.register_fn("signal", move |symbol: &str, strength: Dynamic, options: Map| {
         to.signal(symbol, &strength, options::tag(&options)?)
     });
     let to = sink.clone();
-    engine.register_fn("order_target_percent", move |symbol: &str, weight: Dynamic| {
-        to.weight(symbol, &weight, None)
-    });
+    register_of_number(engine, "order_target_percent", move |symbol, weight| to.weight(symbol, weight, None));
     let to = sink.clone();
     engine.register_fn("order_target_percent", move |symbol: &str, weight: Dynamic, options: Map| {
         to.weight(symbol, &weight, options::tag(&options)?)
@@ -246,6 +244,20 @@ fn register_intents(engine: &mut Engine, sink: &Sink) {
     });
     register_orders(engine, sink, "buy", Side::Buy);
     register_orders(engine, sink, "sell", Side::Sell);
+}
+
+/// Of a symbol and a number. The library finds what takes the types of its arguments at the first try, and what takes any
+/// value at the last.
+fn register_of_number(
+    engine: &mut Engine,
+    name: &str,
+    call: impl Fn(&str, &Dynamic) -> CallResult + Clone + Send + Sync + 'static,
+) {
+    let (of_whole, of_fraction) = (call.clone(), call.clone());
+    engine
+        .register_fn(name, move |symbol: &str, number: INT| of_whole(symbol, &number.into()))
+        .register_fn(name, move |symbol: &str, number: FLOAT| of_fraction(symbol, &number.into()))
+        .register_fn(name, move |symbol: &str, number: Dynamic| call(symbol, &number));
 }
 
 fn register_orders(engine: &mut Engine, sink: &Sink, name: &str, side: Side) {
