@@ -146,7 +146,7 @@ impl StrategyThread {
     }
 
     fn keep_state(&self) {
-        let Some(now) = self.listener.run().runner().state() else { return };
+        let Some(now) = self.listener.run().state() else { return };
         let mut kept = lock(&self.state);
         if kept.as_deref() != Some(&now) {
             *kept = Some(now.into());

@@ -190,6 +190,16 @@ impl Manifest {
         first.into_iter().chain(strategy.data.iter().filter_map(|name| self.section(name))).collect()
     }
 
+    /// What a strategy names to trade and none of its data sections tells prices of; empty where one of them tells of all.
+    fn unseen<'a>(&self, strategy: &'a StrategySection) -> Vec<&'a Symbol> {
+        let sources = self.sources_of(strategy);
+        if sources.is_empty() || sources.iter().any(|source| source.symbols.is_empty()) {
+            return Vec::new();
+        }
+        let has = |symbol| sources.iter().any(|source| source.is_priced() && source.symbols.contains(symbol));
+        strategy.symbols.iter().filter(|symbol| !has(symbol)).collect()
+    }
+
     fn section(&self, name: &str) -> Option<&DataSection> {
         self.data.iter().find(|data| data.name == name)
     }

@@ -115,6 +115,13 @@ fn history(manifest: &Manifest, root: &mut Written<'_, '_>) {
             None => {}
         }
     }
+    for section in &manifest.strategies {
+        for symbol in manifest.unseen(section) {
+            let keys = ["strategy", section.name.as_str(), "symbols"];
+            let message = format!("must be of the strategy's data sections for a backtest, was \"{symbol}\"");
+            root.fault_at(&place(root, &keys), &keys, message);
+        }
+    }
     sizes(manifest, root);
     quotes(manifest, root);
     volatility(manifest, root);

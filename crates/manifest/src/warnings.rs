@@ -67,7 +67,9 @@ pub(super) fn check(manifest: &Manifest, read: &ReadData, over: Over, root: &mut
             warn(root, &["strategy", name, "active"], text.to_owned());
             continue;
         }
-        manifest.symbols(section, root);
+        if over == Over::Live {
+            manifest.symbols(section, root); // Over history it is a fault.
+        }
         manifest.fields(section, root);
         manifest.limits(section, root);
         if over == Over::History {
@@ -119,14 +121,9 @@ impl ReadManifest<'_> {
 
     /// Symbols of which no data section tells.
     fn symbols(&self, section: &StrategySection, root: &mut Written<'_, '_>) {
-        let sources = self.manifest.sources_of(section);
-        if sources.is_empty() || sources.iter().any(|source| source.symbols.is_empty()) {
-            return;
-        }
-        let has = |symbol| sources.iter().any(|source| source.is_priced() && source.symbols.contains(symbol));
-        for symbol in section.symbols.iter().filter(|symbol| !has(symbol)) {
+        for symbol in self.manifest.unseen(section) {
             let message =
-                format!("can never trade: none of its data sections has the symbol, was \"{symbol}\"");
+                format!("may never trade: none of its data sections has the symbol, was \"{symbol}\"");
             warn(root, &["strategy", &section.name, "symbols"], message);
         }
     }

@@ -180,7 +180,7 @@ path = "nvda.csv"
 [[strategy]]
 name = "shares"
 kind = "buy_and_hold"
-symbols = ["NVDA", "SPY"]
+symbols = ["NVDA"]
 size = { rule = "10sh" }
 
 [[strategy]]
@@ -216,7 +216,6 @@ run       ready
   run.toml:3:25: risk.position_notional_max: can never trade: must be at least an order of strategy "shares" at full strength, 1500 dollars, was "1000"
   run.toml:4:17: risk.order_qty_max: can never trade: must be at least an order of strategy "shares" at full strength, 10 shares, was "0.5"
   run.toml:4:17: risk.order_qty_max: can never trade: must be at least an order of strategy "late" at full strength, 1 shares, was "0.5"
-  run.toml:13:11: strategy.shares.symbols: can never trade: none of its data sections has the symbol, was "SPY"
   run.toml:19:11: strategy.poor.capital: can never trade: must be at least one share at 150 dollars, was "149"
   run.toml:24:25: strategy.narrow.risk.position_max: can never trade: must be at least one share at 150 dollars, was "100"
   run.toml:29:17: strategy.small.size.rule: can never trade: must be at least one share at 150 dollars, was "$149"
@@ -227,7 +226,6 @@ backtest  ready
   run.toml:3:25: risk.position_notional_max: can never trade: must be at least an order of strategy "shares" at full strength, 1500 dollars, was "1000"
   run.toml:4:17: risk.order_qty_max: can never trade: must be at least an order of strategy "shares" at full strength, 10 shares, was "0.5"
   run.toml:4:17: risk.order_qty_max: can never trade: must be at least an order of strategy "late" at full strength, 1 shares, was "0.5"
-  run.toml:13:11: strategy.shares.symbols: can never trade: none of its data sections has the symbol, was "SPY"
   run.toml:19:11: strategy.poor.capital: can never trade: must be at least one share at 150 dollars, was "149"
   run.toml:24:25: strategy.narrow.risk.position_max: can never trade: must be at least one share at 150 dollars, was "100"
   run.toml:29:17: strategy.small.size.rule: can never trade: must be at least one share at 150 dollars, was "$149"
@@ -236,6 +234,18 @@ backtest  ready
 sweep     not ready
   run.toml:1:1: sweep: there must be something to sweep: a key with its values, was nothing
 "#);
+}
+
+#[test]
+fn a_symbol_that_no_data_section_tells_of_is_refused_over_history() {
+    let text = "[data.nvda]\nkind = \"csv\"\npath = \"nvda.csv\"\n\
+        [[strategy]]\nname = \"a\"\nkind = \"buy_and_hold\"\nsymbols = [\"NVDA\", \"SPY\"]\n";
+    let shown = said(text, &[], 0);
+    let faults = [
+        "run       ready\n  run.toml:7:11: strategy.a.symbols: may never trade: none of its data sections has the symbol, was \"SPY\"",
+        "backtest  not ready\n  run.toml:7:11: strategy.a.symbols: must be of the strategy's data sections for a backtest, was \"SPY\"",
+    ];
+    assert!(faults.iter().all(|fault| shown.contains(fault)), "{shown}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rust_decimal::prelude::FromPrimitive;
 
 use super::bar_slice;
 use super::last_intent::LastIntent;
-use super::waiting_buys::{WaitingBuys, WeightTarget};
+use super::waiting_buys::{KeptRun, WaitingBuys, WeightTarget};
 use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal, Tag};
 use crate::clock::Timestamp;
 use crate::instrument::Instruments;
@@ -260,10 +260,23 @@ impl StrategyRun {
     pub fn end_quiet(&mut self, strategy_signals: &mut Vec<StrategySignal>) {
         self.quiet_until = None;
         self.runner.set_warming_up(false);
-        if let Some(state) = self.kept_state.take() {
-            self.runner.restore_state(&state);
+        let kept = self.kept_state.take().and_then(|text| serde_json::from_str::<KeptRun>(&text).ok());
+        let kept = kept.unwrap_or_default();
+        if let Some(state) = &kept.state {
+            self.runner.restore_state(state);
         }
         self.send_due(strategy_signals);
+        // What it waited for is over, or comes again: these are of an instant of their own.
+        let (at, buys) = (self.runner.view().now() + AFTER * 2, kept.buys());
+        self.buys.is_used |= !buys.is_empty();
+        self.say_weights(buys, false, at, strategy_signals);
+    }
+
+    /// What of it outlives a restart, as text; none where nothing ever did.
+    pub fn state(&self) -> Option<String> {
+        let own = self.runner.state();
+        let is_kept = own.is_some() || self.buys.is_used;
+        is_kept.then(|| serde_json::to_string(&KeptRun::new(own, &self.buys)).unwrap_or_default())
     }
 
     /// Sends what it came to want while it was quiet in symbols that are warm, what it wants again excepted.
@@ -296,7 +309,7 @@ impl StrategyRun {
             }
         }
         let (sells, buys) = self.split(weights);
-        self.buys = WaitingBuys::new(&sells, &buys);
+        self.buys.wait(&sells, &buys);
         let now = if sells.is_empty() { buys } else { sells };
         for WeightTarget { symbol, weight, tag } in now {
             if let Some(said) = self.said.iter_mut().find(|said| said.symbol == symbol) {
@@ -383,7 +396,7 @@ impl StrategyRun {
             self.said.iter_mut().filter(gone).for_each(|said| said.is_due = false);
         }
         let (sells, buys) = self.split(weights);
-        self.buys = if is_quiet { WaitingBuys::default() } else { WaitingBuys::new(&sells, &buys) };
+        self.buys.wait(if is_quiet { &[] } else { &sells }, &buys);
         self.say_weights(sells, is_quiet, at, strategy_signals);
         if !self.buys.is_waiting() {
             self.say_weights(buys, is_quiet, at, strategy_signals);

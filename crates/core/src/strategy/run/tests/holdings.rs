@@ -129,3 +129,38 @@ fn a_position_of_before_the_start_is_shown_from_its_opening_on() {
     assert_eq!(*noted.lock().unwrap(), [(0, 0), (0, 0), (0, 0), (1, 1), (1, 2), (1, 3), (1, 4)]);
     assert_eq!(signals.len(), 1, "{signals:?}");
 }
+
+#[test]
+fn what_waits_to_be_bought_is_bought_by_the_process_after_a_crash() {
+    let trade = |name: &str| {
+        let trade = Trade { at: Timestamp::from_secs(1), price: 100.0, size: 1.0 };
+        MarketEvent::Trade { symbol: symbol(name), trade }
+    };
+    let begin = || {
+        let wants = Wants(vec![(symbol("B"), 0.5)]);
+        let mut run = StrategyRun::new(Runner::new("holds", Box::new(wants), &[], Every::Event), true, false);
+        run.restore(symbol("A"), held(500), None, None);
+        run.set_cash(Money::ZERO);
+        run
+    };
+    let mut before = begin();
+    assert_eq!(before.state(), None);
+    let mut signals = Vec::new();
+    for name in ["A", "B"] {
+        assert!(before.show(&trade(name)));
+    }
+    before.evaluate(&mut [trade("B")], &mut signals).unwrap();
+    assert_eq!(signals.len(), 1, "A is sold first");
+    let kept = before.state();
+    assert!(kept.is_some());
+
+    let mut after = begin();
+    after.keep_state(kept.map(Arc::from));
+    after.set_quiet(true);
+    assert!(after.show(&trade("A")));
+    signals.clear();
+    after.end_quiet(&mut signals);
+    let sent: Vec<_> = signals.iter().map(|signal| (signal.symbol, signal.wanted)).collect();
+    assert_eq!(sent, [(symbol("B"), Wanted::Weight(TargetWeight::new(0.5).unwrap()))]);
+    assert_eq!(after.state().as_deref(), Some("{}"), "nothing waits any more, and that is kept");
+}
