@@ -175,13 +175,13 @@ impl Connector {
 
     /// Shows what happened in the market, once the orders that it meets have arrived.
     #[inline]
-    pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64) {
+    pub fn show(&mut self, slot: Slot, event: &MarketEvent, price: f64, at: Timestamp) {
         let listing = &mut self.listings[slot.0];
         listing.before = listing.last;
         listing.last = price;
         let is_news = listing.mark == PositionMark::Known;
         if self.model.fill == FillModel::NextOpen {
-            listing.last_at = event.known_at();
+            listing.last_at = at;
         } else if fills(self.model.fill, event) {
             listing.shown = Some(*event);
         }

@@ -176,7 +176,7 @@ impl BacktestRun {
         }
         if let Some(price) = usable_price(event) {
             let slot = self.slot(source, event.symbol());
-            self.trading.show_market(slot, event, price, &mut self.executions);
+            self.trading.show_market(slot, event, (price, at), &mut self.executions);
             if self.trading.prices.note(slot, event, price, at) {
                 self.marks.moved(slot, price, source);
             }
@@ -201,7 +201,7 @@ impl BacktestRun {
                     self.trading.work(at);
                 }
                 if is_asked {
-                    self.trading.evaluate(*place, &mut [*event], at);
+                    self.trading.evaluate_one(*place, event, at);
                 }
                 return;
             }
@@ -261,7 +261,7 @@ impl BacktestRun {
     fn blank(&mut self, source: usize, symbol: Symbol, event: &MarketEvent, at: Timestamp) {
         let slot = self.slot(source, symbol);
         let last = self.trading.prices.price(slot);
-        self.trading.show_market(slot, event, last, &mut self.executions);
+        self.trading.show_market(slot, event, (last, at), &mut self.executions);
         self.trading.prices.note(slot, event, last, at);
         for execution in std::mem::take(&mut self.executions) {
             self.trading.settle(&execution, at);

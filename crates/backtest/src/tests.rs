@@ -55,7 +55,7 @@ impl Play {
         };
         let mut executions = Vec::new();
         self.connector.arrive(slot, &event, &mut |_, _| None, &mut executions);
-        self.connector.show(slot, &event, event.price());
+        self.connector.show(slot, &event, event.price(), event.known_at());
         for execution in &executions {
             self.tell(execution);
         }

@@ -291,19 +291,28 @@ impl Trading {
         }
     }
 
+    /// The same of one event, the only one of its instant.
+    #[inline]
+    pub(super) fn evaluate_one(&mut self, place: usize, event: &MarketEvent, at: Timestamp) {
+        let asked = self.runs[place].ask(std::slice::from_ref(event), &mut self.strategy_signals);
+        if asked.is_err() || !self.strategy_signals.is_empty() {
+            self.follow(place, asked, at);
+        }
+    }
+
     /// Shows the market an event; what became of the orders that it meets is appended to `executions`.
     #[inline]
     pub(super) fn show_market(
         &mut self,
         slot: Slot,
         event: &MarketEvent,
-        price: f64,
+        (price, at): (f64, Timestamp),
         executions: &mut Vec<ExecutionReport>,
     ) {
         if self.connector.awaits(slot) {
             self.arrive(slot, event, executions);
         }
-        self.connector.show(slot, event, price);
+        self.connector.show(slot, event, price, at);
     }
 
     /// Apart from what every event does.

@@ -187,7 +187,9 @@ impl Intents {
     /// Drops all of them, and what was plotted.
     pub fn clear(&mut self) {
         self.wanted.clear();
-        self.plots.clear();
+        if !self.plots.is_blank() {
+            self.plots.clear();
+        }
     }
 
     /// How many intents and points of plots there are.

@@ -146,8 +146,8 @@ impl Past {
             return false;
         }
         let at = event.known_at();
-        if at > self.fresh_at && !self.fresh.is_empty() {
-            self.advance_indicators();
+        if !self.fresh.is_empty() && at > self.fresh_at {
+            self.advance_fresh();
         }
         if !self.opened_later.is_empty() {
             self.open_before(at);
@@ -174,7 +174,15 @@ impl Past {
     }
 
     /// Indicators take in the events of the instant, each once all others are known.
+    #[inline]
     pub(super) fn advance_indicators(&mut self) {
+        if !self.fresh.is_empty() {
+            self.advance_fresh();
+        }
+    }
+
+    #[inline(never)]
+    fn advance_fresh(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);
         for (symbol, kind, bar) in fresh.drain(..) {
             let Some(mut kept) = self.symbols.get_mut(symbol).and_then(|known| known.find_kept(kind)?.take())

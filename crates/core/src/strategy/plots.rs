@@ -85,6 +85,12 @@ impl Plots {
         points.drain(..).try_for_each(|(name, value)| self.add(&names[usize::from(name)], value))
     }
 
+    /// Whether nothing was ever plotted.
+    #[inline]
+    pub(super) fn is_blank(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Drops what the call plotted, and names that came with it.
     pub(super) fn clear(&mut self) {
         self.names.truncate(self.kept);

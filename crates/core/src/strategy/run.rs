@@ -166,9 +166,6 @@ impl StrategyRun {
         events: &mut [MarketEvent],
         strategy_signals: &mut Vec<StrategySignal>,
     ) -> Result<(), RunnerFailure> {
-        if let [event] = events {
-            return self.ask(std::slice::from_ref(event), strategy_signals);
-        }
         let mut failed = Ok(());
         for together in events.chunk_by_mut(bar_slice::is_together) {
             together.sort_by_key(MarketEvent::symbol); // Stable, whatever the order in which they came.
@@ -177,8 +174,12 @@ impl StrategyRun {
         failed
     }
 
+    /// [`StrategyRun::evaluate`] of events that it is asked about in one call.
+    ///
+    /// # Errors
+    /// It failed, and what it wanted then is dropped.
     #[inline]
-    fn ask(
+    pub fn ask(
         &mut self,
         events: &[MarketEvent],
         strategy_signals: &mut Vec<StrategySignal>,
