@@ -184,8 +184,11 @@ impl<'a> Fields<'a> {
             text.parse().ok().and_then(|number| TargetWeight::new(number).ok())
         })?;
         let is_alone = direction.is_none() && target.is_none() && strength.is_none() && quantity.is_none();
-        if let Some(weight) = weight.filter(|_| is_alone && self.optional("strategy").is_some()) {
-            return Ok(Wanted::Weight(weight));
+        if let Some(weight) = weight {
+            let is_whole = is_alone && self.optional("strategy").is_some();
+            let rule = "alone, with the strategy whose equity it is a part of";
+            let was = self.optional("weight").unwrap_or_default();
+            return if is_whole { Ok(Wanted::Weight(weight)) } else { Err(bad("weight", rule, was)) };
         }
         match (direction, target, strength) {
             (Some(was), Some(_), _) => Err(bad("direction", "absent where there is a target", was)),

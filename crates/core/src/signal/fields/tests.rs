@@ -103,6 +103,27 @@ fn a_tag_travels_with_its_signal_and_changes_nothing_of_its_order() {
     );
 }
 
+#[test]
+fn a_weight_travels_alone_with_its_strategy() {
+    let read = |fields: &[(&str, &[u8])]| {
+        let own: [(&str, &[u8]); 2] = [("ticker", b"NVDA"), ("weight", b"-0.25")];
+        Signal::parse(&entry(&[&own[..], fields].concat()), &nvda())
+    };
+    let signal = read(&[("strategy", b"pairs")]).unwrap();
+    assert_eq!(signal.wanted, Wanted::Weight(TargetWeight::new(-0.25).unwrap()));
+    let fields = signal.fields();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    assert_eq!(Signal::parse(&entry(&fields), &nvda()).unwrap(), signal);
+    let alone: [&[(&str, &[u8])]; 3] =
+        [&[], &[("strategy", b"pairs"), ("direction", b"b")], &[("strategy", b"pairs"), ("qty", b"5")]];
+    for others in alone {
+        assert_eq!(
+            read(others).unwrap_err().to_string(),
+            "field weight must be alone, with the strategy whose equity it is a part of, was \"-0.25\""
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_signal_or_an_error_never_a_panic(
