@@ -160,7 +160,7 @@ impl Intents {
     /// it is dropped. While it is warming up nothing is plotted.
     ///
     /// # Errors
-    /// A number that is not finite, a name that is none, or more than [`PLOT_NAMES_MAX`] of them.
+    /// A number that is not finite, a name that is none, or more than [`PLOT_NAMES_MAX`](super::PLOT_NAMES_MAX) of them.
     pub fn plot(&mut self, name: &str, value: f64) -> Result<(), StrategyError> {
         Ok(self.plots.add(name, value)?)
     }
@@ -178,7 +178,7 @@ impl Intents {
     /// Takes all that `other` has, in order.
     ///
     /// # Errors
-    /// More than [`PLOT_NAMES_MAX`] names of plots.
+    /// More than [`PLOT_NAMES_MAX`](super::PLOT_NAMES_MAX) names of plots.
     pub fn append(&mut self, other: &mut Self) -> Result<(), StrategyError> {
         self.wanted.append(&mut other.wanted);
         if other.plots.is_empty() { Ok(()) } else { Ok(self.plots.append(&mut other.plots)?) }
