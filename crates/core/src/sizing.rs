@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::market::Bar;
 use crate::symbol::Symbol;
-use crate::units::{Money, Quantity, Weight};
+use crate::units::{Money, Price, Quantity, Weight};
 
 /// How much of what could be traded one signal trades.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +51,22 @@ impl FromStr for SizeRule {
         }
         let dollars: Money = trimmed.strip_prefix('$').ok_or_else(bad)?.parse().map_err(|_| bad())?;
         if dollars.is_positive() { Ok(SizeRule::Notional(dollars)) } else { Err(bad()) }
+    }
+}
+
+impl SizeRule {
+    /// Shares that one order of this size is at `price`, not rounded, for a book that is worth `equity` dollars; none where no
+    /// price is known, and of `all`, which no order is.
+    pub fn buys(self, equity: f64, price: Option<Price>) -> Quantity {
+        let buys = |money: Money| price.map_or(Quantity::ZERO, |price| money.buys(price));
+        match self {
+            SizeRule::Shares(shares) => shares,
+            SizeRule::Notional(money) => buys(money),
+            SizeRule::Fraction(part) => {
+                buys(Money::new(Decimal::from_f64(equity).unwrap_or_default()) * part)
+            }
+            SizeRule::All => Quantity::ZERO,
+        }
     }
 }
 

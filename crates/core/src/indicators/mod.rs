@@ -68,7 +68,7 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the doc of an indicator says what its fields are")]
 pub enum Indicator {
-    /// The source itself.
+    /// The source as it is, under a name of its own; from the bar at which that has its first value.
     Value(Source),
     /// The mean of the last n values; from bar n. TA-Lib's `SMA`.
     Sma { source: Source, period: usize },
@@ -168,18 +168,18 @@ pub enum MacdOutput {
     Line,
     /// The average of the line.
     Signal,
-    /// Line less signal.
+    /// How far the line stands above its signal, in the unit of the source.
     Histogram,
 }
 
 /// Which line of a band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BandOutput {
-    /// Above the middle.
+    /// The band that prices are seldom above, in the unit of the source.
     Upper,
-    /// The average.
+    /// The moving average between the two bands.
     Middle,
-    /// Below the middle.
+    /// The band that prices are seldom below, in the unit of the source.
     Lower,
 }
 
@@ -217,7 +217,7 @@ pub enum SuperTrendOutput {
 pub enum RegressionOutput {
     /// Fitted at the last bar.
     Value,
-    /// Change per bar.
+    /// How much the fitted line rises from one bar to the next.
     Slope,
     /// Fitted at the first bar of the period.
     Intercept,

@@ -12,6 +12,7 @@ pub mod params;
 mod past;
 mod per_symbol;
 mod plots;
+mod refusals;
 pub mod registry;
 pub mod run;
 pub mod runner;

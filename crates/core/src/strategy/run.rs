@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
-use rust_decimal::prelude::FromPrimitive;
-
 use super::bar_slice;
 use super::last_intent::LastIntent;
+use super::refusals::Refusals;
 use super::waiting_buys::{KeptRun, WaitingBuys, WeightTarget};
 use super::{Intent, OrderEnd, Remembered, Runner, RunnerFailure, StrategySignal, Tag};
 use crate::clock::Timestamp;
@@ -44,6 +42,7 @@ pub struct StrategyRun {
     intents: Vec<Intent>,
     /// What is bought once what is sold before it is sold.
     buys: WaitingBuys,
+    answered: Refusals,
     /// Lots of what it trades.
     instruments: Instruments,
     kept_state: Option<Arc<str>>,
@@ -65,6 +64,7 @@ impl StrategyRun {
             refused: 0,
             intents: Vec::new(),
             buys: WaitingBuys::default(),
+            answered: Refusals::default(),
             instruments: Instruments::default(),
             kept_state: None,
         }
@@ -146,7 +146,7 @@ impl StrategyRun {
 
     /// A signal in `symbol` could not be sent.
     pub fn note_unsent(&mut self, symbol: Symbol) {
-        self.runner.note_order(symbol, false);
+        self.runner.note_end(symbol, true);
     }
 
     /// Puts an event into its view without asking it; false when it is not meant for it, or shows nothing usable.
@@ -246,10 +246,16 @@ impl StrategyRun {
             said.sent = None; // What was missed for good is asked for again when it is wanted again.
         }
         let is_over = end.outcome.is_some() && !end.goes_on;
-        if is_over {
-            self.runner.note_order(end.symbol, false);
-        }
+        self.runner.note_end(end.symbol, is_over);
         let told = self.runner.on_order(end).map(|intents| self.intents.extend(intents));
+        if !self.answered.may_be_answered(end) && !self.intents.is_empty() {
+            tracing::warn!(
+                strategy = &*self.name,
+                reason = end.reason,
+                "a refusal is answered too often: not followed"
+            );
+            self.repeats += u64::try_from(self.intents.drain(..).count()).unwrap_or(u64::MAX);
+        }
         self.follow(end.at, strategy_signals);
         if is_over && let Some(buys) = self.buys.sold(end.symbol) {
             self.say_weights(buys, false, end.at, strategy_signals);
@@ -303,7 +309,7 @@ impl StrategyRun {
                     said.sent = Some(wanted);
                     // By the time of its event, so that it is the same signal as one that was sent before a crash.
                     let (tag, id) = (said.tag.clone(), (said.at, said.number));
-                    self.runner.note_order(said.symbol, true);
+                    self.runner.note_sent(said.symbol);
                     strategy_signals.push(StrategySignal::of(said.symbol, wanted, tag, id));
                 }
                 None => {}
@@ -316,7 +322,7 @@ impl StrategyRun {
             if let Some(said) = self.said.iter_mut().find(|said| said.symbol == symbol) {
                 let wanted = Wanted::Weight(weight);
                 said.sent = Some(wanted);
-                self.runner.note_order(symbol, true);
+                self.runner.note_sent(symbol);
                 strategy_signals.push(StrategySignal::of(symbol, wanted, tag, (said.at, said.number)));
             }
         }
@@ -358,7 +364,7 @@ impl StrategyRun {
                         Wanted::Order { side, quantity: Some(self.shares(symbol, size, at)), strength: None };
                     let id = self.next_number(at);
                     let signal = StrategySignal::of(symbol, wanted, tag, id);
-                    self.runner.note_order(symbol, true);
+                    self.runner.note_sent(symbol);
                     strategy_signals.push(StrategySignal { limit, time_in_force, ..signal });
                 }
                 Intent::CancelAll if is_quiet => {}
@@ -431,16 +437,10 @@ impl StrategyRun {
     fn shares(&self, symbol: Symbol, size: SizeRule, at: Timestamp) -> Quantity {
         let view = self.runner.view_now(at);
         let price = view.latest(symbol).and_then(|event| Price::from_f64(event.price()).ok());
-        let buys = |money: Money| price.map_or(Quantity::ZERO, |price| money.buys(price));
-        let shares = match size {
-            SizeRule::Shares(shares) => return shares,
-            SizeRule::Notional(money) => buys(money),
-            SizeRule::Fraction(part) => {
-                buys(Money::new(Decimal::from_f64(view.equity()).unwrap_or_default()) * part)
-            }
-            SizeRule::All => Quantity::ZERO,
-        };
-        self.instruments.of(symbol).floor_lot(shares)
+        if let SizeRule::Shares(shares) = size {
+            return shares;
+        }
+        self.instruments.of(symbol).floor_lot(size.buys(view.equity(), price))
     }
 
     fn say(
@@ -484,7 +484,7 @@ impl StrategyRun {
             return;
         }
         said.sent = Some(wanted);
-        self.runner.note_order(symbol, true);
+        self.runner.note_sent(symbol);
         strategy_signals.push(StrategySignal::of(symbol, wanted, tag, id));
     }
 

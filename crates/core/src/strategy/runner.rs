@@ -388,9 +388,16 @@ impl Runner {
         self.past.is_warm(symbol)
     }
 
-    /// An order that it asked for left, or is over.
-    pub(super) fn note_order(&mut self, symbol: Symbol, is_open: bool) {
-        if is_open { self.past.note_sent(symbol) } else { self.past.note_over(symbol) }
+    /// An order that it asked for left.
+    pub(super) fn note_sent(&mut self, symbol: Symbol) {
+        self.past.note_sent(symbol);
+    }
+
+    /// Something came of one of them; whether it is over.
+    pub(super) fn note_end(&mut self, symbol: Symbol, is_over: bool) {
+        if is_over {
+            self.past.note_over(symbol);
+        }
     }
 
     pub(super) fn set_warming_up(&mut self, is_warming_up: bool) {

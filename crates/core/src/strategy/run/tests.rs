@@ -298,3 +298,29 @@ fn a_strategy_knows_its_book_by_what_it_was_told_and_the_latest_prices() {
         ]
     );
 }
+
+/// Closes again whenever closing is refused.
+struct Insists;
+
+impl Strategy for Insists {
+    fn on_order(&mut self, end: &OrderEnd, _: &View<'_>, intents: &mut Intents) -> Result<(), StrategyError> {
+        intents.close(end.symbol);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refusal_that_is_answered_again_and_again_comes_to_an_end_and_begins_anew_after_a_minute() {
+    let mut run = StrategyRun::new(Runner::new("told", Box::new(Insists), &[], Every::Event), true, false);
+    let mut answers = |at: Timestamp, outcome: OutcomeKind| {
+        let mut signals = Vec::new();
+        let end = OrderEnd { outcome: Some(outcome), ..end("A", at, held(5, 100), 0) };
+        run.on_order(&end, &mut signals).unwrap();
+        signals.len()
+    };
+    let at = open();
+    let sent: usize = (0..500).map(|_| answers(at, OutcomeKind::Refused)).sum();
+    assert_eq!(sent, 100);
+    assert_eq!(answers(at, OutcomeKind::Filled), 1, "what is no refusal is answered all the same");
+    assert_eq!(answers(at + MINUTE * 2, OutcomeKind::Rejected), 1);
+}

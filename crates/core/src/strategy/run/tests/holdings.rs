@@ -37,7 +37,7 @@ fn sent(holds: &[(&str, i64)], wants: &[(&str, f64)]) -> (Vec<String>, Vec<Strin
     let wants = wants.iter().map(|(name, weight)| (symbol(name), *weight)).collect();
     let runner = Runner::new("holds", Box::new(Wants(wants)), &[], Every::Event);
     let mut run = StrategyRun::new(runner, true, false);
-    let cash = Money::new(Decimal::from(100_000));
+    let cash = Money::whole(100_000);
     for (name, shares) in holds {
         run.restore(symbol(name), held(*shares), None, None);
     }
